@@ -1,0 +1,39 @@
+/**
+ * Structured events, one JSON object a line (pino underneath). Fields are an allow-list by
+ * construction: callers name what they log; nothing logs whole documents or secrets.
+ */
+import { pino } from 'pino';
+
+export type LogFields = Readonly<Record<string, string | number | boolean | null | undefined>>;
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
+
+/** `event` is a dotted name such as `list.accepted`; it never contains data. */
+export interface Log {
+  debug(event: string, fields?: LogFields): void;
+  info(event: string, fields?: LogFields): void;
+  warn(event: string, fields?: LogFields): void;
+  error(event: string, fields?: LogFields): void;
+}
+
+/** A log that writes to file descriptor `fd` (default 2, standard error). */
+export function buildLog(level: LogLevel, fd = 2): Log {
+  const sink = pino.destination({ dest: fd, sync: true });
+  const logger = pino(
+    {
+      level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    sink,
+  );
+  const at =
+    (name: 'debug' | 'info' | 'warn' | 'error') =>
+    (event: string, fields: LogFields = {}): void =>
+      logger[name]({ event, ...fields });
+  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
+}
+
+const drop = (): void => undefined;
+/** For callers that do not log. */
+export const silentLog: Log = { debug: drop, info: drop, warn: drop, error: drop };
