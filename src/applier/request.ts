@@ -1,0 +1,120 @@
+/**
+ * What the applier is asked: bytes it verifies itself and an order of managers. Everything that
+ * could widen the asker's rights (mode, verbs, budgets, paths) is configuration, never request.
+ */
+import { decodeBase64Url, encodeBase64Url, encodeUtf8 } from '../bytes.ts';
+import { ConfigError } from '../errors.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '../guards.ts';
+import { listLimits } from '../list/model.ts';
+
+/** Where the relay listens; it becomes the first server entry. */
+export interface RelayAddress {
+  /** Loopback literal: `127.0.0.0/8` or `::1`. */
+  readonly address: string;
+  readonly port: number;
+}
+
+export interface ApplyRequest {
+  /** Exact bytes of the list envelope. */
+  readonly listEnvelope: Uint8Array;
+  /** Exact bytes of root envelopes newer than the applier's own root, ascending; may be empty. */
+  readonly rootEnvelopes: readonly Uint8Array[];
+  /** Manager ids, first is preferred: a permutation or subset (>= minServers) of the verified list. */
+  readonly order: readonly string[];
+  readonly relay?: RelayAddress;
+  /** True: restart the agent so that it dials the first entry now; false: write only. */
+  readonly move: boolean;
+}
+
+/** Largest request document: one list, 64 roots, some ids, in base64. */
+export const maxRequestBytes = 8 * 1024 * 1024;
+
+/** The request as it travels through the spool: one JSON object, bytes in base64url. */
+export function encodeApplyRequest(request: ApplyRequest): Uint8Array {
+  const document = {
+    typ: 'pf-apply',
+    spec: 1,
+    list: encodeBase64Url(request.listEnvelope),
+    roots: request.rootEnvelopes.map(encodeBase64Url),
+    order: request.order,
+    ...(request.relay === undefined ? {} : { relay: request.relay }),
+    move: request.move,
+  };
+  return encodeUtf8(`${JSON.stringify(document)}\n`);
+}
+
+/** Throws ConfigError `usage` that names the member; the asker is not trusted. */
+export function parseApplyRequest(bytes: Uint8Array): ApplyRequest {
+  if (bytes.length > maxRequestBytes) throw wrong(`${bytes.length} bytes are too many`);
+  const document = parseJson(bytes);
+  const members = ['typ', 'spec', 'list', 'roots', 'order', 'relay', 'move'];
+  const unknown = Object.keys(document).find((name) => !members.includes(name));
+  if (unknown !== undefined) throw wrong(`unknown member '${unknown.slice(0, 64)}'`);
+  if (document.typ !== 'pf-apply' || document.spec !== 1) throw wrong('typ or spec is not ours');
+  if (typeof document.move !== 'boolean') throw wrong("'move' must be true or false");
+  return {
+    listEnvelope: parseBytes(document.list, 'list'),
+    rootEnvelopes: parseArray(document.roots, 'roots', listLimits.maxRootsPerRun).map((root) =>
+      parseBytes(root, 'roots'),
+    ),
+    order: parseArray(document.order, 'order', listLimits.maxManagers).map(parseId),
+    ...(document.relay === undefined ? {} : { relay: parseRelay(document.relay) }),
+    move: document.move,
+  };
+}
+
+function parseJson(bytes: Uint8Array): JsonObject {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'));
+    if (isJsonObject(value)) return value;
+  } catch (error) {
+    throw new ConfigError('usage', 'apply request: not JSON', { cause: error });
+  }
+  throw wrong('not a JSON object');
+}
+
+function parseArray(value: JsonValue | undefined, name: string, max: number): readonly JsonValue[] {
+  if (!Array.isArray(value)) throw wrong(`'${name}' must be an array`);
+  if (value.length > max) throw wrong(`'${name}' has more than ${max} entries`);
+  return value;
+}
+
+function parseBytes(value: JsonValue | undefined, name: string): Uint8Array {
+  const bytes = typeof value === 'string' ? decodeBase64Url(value) : undefined;
+  if (bytes === undefined) throw wrong(`'${name}' must be base64url`);
+  if (bytes.length > listLimits.maxEnvelopeBytes) throw wrong(`'${name}' exceeds 64 KiB`);
+  return bytes;
+}
+
+function parseId(value: JsonValue): string {
+  if (typeof value !== 'string' || !/^[A-Za-z0-9_-]{1,64}$/.test(value)) {
+    throw wrong("'order' must hold manager ids");
+  }
+  return value;
+}
+
+function parseRelay(value: JsonValue): RelayAddress {
+  if (!isJsonObject(value)) throw wrong("'relay' must be an object");
+  const { address, port } = value;
+  if (typeof address !== 'string' || !isLoopback(address)) {
+    throw wrong("'relay.address' must be a loopback address");
+  }
+  if (typeof port !== 'number' || !Number.isInteger(port) || port < 1 || port > 65_535) {
+    throw wrong("'relay.port' must be 1 to 65535");
+  }
+  return { address, port };
+}
+
+/** Only what cannot leave this host: a request must never point the agent anywhere else. */
+export function isLoopback(address: string): boolean {
+  if (address === '::1') return true;
+  const octets = address.split('.');
+  const canonical = octets.every(
+    (octet) => /^(0|[1-9]\d{0,2})$/.test(octet) && Number(octet) < 256,
+  );
+  return canonical && octets.length === 4 && octets[0] === '127';
+}
+
+function wrong(what: string): ConfigError {
+  return new ConfigError('usage', `apply request: ${what}`);
+}
