@@ -194,6 +194,38 @@ const reasons = {
   listen_failed: { code: 'E703', exit: 1, fix: 'choose a free address and port' },
   probe_failed: { code: 'E801', exit: 3, fix: 'the manager does not answer as a manager does' },
   not_found: { code: 'E802', exit: 1, fix: 'check the name' },
+  // The cluster protocol.
+  wire_broken: {
+    code: 'E820',
+    exit: 1,
+    fix: 'the peer breaks the cluster protocol; check what connects to this port',
+  },
+  wire_limit: {
+    code: 'E821',
+    exit: 1,
+    fix: 'the peer exceeds a limit of the cluster protocol; check what connects to this port',
+  },
+  wire_unsealed: {
+    code: 'E822',
+    exit: 4,
+    fix: 'compare the cluster key of both nodes',
+  },
+  peer_silent: {
+    code: 'E823',
+    exit: 3,
+    fix: 'check that the other node runs and is not overloaded',
+  },
+  peer_refused: { code: 'E824', exit: 1, fix: "look at the other node's cluster.log" },
+  peer_changed: {
+    code: 'E825',
+    exit: 4,
+    fix: 'the peer was or must be one of ours and answers otherwise; `peers: any` allows that',
+  },
+  link_closed: {
+    code: 'E826',
+    exit: 3,
+    fix: 'the link to the other node ended; it is dialled again',
+  },
 } as const satisfies Readonly<Record<string, Reason>>;
 
 export type ReasonName = keyof typeof reasons;
