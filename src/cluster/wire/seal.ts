@@ -1,0 +1,114 @@
+/**
+ * Fernet with the raw 32-character cluster key, as stock nodes use it (cluster-protocol.md 1.4):
+ * the first 16 characters sign, the last 16 encrypt; no derivation, no age check. Initialisation
+ * vector and time are arguments, so that one input gives one token.
+ */
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHmac,
+  createSecretKey,
+  type KeyObject,
+  timingSafeEqual,
+} from 'node:crypto';
+import { ConfigError, WireError } from '../../errors.ts';
+import { wireFormat } from './limits.ts';
+
+const version = 0x80;
+const ivBytes = 16;
+const tagBytes = 32;
+const blockBytes = 16;
+const prefixBytes = 1 + 8 + ivBytes;
+/** Version, time, vector, one block, tag: the token of an empty plaintext. */
+const smallestBytes = prefixBytes + blockBytes + tagBytes;
+/** By the number of raw bytes beyond a multiple of three. */
+const padding = ['', '==', '='] as const;
+
+/** What makes one token unlike another: 16 unpredictable bytes and Unix seconds. */
+export interface SealSalt {
+  readonly iv: Uint8Array;
+  readonly unixSeconds: number;
+}
+
+export interface Seal {
+  /** URL-safe base64 with padding, as ASCII bytes. */
+  seal(plaintext: Uint8Array, salt: SealSalt): Buffer;
+  /** Throws `WireError` `wire_unsealed` for anything that was not sealed with this key. */
+  open(token: Uint8Array): Buffer;
+  /** Keyed material for the negotiation between own nodes; never leaves the process. */
+  readonly key: KeyObject;
+}
+
+function unsealed(why: string): WireError {
+  return new WireError('wire_unsealed', `the message does not open with this cluster key: ${why}`);
+}
+
+/** Bytes of a base64url token; a wrong alphabet, length or padding is refused. */
+function decodeToken(token: Uint8Array): Buffer {
+  const ascii = Buffer.from(token.buffer, token.byteOffset, token.length);
+  if (ascii.length === 0 || ascii.length % 4 !== 0) throw unsealed('length');
+  const pads = paddingOf(ascii);
+  const raw = Buffer.from(ascii.toString('latin1'), 'base64url');
+  if (raw.length !== (ascii.length / 4) * 3 - pads) throw unsealed('alphabet');
+  return raw;
+}
+
+function paddingOf(ascii: Buffer): number {
+  const equals = '='.charCodeAt(0);
+  if (ascii[ascii.length - 1] !== equals) return 0;
+  return ascii[ascii.length - 2] === equals ? 2 : 1;
+}
+
+/** Throws `ConfigError` when the key is not 32 characters of `A-Z a-z 0-9 _`. */
+export function createSeal(clusterKey: string): Seal {
+  if (!/^[A-Za-z0-9_]{32}$/.test(clusterKey)) {
+    throw new ConfigError(
+      'config_invalid',
+      `the cluster key must be ${wireFormat.keyCharacters} characters of A-Z, a-z, 0-9 and _`,
+    );
+  }
+  const bytes = Buffer.from(clusterKey, 'latin1');
+  const signing = createSecretKey(bytes.subarray(0, 16));
+  const encryption = createSecretKey(bytes.subarray(16));
+  return {
+    key: createSecretKey(bytes),
+    seal: (plaintext, salt) => seal(signing, encryption, plaintext, salt),
+    open: (token) => open(signing, encryption, token),
+  };
+}
+
+function seal(
+  signing: KeyObject,
+  encryption: KeyObject,
+  plaintext: Uint8Array,
+  salt: SealSalt,
+): Buffer {
+  const cipherBytes = (Math.floor(plaintext.length / blockBytes) + 1) * blockBytes;
+  const raw = Buffer.allocUnsafe(prefixBytes + cipherBytes + tagBytes);
+  raw[0] = version;
+  raw.writeBigUInt64BE(BigInt(salt.unixSeconds), 1);
+  raw.set(salt.iv, 9);
+  const cipher = createCipheriv('aes-128-cbc', encryption, salt.iv);
+  const body = cipher.update(plaintext);
+  raw.set(body, prefixBytes);
+  raw.set(cipher.final(), prefixBytes + body.length);
+  const signed = raw.subarray(0, prefixBytes + cipherBytes);
+  raw.set(createHmac('sha256', signing).update(signed).digest(), prefixBytes + cipherBytes);
+  return Buffer.from(raw.toString('base64url') + (padding[raw.length % 3] ?? ''), 'latin1');
+}
+
+function open(signing: KeyObject, encryption: KeyObject, token: Uint8Array): Buffer {
+  const raw = decodeToken(token);
+  if (raw.length < smallestBytes || raw[0] !== version) throw unsealed('format');
+  const signed = raw.subarray(0, raw.length - tagBytes);
+  const tag = createHmac('sha256', signing).update(signed).digest();
+  if (!timingSafeEqual(tag, raw.subarray(signed.length))) throw unsealed('signature');
+  const decipher = createDecipheriv('aes-128-cbc', encryption, raw.subarray(9, prefixBytes));
+  try {
+    const body = decipher.update(signed.subarray(prefixBytes));
+    const rest = decipher.final();
+    return rest.length === 0 ? body : Buffer.concat([body, rest]);
+  } catch (error) {
+    throw new WireError('wire_unsealed', 'a signed message does not decrypt', { cause: error });
+  }
+}
