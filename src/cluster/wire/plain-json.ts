@@ -1,0 +1,84 @@
+/**
+ * JSON of a peer becomes plain values, nothing else. Stock wraps callables, exceptions, results
+ * and dates in members named `__like_this__`, and reviving them has been its worst source of
+ * advisories: here such a member is refused unless the caller names it, and then stays data.
+ */
+import { decodeUtf8 } from '../../bytes.ts';
+import type { JsonObject, JsonValue } from '../../guards.ts';
+import { isJsonObject } from '../../guards.ts';
+import { PayloadError } from './payload.ts';
+
+const magic = /^__.*__$/s;
+const deepest = 64;
+
+/** Members of a wrapped function name; read as data by the closed table of calls. */
+export const callableMembers: ReadonlySet<string> = new Set([
+  '__callable__',
+  '__name__',
+  '__module__',
+  '__qualname__',
+  '__type__',
+]);
+
+/** Members of a wrapped error. */
+export const faultMembers: ReadonlySet<string> = new Set([
+  '__wazuh_exception__',
+  '__class__',
+  '__object__',
+  '__unhandled_exc__',
+  '__args__',
+]);
+
+/** Members of a call's result. */
+export const resultMembers: ReadonlySet<string> = new Set([
+  ...faultMembers,
+  '__wazuh_result__',
+  '__wazuh_datetime__',
+]);
+
+const noMembers: ReadonlySet<string> = new Set();
+
+/** Throws `PayloadError` for bad UTF-8, bad JSON, deep nesting or a member that is not allowed. */
+export function parsePlainJson(
+  bytes: Uint8Array,
+  allowed: ReadonlySet<string> = noMembers,
+): JsonValue {
+  const text = decodeUtf8(bytes);
+  if (text === undefined) throw new PayloadError('not UTF-8');
+  const value = parse(text);
+  checkMembers(value, allowed);
+  return value;
+}
+
+export function parsePlainObject(bytes: Uint8Array, allowed?: ReadonlySet<string>): JsonObject {
+  const value = parsePlainJson(bytes, allowed);
+  if (!isJsonObject(value)) throw new PayloadError('not a JSON object');
+  return value;
+}
+
+function parse(text: string): JsonValue {
+  try {
+    return JSON.parse(text) as JsonValue;
+  } catch {
+    throw new PayloadError('Expecting value: line 1 column 1 (char 0)');
+  }
+}
+
+/** A walk with its own stack: a peer's nesting never becomes ours. */
+function checkMembers(root: JsonValue, allowed: ReadonlySet<string>): void {
+  const open: { readonly value: JsonValue; readonly depth: number }[] = [{ value: root, depth: 1 }];
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    const { value, depth } = next;
+    if (typeof value !== 'object' || value === null) continue;
+    if (depth > deepest) throw new PayloadError(`JSON nested deeper than ${deepest}`);
+    for (const [key, member] of Object.entries(value)) {
+      if (!Array.isArray(value)) checkMember(key, allowed);
+      open.push({ value: member, depth: depth + 1 });
+    }
+  }
+}
+
+function checkMember(key: string, allowed: ReadonlySet<string>): void {
+  if (!magic.test(key) || allowed.has(key)) return;
+  throw new PayloadError(`the member ${JSON.stringify(key.slice(0, 64))} is not allowed here`);
+}
