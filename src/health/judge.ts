@@ -1,0 +1,106 @@
+/**
+ * From single probe outcomes to a verdict on a manager: rise and fall counters, so that one lost
+ * packet moves nobody and one lucky answer brings nobody back. It also judges this host: when most
+ * managers look dead at once, the fault is more likely here. Pure; who repeats a failed probe at
+ * once, and how often anything is asked, is the prober's business.
+ */
+import type { ManagerState } from '../list/model.ts';
+import { failureTexts, type ProbeOutcome } from './probe.ts';
+
+export interface JudgeSettings {
+  /** Good answers in a row that bring a dead manager back. */
+  readonly rise: number;
+  /** Bad answers in a row that make a manager dead. */
+  readonly fall: number;
+}
+
+export const defaultJudgeSettings: JudgeSettings = { rise: 3, fall: 2 };
+
+/** What the probes of one manager add up to. */
+export interface Health {
+  readonly verdict: 'up' | 'down' | 'unknown';
+  /** Outcomes in a row that agree with the last one. */
+  readonly streak: number;
+  readonly lastKind: ProbeOutcome['kind'];
+  /** When the verdict last changed. */
+  readonly sinceAtMs: number;
+  readonly probedAtMs: number;
+  readonly tookMs: number;
+  /** What the last outcome showed, for people. */
+  readonly seen: string;
+  /** Every address its name resolved to when last asked; kept while it does not resolve. */
+  readonly ips: readonly string[];
+}
+
+/** `draining`: it works, but the list says that its agents should leave. */
+export type Verdict = 'up' | 'down' | 'draining' | 'unknown';
+
+/** Add one outcome. The very first good answer makes a manager `up`: nothing speaks against it. */
+export function judgeOutcome(
+  before: Health | undefined,
+  outcome: ProbeOutcome,
+  settings: JudgeSettings,
+  nowMs: number,
+): Health {
+  const streak = before?.lastKind === outcome.kind ? before.streak + 1 : 1;
+  const verdict = nextVerdict(before?.verdict ?? 'unknown', outcome.kind, streak, settings);
+  const isChanged = before === undefined || before.verdict !== verdict;
+  return {
+    verdict,
+    streak,
+    lastKind: outcome.kind,
+    sinceAtMs: isChanged ? nowMs : before.sinceAtMs,
+    probedAtMs: nowMs,
+    tookMs: outcome.tookMs,
+    seen: describeOutcome(outcome),
+    ips: outcome.ips.length > 0 ? outcome.ips : (before?.ips ?? []),
+  };
+}
+
+function nextVerdict(
+  before: Health['verdict'],
+  kind: ProbeOutcome['kind'],
+  streak: number,
+  { rise, fall }: JudgeSettings,
+): Health['verdict'] {
+  if (kind === 'dead') return streak >= fall ? 'down' : before;
+  if (before === 'unknown') return 'up';
+  return streak >= rise ? 'up' : before;
+}
+
+function describeOutcome(outcome: ProbeOutcome): string {
+  if (outcome.kind === 'alive') return `answered in ${outcome.tookMs.toFixed(1)} ms`;
+  return `${failureTexts[outcome.failure]} (${outcome.detail})`;
+}
+
+/** The publisher's word and our own probes as one verdict; a dead manager is dead even when draining. */
+export function verdictOf(state: ManagerState, health: Health | undefined): Verdict {
+  if (state === 'down') return 'down';
+  const probed = health?.verdict ?? 'unknown';
+  return state === 'drain' && probed === 'up' ? 'draining' : probed;
+}
+
+export interface PanicSettings {
+  /** Per cent of the managers that may look dead before this host doubts itself. */
+  readonly panicPct: number;
+  /** How long the doubt lasts after the youngest death, when some manager does answer. */
+  readonly doubtMs: number;
+}
+
+/**
+ * More than `panicPct` of the managers, and more than one, look dead at once: suspect this host
+ * (link, DNS, an overloaded machine). A manager that answers all the while is evidence for this
+ * host, so the doubt then ends after `doubtMs`: an agent must not stay stranded because most
+ * managers really died.
+ */
+export function suspectsHere(
+  healths: readonly (Health | undefined)[],
+  settings: PanicSettings,
+  nowMs: number,
+): boolean {
+  const dead = healths.filter((health) => health?.verdict === 'down');
+  if (dead.length < 2 || dead.length * 100 <= healths.length * settings.panicPct) return false;
+  if (!healths.some((health) => health?.verdict === 'up')) return true;
+  const youngestAtMs = Math.max(...dead.map((health) => health?.sinceAtMs ?? 0));
+  return nowMs - youngestAtMs < settings.doubtMs;
+}
