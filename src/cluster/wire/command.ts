@@ -121,6 +121,23 @@ export type SessionCommand =
   | 'endFile'
   | 'cancelTask';
 
+const sessionCommands: ReadonlySet<CommandName> = new Set<SessionCommand>([
+  'echo',
+  'keepAlive',
+  'echoMaster',
+  'reserveString',
+  'appendString',
+  'dropString',
+  'openFile',
+  'appendFile',
+  'endFile',
+  'cancelTask',
+]);
+
+export function isSessionCommand(name: CommandName): name is SessionCommand {
+  return sessionCommands.has(name);
+}
+
 export type RoleCommand = Exclude<CommandName, SessionCommand>;
 
 /** Words of answers (1.7). `error` is stock's slip for a string that is too long. */
