@@ -1,0 +1,171 @@
+/**
+ * One question to a publisher over pinned TLS: no proxy, no redirects, no compression, a byte
+ * limit, a deadline for the whole answer and a least speed, so that neither 10 GB nor one byte a
+ * second can hold a cycle (trust-and-safety 1.2 "endless data", "slow retrieval").
+ */
+import { request as httpRequest, type IncomingMessage } from 'node:http';
+import type { Clock } from '../clock.ts';
+import { deadline } from '../clock.ts';
+import { PeerError, PilotfishError } from '../errors.ts';
+import { messageOf } from '../guards.ts';
+import type {
+  PublisherAnswer,
+  PublisherLink,
+  PublisherQuestion,
+} from '../sidecar/publisher-port.ts';
+import { connectPinned, type PinnedConnection, type PinnedTarget } from './pinned-tls.ts';
+
+export interface HttpsLimits {
+  /** For everything but the wait that was asked for. */
+  readonly totalMs: number;
+  readonly minBytesPerSecond: number;
+}
+
+export const defaultHttpsLimits: HttpsLimits = { totalMs: 15_000, minBytesPerSecond: 256 };
+
+export function buildPublisherLink(
+  clock: Clock,
+  limits: HttpsLimits = defaultHttpsLimits,
+): PublisherLink {
+  return { ask: (question, signal) => askOnce(question, { clock, limits, signal }) };
+}
+
+interface Context {
+  readonly clock: Clock;
+  readonly limits: HttpsLimits;
+  readonly signal: AbortSignal | undefined;
+}
+
+async function askOnce(question: PublisherQuestion, context: Context): Promise<PublisherAnswer> {
+  const totalMs = context.limits.totalMs + question.waitMs;
+  const limit = deadline(context.clock, totalMs, context.signal);
+  try {
+    const target = targetOf(question);
+    const connection = await connectPinned(target, context.clock.nowMs(), limit.signal);
+    limit.signal.addEventListener('abort', () => connection.socket.destroy(), { once: true });
+    try {
+      return await converse(question, connection, context);
+    } finally {
+      connection.socket.destroy();
+    }
+  } catch (thrown) {
+    if (context.signal?.aborted) throw context.signal.reason;
+    if (thrown instanceof PilotfishError) throw thrown;
+    if (!limit.signal.aborted) throw broken(question, thrown);
+    throw new PeerError('too_slow', `${question.url}: no whole answer within ${totalMs} ms`);
+  } finally {
+    limit.cancel();
+  }
+}
+
+function targetOf({ url, pins }: PublisherQuestion): PinnedTarget {
+  const { protocol, hostname, port } = new URL(url);
+  if (protocol !== 'https:') throw new PeerError('connect_failed', `${url} is not https`);
+  return { host: hostname.replace(/^\[|\]$/g, ''), port: port === '' ? 443 : Number(port), pins };
+}
+
+async function converse(
+  question: PublisherQuestion,
+  { socket, warnings }: PinnedConnection,
+  context: Context,
+): Promise<PublisherAnswer> {
+  const response = await sendQuestion(question, socket);
+  const receipt = response.headers['pf-receipt'];
+  const common = { warnings, ...(typeof receipt === 'string' ? { receipt } : {}) };
+  const { statusCode = 0 } = response;
+  if (statusCode === 304) return { kind: 'unchanged', ...common };
+  if (statusCode === 404) return { kind: 'absent', ...common };
+  checkHead(question, response);
+  const body = await readBody(question, response, context);
+  const { etag } = response.headers;
+  return { kind: 'document', body, ...(etag === undefined ? {} : { etag }), ...common };
+}
+
+function sendQuestion(
+  question: PublisherQuestion,
+  socket: PinnedConnection['socket'],
+): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const sent = httpRequest({
+      createConnection: () => socket, // also keeps proxies of the environment out of the way
+      path: question.path,
+      maxHeaderSize: 8 * 1024,
+      headers: {
+        host: new URL(question.url).host,
+        accept: 'application/json',
+        'accept-encoding': 'identity',
+        connection: 'close',
+        ...(question.nonce === undefined ? {} : { 'pf-nonce': question.nonce }),
+        ...(question.etag === undefined ? {} : { 'if-none-match': question.etag }),
+      },
+    });
+    sent.on('response', resolve);
+    sent.on('error', reject);
+    sent.on('close', () => reject(new Error('closed without an answer')));
+    sent.end();
+  });
+}
+
+function checkHead({ url, path, maxBytes }: PublisherQuestion, response: IncomingMessage): void {
+  const { statusCode = 0, headers } = response;
+  const at = `${url}${path}`;
+  if (statusCode >= 300 && statusCode < 400) {
+    throw new PeerError('redirected', `${at} answered ${statusCode}`);
+  }
+  if (statusCode !== 200) throw new PeerError('http_status', `${at} answered ${statusCode}`);
+  const type = headers['content-type']?.split(';')[0]?.trim().toLowerCase();
+  if (type !== 'application/json' && type !== 'application/jose+json') {
+    throw new PeerError('content_type', `${at} answered with ${shown(type)}`);
+  }
+  const encoding = headers['content-encoding'];
+  if (encoding !== undefined && encoding !== 'identity') {
+    throw new PeerError('content_type', `${at} answered compressed (${shown(encoding)})`);
+  }
+  if (Number(headers['content-length'] ?? 0) > maxBytes) {
+    throw new PeerError('too_big', `${at} announced over ${maxBytes} bytes`);
+  }
+}
+
+/** Hostile header values in messages: short and printable. */
+function shown(value: string | undefined): string {
+  return JSON.stringify(value ?? 'no type').slice(0, 64);
+}
+
+function readBody(
+  question: PublisherQuestion,
+  response: IncomingMessage,
+  { clock, limits }: Context,
+): Promise<Uint8Array> {
+  const at = `${question.url}${question.path}`;
+  const startMs = clock.monotonicMs();
+  const parts: Buffer[] = [];
+  let length = 0;
+  return new Promise<Uint8Array>((resolve, reject) => {
+    const checkSpeed = (): void => {
+      const seconds = (clock.monotonicMs() - startMs) / 1000;
+      if (seconds >= 2 && length < seconds * limits.minBytesPerSecond) {
+        reject(new PeerError('too_slow', `${at}: ${length} bytes in ${seconds.toFixed(1)} s`));
+      }
+      stopTimer = clock.after(500, checkSpeed);
+    };
+    let stopTimer = clock.after(500, checkSpeed);
+    const stop = (): void => stopTimer();
+    response.on('close', stop);
+    response.on('data', (bytes: Buffer) => {
+      length += bytes.length;
+      if (length <= question.maxBytes) return parts.push(bytes);
+      reject(new PeerError('too_big', `${at} sent over ${question.maxBytes} bytes`));
+      return response.destroy();
+    });
+    response.on('end', () =>
+      response.complete ? resolve(Buffer.concat(parts)) : reject(new Error('cut short')),
+    );
+    response.on('error', reject);
+    response.on('close', () => reject(new Error('cut short')));
+  }).finally(() => response.destroy());
+}
+
+function broken(question: PublisherQuestion, thrown: unknown): PeerError {
+  const seen = `${question.url}${question.path}: ${messageOf(thrown)}`;
+  return new PeerError('connect_failed', seen, { cause: thrown });
+}
