@@ -1,0 +1,169 @@
+/**
+ * What the applier remembers between runs, in its own root-owned state: the trust it reached, what
+ * it wrote, what it spent, and a move it may have been killed in. JSON inside a two-generation
+ * file; a document that does not parse is damage (E701), never an empty memory.
+ */
+import { decodeBase64Url, encodeBase64Url, encodeUtf8 } from '../bytes.ts';
+import { HostError } from '../errors.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '../guards.ts';
+import type { Position } from '../list/model.ts';
+import type { Restart } from './budget.ts';
+import { type ForeignMemory, nothingForeign } from './foreign.ts';
+import type { WrittenServer } from './result.ts';
+
+/** How far this host's trust has come; verification never accepts less. */
+export interface TrustMemory {
+  /** Exact bytes of the newest proven root envelope. */
+  readonly rootEnvelope: Uint8Array;
+  /** Exact bytes of the last good list envelope, once there was one. */
+  readonly listEnvelope?: Uint8Array;
+  readonly position?: Position;
+  /** `sha256:` tag of that list's payload. */
+  readonly listHash?: string;
+  /** No earlier instant is believed. */
+  readonly floorMs: number;
+}
+
+export interface BadChoice {
+  /** Hash of list and order. */
+  readonly key: string;
+  readonly untilMs: number;
+}
+
+export interface ApplierMemory {
+  readonly trust: TrustMemory;
+  /** Server entries as we left them, and the hash of the whole file then. */
+  readonly written?: { readonly servers: readonly WrittenServer[]; readonly hash: string };
+  readonly restarts: readonly Restart[];
+  readonly foreign: ForeignMemory;
+  readonly badChoices: readonly BadChoice[];
+  /** A move was under way: an agent found stopped was stopped by us. */
+  readonly unfinishedSinceMs?: number;
+}
+
+/** Port: where the memory lives; `host/two-generation-file.ts` has this shape. */
+export interface MemoryFile {
+  read(): Promise<Uint8Array | undefined>;
+  write(bytes: Uint8Array): Promise<void>;
+}
+
+export function newMemory(trust: TrustMemory): ApplierMemory {
+  return { trust, restarts: [], foreign: nothingForeign, badChoices: [] };
+}
+
+/** Throws HostError `not_joined` before the first join, `state_unreadable` when damaged. */
+export async function readMemory(file: MemoryFile): Promise<ApplierMemory> {
+  const bytes = await file.read();
+  if (bytes === undefined)
+    throw new HostError('not_joined', 'the applier has no root of trust yet');
+  return parseMemory(bytes);
+}
+
+export function encodeMemory(memory: ApplierMemory): Uint8Array {
+  const { trust } = memory;
+  const list = trust.listEnvelope;
+  const document = {
+    ...memory,
+    spec: 1,
+    trust: {
+      ...trust,
+      rootEnvelope: encodeBase64Url(trust.rootEnvelope),
+      ...(list === undefined ? {} : { listEnvelope: encodeBase64Url(list) }),
+    },
+  };
+  return encodeUtf8(JSON.stringify(document));
+}
+
+export function parseMemory(bytes: Uint8Array): ApplierMemory {
+  try {
+    return readDocument(JSON.parse(Buffer.from(bytes).toString('utf8')));
+  } catch (error) {
+    const seen = "the applier's state is not one of ours";
+    throw new HostError('state_unreadable', seen, { cause: error });
+  }
+}
+
+function readDocument(value: unknown): ApplierMemory {
+  const document = object(value);
+  if (document.spec !== 1) throw new TypeError('unknown spec');
+  const { written, unfinishedSinceMs } = document;
+  return {
+    trust: readTrust(object(document.trust)),
+    ...(written === undefined ? {} : { written: readWritten(object(written)) }),
+    restarts: list(document.restarts).map(readRestart),
+    foreign: readForeign(object(document.foreign)),
+    badChoices: list(document.badChoices).map((one) => ({
+      key: string(object(one).key),
+      untilMs: number(object(one).untilMs),
+    })),
+    ...(unfinishedSinceMs === undefined ? {} : { unfinishedSinceMs: number(unfinishedSinceMs) }),
+  };
+}
+
+function readTrust(trust: JsonObject): TrustMemory {
+  const { listEnvelope, position, listHash } = trust;
+  return {
+    rootEnvelope: base64(trust.rootEnvelope),
+    ...(listEnvelope === undefined ? {} : { listEnvelope: base64(listEnvelope) }),
+    ...(position === undefined ? {} : { position: readPosition(object(position)) }),
+    ...(listHash === undefined ? {} : { listHash: string(listHash) }),
+    floorMs: number(trust.floorMs),
+  };
+}
+
+function readPosition(position: JsonObject): Position {
+  const { epoch, term, version } = position;
+  return { epoch: number(epoch), term: number(term), version: number(version) };
+}
+
+function readWritten(written: JsonObject): NonNullable<ApplierMemory['written']> {
+  return { servers: list(written.servers).map(readServer), hash: string(written.hash) };
+}
+
+function readServer(value: JsonValue): WrittenServer {
+  const { address, port } = object(value);
+  return { address: string(address), port: number(port) };
+}
+
+function readRestart(value: JsonValue): Restart {
+  const { atMs, kind, blindMs } = object(value);
+  return {
+    atMs: number(atMs),
+    kind: kind === 'agentd' ? 'agentd' : 'service',
+    blindMs: number(blindMs),
+  };
+}
+
+function readForeign(foreign: JsonObject): ForeignMemory {
+  const { accepted } = foreign;
+  return {
+    revertsAtMs: list(foreign.revertsAtMs).map(number),
+    ...(accepted === undefined ? {} : { accepted: list(accepted).map(readServer) }),
+  };
+}
+
+function object(value: unknown): JsonObject {
+  if (isJsonObject(value)) return value;
+  throw new TypeError('an object is missing');
+}
+
+function list(value: JsonValue | undefined): readonly JsonValue[] {
+  if (Array.isArray(value)) return value;
+  throw new TypeError('a list is missing');
+}
+
+function string(value: JsonValue | undefined): string {
+  if (typeof value === 'string') return value;
+  throw new TypeError('a string is missing');
+}
+
+function number(value: JsonValue | undefined): number {
+  if (typeof value === 'number') return value;
+  throw new TypeError('a number is missing');
+}
+
+function base64(value: JsonValue | undefined): Uint8Array {
+  const bytes = decodeBase64Url(string(value));
+  if (bytes !== undefined) return bytes;
+  throw new TypeError('base64url is missing');
+}
