@@ -2,6 +2,7 @@
  * A stand-in must not outlive the test that started it. Spawned ones end when their standard
  * input closes; daemons watch the process they were made for.
  */
+import { readFileSync } from 'node:fs';
 
 const lookMs = 500;
 
@@ -28,10 +29,11 @@ export function endWithProcess(pid: number, end: () => void): void {
   timer.unref();
 }
 
+/** A zombie is dead: only its parent has not looked yet. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
-    return true;
+    return !/^\d+ \(.*\) Z/s.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
   } catch {
     return false;
   }
