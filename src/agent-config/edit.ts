@@ -36,7 +36,9 @@ export function planEdit(bytes: Uint8Array, dialect: Dialect, wish: EditWish): E
   refuseUncovered(bytes, reading, targets, wish);
   const entries = listEntries(bytes, reading, dialect);
   const edits = inOrder(collectEdits({ bytes, dialect, reading, entries, targets, wish }));
-  if (edits.length === 0) return { kind: 'unchanged' };
+  if (edits.length === 0 && hasWantedList(reading, entries, targets, dialect)) {
+    return { kind: 'unchanged' };
+  }
   const after = applyEdits(bytes, edits);
   prove({ before: bytes, after, edits }, { dialect, reading, targets, wish });
   return { kind: 'changed', bytes: after, edits };

@@ -74,11 +74,12 @@ function isBlock(entry: LoadedServer | undefined): boolean {
   return entry !== undefined && entry.element.children.length > 0;
 }
 
-/** The entry whose section takes the list: 4.x the first one, 5.x the kept or effective one. */
+/** The entry whose section takes the list: 4.x the first one, 5.x the kept, effective or last one. */
 function homeOf(task: ListTask, kept: readonly (number | undefined)[]): number {
   if (task.dialect === '4') return 0;
   const effective = task.reading.servers[0]?.element;
-  return kept[0] ?? task.entries.findIndex(({ element }) => element === effective);
+  const index = task.entries.findIndex(({ element }) => element === effective);
+  return kept[0] ?? (index < 0 ? task.entries.length - 1 : index); // a <client> may be effective
 }
 
 function isSlot(task: ListTask, index: number, home: number): boolean {
