@@ -12,12 +12,20 @@ export const listLimits = {
   maxManagers: 16,
   maxStringLength: 256,
   maxHostLength: 126,
+  maxKeys: 32,
+  maxPublishers: 16,
+  maxConstraintEntries: 64,
+  maxReceiptLength: 2_048,
+  maxTokenLength: 4_096,
   maxDepth: 6,
   maxTermStep: 1_000,
   maxVersionStep: 1_000_000,
   maxWeight: 1_000,
   clockSkewMs: 10 * 60_000,
 } as const;
+
+/** What a signed document is; its header says `pf-<kind>+jws`, its payload `pf-<kind>`. */
+export type DocumentKind = 'root' | 'list' | 'receipt';
 
 export type ManagerState = 'up' | 'drain' | 'down';
 
@@ -144,6 +152,8 @@ export interface Root {
   readonly publishers: readonly PublisherAddress[];
   /** True where lists travel as files: no receipts are expected (CLOCK-ONLY without alarm). */
   readonly staticDelivery: boolean;
+  /** Oldest sidecar version (`1.2.0`) this root is meant for; older ones warn. */
+  readonly minClient?: string;
 }
 
 /** Freshness proof for one poll: the nonce of the request, signed by a list key. */
@@ -152,6 +162,8 @@ export interface Receipt extends Position {
   /** `sha256:` tag of the list payload. */
   readonly list: string;
   readonly nowMs: number;
+  /** `sha256:` tag of the id of the agent that asked. */
+  readonly agent?: string;
 }
 
 /** What a join token carries: no secret, only the pin of the root and where to ask. */
@@ -168,4 +180,6 @@ export interface JoinToken {
   readonly group: string;
   readonly site: string;
   readonly id: string;
+  /** Day of issue, `2026-11-01`: a host clock before it is wrong. */
+  readonly notBefore?: string;
 }
