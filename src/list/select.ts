@@ -1,0 +1,53 @@
+/**
+ * The order in which one agent tries the managers: weighted rendezvous hashing. No shared state:
+ * taking a manager away moves only its own agents, and their second choices spread by weight.
+ * Source: design.md decision 5; weights after Schindelhauer and Schomaker (score -weight / ln u).
+ */
+import { hash } from 'node:crypto';
+import type { Manager } from './model.ts';
+
+export interface AgentPlace {
+  readonly agentId: string;
+  /** Managers of the agent's own zone come first within one priority. */
+  readonly zone?: string;
+}
+
+/**
+ * Best first. By state (`up` before `drain`), then weight 0 last, then `prio`, then own zone, then
+ * hash. Managers that are `down` are left out, unless nothing else is left: never empty for a
+ * non-empty list.
+ */
+export function rankManagers(managers: readonly Manager[], place: AgentPlace): readonly Manager[] {
+  const usable = managers.filter((manager) => manager.state !== 'down');
+  return (usable.length > 0 ? usable : managers)
+    .map((manager) => ({ manager, score: scoreOf(manager, place.agentId) }))
+    .sort(
+      (left, right) =>
+        compareClass(left.manager, right.manager, place.zone) ||
+        right.score - left.score ||
+        (left.manager.id < right.manager.id ? -1 : 1),
+    )
+    .map(({ manager }) => manager);
+}
+
+const stateOrder = { up: 0, drain: 1, down: 2 } as const;
+
+function compareClass(left: Manager, right: Manager, zone: string | undefined): number {
+  return (
+    stateOrder[left.state] - stateOrder[right.state] ||
+    Number(left.weight === 0) - Number(right.weight === 0) ||
+    left.prio - right.prio ||
+    Number(left.zone !== zone) - Number(right.zone !== zone)
+  );
+}
+
+/** Independent per pair, and the highest of several is manager i with probability weight i / sum. */
+function scoreOf(manager: Manager, agentId: string): number {
+  return -Math.max(1, manager.weight) / Math.log(uniform(`${agentId}\n${manager.id}`));
+}
+
+/** 52 bits of SHA-256, strictly between 0 and 1. The same on every host and version. */
+function uniform(text: string): number {
+  const bits = Number.parseInt(hash('sha256', text, 'hex').slice(0, 13), 16);
+  return (bits + 0.5) / 2 ** 52;
+}
