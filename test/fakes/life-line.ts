@@ -33,6 +33,7 @@ export function endWithProcess(pid: number, end: () => void): void {
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
+    if (process.platform !== 'linux') return true;
     return !/^\d+ \(.*\) Z/s.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
   } catch {
     return false;
