@@ -96,6 +96,11 @@ export class Session {
     return this.#run((state) => reply(state, counter, value, nowMs));
   }
 
+  /** Whether the peer's request under this counter still waits for its answer. */
+  isAsked(counter: number): boolean {
+    return this.#state.openAsks.has(counter);
+  }
+
   /** Never answer this request (some local programs expect that). */
   dismiss(counter: number): void {
     this.#state.openAsks.delete(counter);

@@ -1,0 +1,76 @@
+/**
+ * Whole frames to a socket: small ones of one turn leave in one write, a header never leaves
+ * without its payload. Gives up when nothing moves for a minute.
+ */
+import type { Socket } from 'node:net';
+import type { Cancel, Clock } from '../clock.ts';
+
+const joinBelowBytes = 64 * 1024;
+const writeStallMs = 60_000;
+
+export const pauseAtBytes = 4 * 1024 * 1024;
+
+export class FrameWriter {
+  readonly #socket: Socket;
+  readonly #clock: Clock;
+  readonly #onStall: () => void;
+  #frames: Buffer[] = [];
+  #stall: Cancel | undefined;
+  #whenFlushed: (() => void)[] = [];
+
+  /** `onStall`: the peer has read nothing for a minute. */
+  constructor(socket: Socket, clock: Clock, onStall: () => void) {
+    this.#socket = socket;
+    this.#clock = clock;
+    this.#onStall = onStall;
+  }
+
+  get isFull(): boolean {
+    return this.#socket.writableLength > pauseAtBytes;
+  }
+
+  add(frame: Buffer): void {
+    this.#frames.push(frame);
+  }
+
+  flush(): void {
+    const frames = this.#frames;
+    if (frames.length === 0) return;
+    this.#frames = [];
+    if (this.#socket.destroyed || this.#socket.writableEnded) return;
+    const total = frames.reduce((sum, { length }) => sum + length, 0);
+    const writes = total <= joinBelowBytes ? [Buffer.concat(frames, total)] : frames;
+    this.#socket.cork();
+    for (const bytes of writes) this.#socket.write(bytes);
+    this.#socket.uncork();
+    if (this.#socket.writableNeedDrain) this.#watch();
+  }
+
+  /** Resolves when little waits, or the writer was released. */
+  flushed(): Promise<void> {
+    if (!this.isFull) return Promise.resolve();
+    return new Promise((resolve) => this.#whenFlushed.push(resolve));
+  }
+
+  /** The socket drained, or ended: nobody waits any more. */
+  release(): void {
+    this.#stall?.();
+    this.#stall = undefined;
+    for (const resolve of this.#whenFlushed.splice(0)) resolve();
+  }
+
+  /** Not the time a write takes counts, but the time in which nothing moves. */
+  #watch(): void {
+    if (this.#stall !== undefined) return;
+    const sentBytes = this.#sentBytes();
+    this.#stall = this.#clock.after(writeStallMs, () => {
+      this.#stall = undefined;
+      if (this.#sentBytes() > sentBytes) this.#watch();
+      else this.#onStall();
+    });
+  }
+
+  #sentBytes(): number {
+    return this.#socket.bytesWritten - this.#socket.writableLength;
+  }
+}
