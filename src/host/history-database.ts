@@ -1,0 +1,155 @@
+/**
+ * History in SQLite: write-ahead log, every commit synced (a version that was announced is never
+ * lost), one short transaction for an append. The file is checked when it is opened.
+ */
+import { closeSync, constants, existsSync, openSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
+import { HostError, PilotfishError } from '../errors.ts';
+import { messageOf } from '../guards.ts';
+import { type History, maxHistory, type PublishedList, type Reason } from '../publisher/history.ts';
+
+const busyTimeoutMs = 5_000;
+
+/** One step each, never edited once released; `user_version` counts those done. */
+const migrations: readonly string[] = [
+  `CREATE TABLE lists (
+     version INTEGER PRIMARY KEY,
+     epoch INTEGER NOT NULL, term INTEGER NOT NULL, root_version INTEGER NOT NULL,
+     issued_at_ms INTEGER NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL,
+     hash TEXT NOT NULL, prev TEXT, source TEXT NOT NULL, content TEXT NOT NULL,
+     envelope BLOB NOT NULL
+   ) STRICT`,
+];
+
+interface Row {
+  readonly version: number;
+  readonly epoch: number;
+  readonly term: number;
+  readonly root_version: number;
+  readonly issued_at_ms: number;
+  readonly reason: Reason;
+  readonly detail: string;
+  readonly hash: string;
+  readonly prev: string | null;
+  readonly source: string;
+  readonly content: string;
+  readonly envelope: Uint8Array;
+}
+
+/** Throws HostError `store_failed`, also when the file is damaged or of a newer program. */
+export function openHistory(path: string): History {
+  const database = guarded(path, () => openDatabase(path));
+  const select = (rest: string) => database.prepare(`SELECT * FROM lists ${rest}`);
+  const newest = select('ORDER BY version DESC LIMIT 1');
+  const byVersion = select('WHERE version = ?');
+  const latest = select('ORDER BY version DESC LIMIT ?');
+  return {
+    newest: () => guarded(path, () => fromRow(newest.get())),
+    find: (version) => guarded(path, () => fromRow(byVersion.get(version))),
+    list: (limit) => guarded(path, () => latest.all(limit).flatMap((row) => fromRow(row) ?? [])),
+    append: (entry, expectedVersion) =>
+      guarded(path, () => appendEntry(database, entry, expectedVersion)),
+    noteSource: (version, source) =>
+      guarded(path, () => {
+        database
+          .prepare('UPDATE lists SET source = ? WHERE version = ? AND source <> ?')
+          .run(source, version, source);
+      }),
+    changeMark: () =>
+      guarded(path, () => Number(database.prepare('PRAGMA data_version').get()?.data_version)),
+    close: () => database.close(),
+  };
+}
+
+function openDatabase(path: string): DatabaseSync {
+  if (!existsSync(path)) closeSync(openSync(path, constants.O_CREAT | constants.O_RDWR, 0o600));
+  const database = new DatabaseSync(path, { timeout: busyTimeoutMs, defensive: true });
+  try {
+    database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
+    database.exec('PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;');
+    const verdict = database.prepare('PRAGMA quick_check(1)').get()?.quick_check;
+    if (verdict !== 'ok') throw new Error(`the file is damaged: ${String(verdict)}`);
+    migrate(database);
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+function migrate(database: DatabaseSync): void {
+  inTransaction(database, () => {
+    const done = Number(database.prepare('PRAGMA user_version').get()?.user_version);
+    if (done > migrations.length) throw new Error('it was written by a newer program');
+    for (const step of migrations.slice(done)) database.exec(step);
+    database.exec(`PRAGMA user_version = ${migrations.length}`);
+    return true;
+  });
+}
+
+function appendEntry(
+  database: DatabaseSync,
+  entry: PublishedList,
+  expectedVersion: number | undefined,
+): boolean {
+  return inTransaction(database, () => {
+    const last = database.prepare('SELECT max(version) AS version FROM lists').get()?.version;
+    if ((last ?? undefined) !== expectedVersion) return false;
+    database
+      .prepare(
+        `INSERT INTO lists (version, epoch, term, root_version, issued_at_ms, reason, detail, hash,
+           prev, source, content, envelope) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      )
+      .run(
+        entry.version,
+        entry.epoch,
+        entry.term,
+        entry.rootVersion,
+        entry.issuedAtMs,
+        entry.reason,
+        entry.detail,
+        entry.hash,
+        entry.prev ?? null,
+        entry.source,
+        JSON.stringify(entry.content),
+        entry.envelope,
+      );
+    database.prepare('DELETE FROM lists WHERE version <= ?').run(entry.version - maxHistory);
+    return true;
+  });
+}
+
+/** `work` returns whether to keep what it did. */
+function inTransaction(database: DatabaseSync, work: () => boolean): boolean {
+  database.exec('BEGIN IMMEDIATE');
+  try {
+    const isKept = work();
+    database.exec(isKept ? 'COMMIT' : 'ROLLBACK');
+    return isKept;
+  } catch (error) {
+    if (database.isTransaction) database.exec('ROLLBACK');
+    throw error;
+  }
+}
+
+function fromRow(row: unknown): PublishedList | undefined {
+  if (row === undefined) return undefined;
+  const { root_version, issued_at_ms, prev, content, ...same } = row as Row;
+  return {
+    ...same,
+    rootVersion: root_version,
+    issuedAtMs: issued_at_ms,
+    ...(prev === null ? {} : { prev }),
+    content: JSON.parse(content) as PublishedList['content'],
+  };
+}
+
+/** SQLite's own words, with the file, as a failure that the operator can act on. */
+function guarded<Value>(path: string, work: () => Value): Value {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof PilotfishError) throw error;
+    throw new HostError('store_failed', `${path}: ${messageOf(error)}`, { cause: error });
+  }
+}

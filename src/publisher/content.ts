@@ -1,0 +1,105 @@
+/**
+ * What a list says apart from its place in history: the managers as configured, which of them are
+ * drained on top of that, and the settings for every sidecar. Pure. The configuration is the
+ * source on `publish`; drain, rollback and re-signing start from what was published last.
+ */
+import { ConfigError } from '../errors.ts';
+import type { Audience, ListClient, Manager } from '../list/model.ts';
+
+export interface Content {
+  /** As configured, drains not applied. */
+  readonly managers: readonly Manager[];
+  /** Ids of managers drained by command, sorted. */
+  readonly drained: readonly string[];
+  readonly client: ListClient;
+  /** Seconds. */
+  readonly validFor: number;
+  readonly aud: Audience;
+}
+
+/** The configured part of a content: what a changed configuration changes. */
+export type ConfiguredContent = Omit<Content, 'drained'>;
+
+/** The managers as the list names them. `down` by configuration stays down while drained. */
+export function listedManagers(content: Content): readonly Manager[] {
+  return content.managers.map((manager) =>
+    manager.state === 'up' && content.drained.includes(manager.id)
+      ? { ...manager, state: 'drain' }
+      : manager,
+  );
+}
+
+/** Drains of managers that are no longer configured are forgotten. */
+export function contentOf(configured: ConfiguredContent, drained: readonly string[]): Content {
+  const known = new Set(configured.managers.map((manager) => manager.id));
+  return { ...configured, drained: drained.filter((id) => known.has(id)).sort() };
+}
+
+/** Throws ConfigError `unknown_manager` with the known ids. */
+export function drainManager(content: Content, id: string): Content {
+  requireManager(content, id);
+  return contentOf(content, [...new Set([...content.drained, id])]);
+}
+
+/** Throws ConfigError `unknown_manager`; a state set in the configuration is not ours to undo. */
+export function undrainManager(content: Content, id: string): Content {
+  const manager = requireManager(content, id);
+  if (manager.state !== 'up') {
+    const seen = `manager ${id} is configured with \`state: ${manager.state}\``;
+    throw new ConfigError('usage', `${seen}; change that in publisher.yml and publish`);
+  }
+  return contentOf(
+    content,
+    content.drained.filter((one) => one !== id),
+  );
+}
+
+/** Two contents that would give the same list. */
+export function isSameContent(left: Content, right: Content): boolean {
+  return fingerprint(left) === fingerprint(right);
+}
+
+/** The same configuration gives the same text, whatever the order of its keys. */
+export function fingerprint(value: unknown): string {
+  return JSON.stringify(value, (_key, one: unknown) =>
+    typeof one === 'object' && one !== null && !Array.isArray(one)
+      ? Object.fromEntries(Object.entries(one).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : one,
+  );
+}
+
+function requireManager(content: Content, id: string): Manager {
+  const found = content.managers.find((manager) => manager.id === id);
+  if (found !== undefined) return found;
+  const known = content.managers.map((manager) => manager.id).join(', ');
+  throw new ConfigError('unknown_manager', `no manager ${JSON.stringify(id)}; known: ${known}`);
+}
+
+/** One line for each difference that an operator cares about. */
+export function describeChange(before: Content | undefined, after: Content): readonly string[] {
+  if (before === undefined) return [`first list with ${after.managers.length} manager(s)`];
+  const old = new Map(listedManagers(before).map((manager) => [manager.id, manager]));
+  const now = listedManagers(after);
+  const lines = now.flatMap((manager) => describeManager(old.get(manager.id), manager));
+  const kept = new Set(now.map((manager) => manager.id));
+  const gone = [...old.keys()].filter((id) => !kept.has(id)).map((id) => `- ${id}`);
+  const settings = ['client', 'validFor', 'aud'] as const;
+  const tuned = settings.filter((name) => fingerprint(before[name]) !== fingerprint(after[name]));
+  return [...lines, ...gone, ...tuned.map((name) => `~ ${settingNames[name]} changed`)];
+}
+
+const settingNames = {
+  client: 'settings for sidecars',
+  validFor: 'validity',
+  aud: 'audience',
+} as const;
+
+function describeManager(before: Manager | undefined, after: Manager): readonly string[] {
+  if (before === undefined) return [`+ ${after.id} ${after.address}:${after.port} ${after.state}`];
+  const names = ['address', 'port', 'protocol', 'zone', 'prio', 'weight', 'state'] as const;
+  const changed = names.filter((name) => before[name] !== after[name]);
+  if (changed.length === 0) return [];
+  return [
+    `~ ${after.id} ${changed.map((name) => `${name} ${before[name]} -> ${after[name]}`).join(', ')}`,
+  ];
+}

@@ -1,0 +1,44 @@
+/** The published versions, newest last, as the publisher keeps them. */
+import type { Position } from '../list/model.ts';
+import type { Content } from './content.ts';
+
+/** Why a version was signed. */
+export type Reason = 'first' | 'publish' | 'config' | 'drain' | 'undrain' | 'rollback' | 'resign';
+
+export interface PublishedList extends Position {
+  readonly issuedAtMs: number;
+  readonly rootVersion: number;
+  readonly reason: Reason;
+  /** What the operator named: the drained id, the version rolled back to; empty otherwise. */
+  readonly detail: string;
+  /** `sha256:` tag of the payload. */
+  readonly hash: string;
+  /** Tag of the payload before it. */
+  readonly prev?: string;
+  /** Fingerprint of the configuration when this was signed: a later difference is news. */
+  readonly source: string;
+  readonly content: Content;
+  /** As served. */
+  readonly envelope: Uint8Array;
+}
+
+/** How many versions are kept; older ones go with each new one. */
+export const maxHistory = 1_000;
+
+/**
+ * Port: durable history. One writer at a time wins; what is appended is on disk when it returns.
+ * Every method throws HostError `store_failed` when the disk or the file fails it.
+ */
+export interface History {
+  newest(): PublishedList | undefined;
+  find(version: number): PublishedList | undefined;
+  /** The newest `limit`, newest first. */
+  list(limit: number): readonly PublishedList[];
+  /** False, and nothing written, when somebody else appended after `expectedVersion`. */
+  append(entry: PublishedList, expectedVersion: number | undefined): boolean;
+  /** The same content under another configuration: remembered without a new version. */
+  noteSource(version: number, source: string): void;
+  /** Differs from an earlier value when another process wrote meanwhile. */
+  changeMark(): number;
+  close(): void;
+}

@@ -1,0 +1,142 @@
+/**
+ * The one way a list comes into being: newest version -> wanted content -> sign -> judge it as a
+ * sidecar would -> append. Nothing is announced that a sidecar would refuse; nothing is overwritten:
+ * whoever appends second starts over from what the first one left.
+ */
+import { sha256Tag } from '../bytes.ts';
+import type { Clock } from '../clock.ts';
+import { HostError } from '../errors.ts';
+import { parseEnvelope } from '../list/envelope.ts';
+import type { ManagerList } from '../list/model.ts';
+import { parseList, renderList } from '../list/parse-list.ts';
+import type { VerifiedRoot } from '../list/root.ts';
+import { type SigningKey, signDocument, signReceipt } from '../list/sign.ts';
+import { verifyList } from '../list/verify.ts';
+import { type Content, isSameContent, listedManagers } from './content.ts';
+import type { History, PublishedList, Reason } from './history.ts';
+
+export interface PublishDesk {
+  readonly history: History;
+  readonly root: VerifiedRoot;
+  readonly listKey: SigningKey;
+  readonly clock: Clock;
+}
+
+/** What should stand in the next version, decided from the newest one. */
+export interface PublishOrder {
+  readonly reason: Reason;
+  readonly detail: string;
+  /** True where the same content is reason enough: a re-signing. */
+  readonly evenIfSame: boolean;
+  want(newest: PublishedList | undefined): Wanted;
+}
+
+export interface Wanted {
+  readonly content: Content;
+  readonly source: string;
+}
+
+export type PublishOutcome =
+  | {
+      readonly kind: 'published';
+      readonly entry: PublishedList;
+      readonly before: PublishedList | undefined;
+    }
+  | { readonly kind: 'unchanged'; readonly entry: PublishedList };
+
+/** Losing five times in a row means that something publishes in a loop. */
+const maxTries = 5;
+/** There is one writer of an embedded publisher: one term. */
+const firstTerm = 1;
+
+/**
+ * Throws what `order.want` throws, ListError when a sidecar would refuse the result (`constraint`,
+ * `too_many_removed` …), HostError `store_failed`. On any error nothing was published.
+ */
+export async function publish(desk: PublishDesk, order: PublishOrder): Promise<PublishOutcome> {
+  for (let attempt = 1; attempt <= maxTries; attempt += 1) {
+    const outcome = await preparePublication(desk, order);
+    if (outcome.kind === 'unchanged') {
+      desk.history.noteSource(outcome.entry.version, order.want(outcome.entry).source);
+      return outcome;
+    }
+    if (desk.history.append(outcome.entry, outcome.before?.version)) return outcome;
+  }
+  throw new HostError('store_failed', `somebody else published ${maxTries} times meanwhile`);
+}
+
+/** What `publish` would append now; writes nothing. */
+export async function preparePublication(
+  desk: PublishDesk,
+  order: PublishOrder,
+): Promise<PublishOutcome> {
+  const before = desk.history.newest();
+  const { content, source } = order.want(before);
+  if (before !== undefined && !order.evenIfSame && isSettled(desk, before, content)) {
+    return { kind: 'unchanged', entry: before };
+  }
+  const list = nextList(desk, content, before);
+  const payload = renderList(list);
+  const envelope = signDocument('list', payload, [desk.listKey]);
+  const hash = sha256Tag(payload);
+  await judgeAsSidecar(desk, { list, envelope, hash }, before);
+  const { epoch, term, version, rootVersion, issuedAtMs } = list;
+  const entry: PublishedList = {
+    ...{ epoch, term, version, rootVersion, issuedAtMs, hash, envelope, content, source },
+    ...(before === undefined ? {} : { prev: before.hash }),
+    reason: before === undefined ? 'first' : order.reason,
+    detail: order.detail,
+  };
+  return { kind: 'published', entry, before };
+}
+
+/** Equal managers mean no write; a new epoch of the root needs a new list all the same. */
+function isSettled({ root }: PublishDesk, before: PublishedList, content: Content): boolean {
+  const isSame = isSameContent(before.content, content);
+  return isSame && before.epoch === root.epoch && before.rootVersion === root.version;
+}
+
+function nextList(
+  { root, clock }: PublishDesk,
+  content: Content,
+  before: PublishedList | undefined,
+): ManagerList {
+  return {
+    org: root.org,
+    rootVersion: root.version,
+    epoch: root.epoch,
+    term: before?.term ?? firstTerm,
+    version: (before?.version ?? 0) + 1,
+    aud: content.aud,
+    issuedAtMs: clock.nowMs(),
+    validFor: content.validFor,
+    ...(before === undefined ? {} : { prev: before.hash }),
+    managers: listedManagers(content),
+    client: content.client,
+  };
+}
+
+/** The same gate as in every sidecar, with a receipt as one of them would hold it. */
+async function judgeAsSidecar(
+  { root, listKey, clock }: PublishDesk,
+  next: { readonly list: ManagerList; readonly envelope: Uint8Array; readonly hash: string },
+  before: PublishedList | undefined,
+): Promise<void> {
+  const nonce = Buffer.alloc(16).toString('base64url');
+  const { epoch, term, version, aud } = next.list;
+  const receipt = { nonce, list: next.hash, epoch, term, version, nowMs: clock.nowMs() };
+  await verifyList({
+    envelope: next.envelope,
+    root,
+    audience: aud,
+    ...(before === undefined ? {} : { known: { position: before, hash: before.hash } }),
+    ...(before === undefined ? {} : { lastGood: listOf(before) }),
+    receipt: { compact: signReceipt(receipt, listKey), nonce },
+    nowMs: clock.nowMs(),
+  });
+}
+
+/** The list inside a stored envelope. */
+export function listOf(entry: PublishedList): ManagerList {
+  return parseList(parseEnvelope(entry.envelope).payloadBytes);
+}

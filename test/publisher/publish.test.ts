@@ -1,0 +1,142 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { openHistory } from '../../src/host/history-database.ts';
+import { describeChange, listedManagers } from '../../src/publisher/content.ts';
+import {
+  drainOrder,
+  isConfigNews,
+  publishConfigured,
+  resignOrder,
+  rollbackOrder,
+  undrainOrder,
+} from '../../src/publisher/orders.ts';
+import { listOf, preparePublication, publish } from '../../src/publisher/publish.ts';
+import { configuredOf, openDesk } from './fixture.ts';
+
+const three = configuredOf('a', 'b', 'c');
+
+test('the first list is version 1; every change is one more and names the one before', async (t) => {
+  const desk = await openDesk(t);
+  const first = await publish(desk, publishConfigured(three));
+  assert.ok(first.kind === 'published');
+  assert.deepEqual([first.entry.version, first.entry.reason], [1, 'first']);
+  assert.equal(first.entry.prev, undefined);
+  const second = await publish(desk, publishConfigured(configuredOf('a', 'b', 'c', 'd')));
+  assert.ok(second.kind === 'published');
+  assert.equal(second.entry.version, 2);
+  assert.equal(listOf(second.entry).prev, first.entry.hash);
+});
+
+test('equal managers give no new version, whatever the clock says', async (t) => {
+  const desk = await openDesk(t);
+  await publish(desk, publishConfigured(three));
+  desk.clock.atMs += 3_600_000;
+  const again = await publish(desk, publishConfigured(three));
+  assert.equal(again.kind, 'unchanged');
+  assert.equal(desk.history.list(10).length, 1);
+});
+
+test('a dry run says what would be published and writes nothing', async (t) => {
+  const desk = await openDesk(t);
+  await publish(desk, publishConfigured(three));
+  const dry = await preparePublication(desk, publishConfigured(configuredOf('a', 'b')));
+  assert.ok(dry.kind === 'published');
+  assert.equal(dry.entry.version, 2);
+  assert.deepEqual(describeChange(dry.before?.content, dry.entry.content), ['- c']);
+  assert.equal(desk.history.newest()?.version, 1);
+});
+
+test('drain and undrain make versions of their own and survive a publish of the configuration', async (t) => {
+  const desk = await openDesk(t);
+  await publish(desk, publishConfigured(three));
+  const drained = await publish(desk, drainOrder(three, 'b'));
+  assert.deepEqual(
+    listOf(drained.entry).managers.map((manager) => manager.state),
+    ['up', 'drain', 'up'],
+  );
+  const configured = configuredOf('a', 'b', 'c', 'd');
+  const grown = await publish(desk, publishConfigured(configured));
+  assert.deepEqual(
+    listOf(grown.entry).managers.map((manager) => manager.state),
+    ['up', 'drain', 'up', 'up'],
+  );
+  const back = await publish(desk, undrainOrder(configured, 'b'));
+  assert.ok(listOf(back.entry).managers.every((manager) => manager.state === 'up'));
+  assert.equal(back.entry.version, 4);
+  assert.equal((await publish(desk, undrainOrder(configured, 'b'))).kind, 'unchanged');
+});
+
+test('an unknown manager is E041 with the known ids; nothing is published', async (t) => {
+  const desk = await openDesk(t);
+  await publish(desk, publishConfigured(three));
+  await assert.rejects(publish(desk, drainOrder(three, 'bb')), {
+    code: 'E041',
+    message: 'no manager "bb"; known: a, b, c',
+  });
+  assert.equal(desk.history.newest()?.version, 1);
+});
+
+test('a rollback is a new version with the old content and holds until the configuration changes', async (t) => {
+  const desk = await openDesk(t);
+  await publish(desk, publishConfigured(three));
+  const wide = configuredOf('a', 'b', 'c', 'd');
+  await publish(desk, publishConfigured(wide));
+  const rolled = await publish(desk, rollbackOrder(desk.history, wide, 1));
+  assert.deepEqual([rolled.entry.version, rolled.entry.detail], [3, '1']);
+  assert.deepEqual(listedManagers(rolled.entry.content), three.managers);
+  assert.equal(isConfigNews(wide, rolled.entry), false);
+  assert.equal(isConfigNews(three, rolled.entry), true);
+  const resigned = await publish(desk, resignOrder(wide));
+  assert.deepEqual(listedManagers(resigned.entry.content), three.managers);
+});
+
+test('a rollback to a version that is not kept is E042 with the kept ones', async (t) => {
+  const desk = await openDesk(t);
+  await assert.rejects(publish(desk, rollbackOrder(desk.history, three, 7)), {
+    code: 'E042',
+    message: 'no version 7; nothing was published',
+  });
+  await publish(desk, publishConfigured(three));
+  await assert.rejects(publish(desk, rollbackOrder(desk.history, three, 7)), {
+    message: 'no version 7; kept: 1 to 1',
+  });
+});
+
+test('a re-signing is a new version and a new issued of the same content', async (t) => {
+  const desk = await openDesk(t);
+  await publish(desk, publishConfigured(three));
+  desk.clock.atMs += 10_800_000;
+  const resigned = await publish(desk, resignOrder(three));
+  assert.ok(resigned.kind === 'published');
+  assert.equal(resigned.entry.version, 2);
+  assert.equal(listOf(resigned.entry).issuedAtMs, desk.clock.atMs);
+});
+
+test('what a sidecar would refuse is not published: foreign host, too many removed, none up', async (t) => {
+  const desk = await openDesk(t);
+  await assert.rejects(publish(desk, publishConfigured(configuredOf('a', 'b', 'c', 'd', 'e'))), {
+    code: 'E408',
+  });
+  assert.equal(desk.history.newest(), undefined);
+  await publish(desk, publishConfigured(three));
+  await assert.rejects(publish(desk, publishConfigured(configuredOf('a'))), { code: 'E409' });
+  await publish(desk, drainOrder(three, 'a'));
+  await publish(desk, drainOrder(three, 'b'));
+  await assert.rejects(publish(desk, drainOrder(three, 'c')), { code: 'E408' });
+  assert.equal(desk.history.newest()?.version, 3);
+});
+
+test('two operators at once are serialised: both changes stand, one after the other', async (t) => {
+  const desk = await openDesk(t);
+  await publish(desk, publishConfigured(three));
+  const other = { ...desk, history: openHistory(desk.path) };
+  t.after(() => other.history.close());
+  const [left, right] = await Promise.all([
+    publish(desk, drainOrder(three, 'a')),
+    publish(other, drainOrder(three, 'b')),
+  ]);
+  assert.deepEqual([left.entry.version, right.entry.version].sort(), [2, 3]);
+  assert.deepEqual(desk.history.newest()?.content.drained, ['a', 'b']);
+  const [third, second, first] = desk.history.list(3);
+  assert.deepEqual([third?.prev, second?.prev], [second?.hash, first?.hash]);
+});
