@@ -57,8 +57,12 @@ export function matchEntries(
 }
 
 /** Deprecated spellings are converted, never kept. */
+function isDeprecated(entry: LoadedServer): boolean {
+  return entry.form === 'server-ip' || entry.form === 'server-hostname';
+}
+
 function isKeepable(entry: LoadedServer, target: Target): boolean {
-  if (entry.form === 'server-ip' || entry.form === 'server-hostname') return false;
+  if (isDeprecated(entry)) return false;
   return normalAddress(entry.address) === normalAddress(target.address);
 }
 
@@ -75,7 +79,10 @@ export function isAsWanted(entry: LoadedServer, target: Target, dialect: Dialect
   return entry.maxRetries === maxRetries && entry.retryInterval === retryInterval;
 }
 
-/** Whether the effective list is the wanted one: 4.x in order and complete, 5.x the one manager. */
+/**
+ * Whether the effective list is the wanted one: 4.x in order and complete, 5.x the one manager.
+ * Deprecated entries never count as wanted: they are converted.
+ */
 export function hasWantedList(
   reading: Readable,
   entries: readonly LoadedServer[],
@@ -84,6 +91,7 @@ export function hasWantedList(
 ): boolean {
   const effective = dialect === '4' ? reading.servers : reading.servers.slice(0, 1);
   if (dialect === '5' && entries.length > 1) return false;
+  if (entries.some(isDeprecated)) return false;
   if (effective.length !== targets.length) return false;
   return effective.every((entry, index) => {
     const target = targets[index];

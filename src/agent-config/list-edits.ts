@@ -134,14 +134,16 @@ function goneElements(
   );
   const taken = new Set(slots);
   const gone = new Map<Element, Set<Element>>();
+  const converted = new Set<Element>();
   for (const [index, { section, element, form }] of task.entries.entries()) {
     const here = gone.get(section) ?? new Set();
     gone.set(section, here);
     if (removed.has(index) || !taken.has(index)) here.add(element);
-    if (form === 'server' || task.dialect === '5') continue;
-    for (const child of section.children) {
-      if (child.name === 'port' || child.name === 'protocol') here.add(child);
-    }
+    if (form === 'server-ip' || form === 'server-hostname') converted.add(section);
+  }
+  for (const section of task.dialect === '4' ? converted : []) {
+    const settings = section.children.filter(({ name }) => name === 'port' || name === 'protocol');
+    for (const setting of settings) gone.get(section)?.add(setting);
   }
   return gone;
 }

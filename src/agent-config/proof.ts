@@ -33,7 +33,7 @@ export function prove(candidate: Candidate, expected: Expected): void {
   if (doubt === undefined) return;
   throw notEditable(before, {
     offset: edits[0]?.start ?? 0,
-    said: `the file loads, but an edit here would not be safe: ${doubt}.`,
+    said: `the file loads, but an edit here would not be safe: ${doubt}`,
     fix: 'put every server entry on lines of its own, without stray text, backslashes or <var> around it',
   });
 }
@@ -44,15 +44,15 @@ function doubtOf(
   again: ConfigReading,
 ): string | undefined {
   if (again.kind === 'refused') return `the agent would say ${again.problem.said}`;
-  if (again.kind !== 'starts') return 'no usable server would be left';
+  if (again.kind !== 'starts') return 'no usable server would be left.';
   const entries = listEntries(after, again, dialect);
-  if (!hasWantedList(again, entries, targets, dialect)) return 'another list would be loaded';
+  if (!hasWantedList(again, entries, targets, dialect)) return 'another list would be loaded.';
   if (again.servers.every((server) => isLinkLocal(server.address) && server.interfaceIndex === 0)) {
-    return 'link-local addresses alone need an interface_index (4114)';
+    return 'link-local addresses alone need an interface_index (4114).';
   }
-  if (!keepsScalars(reading, again, wish, dialect)) return 'another setting would change';
-  if (!onlyDiffersIn(before, after, edits)) return 'bytes outside the edits would change';
-  return keepsElements(reading, again, edits) ? undefined : 'other elements would change';
+  if (!keepsScalars(reading, again, wish, dialect)) return 'another setting would change.';
+  if (!onlyDiffersIn(before, after, edits)) return 'bytes outside the edits would change.';
+  return keepsElements(reading, again, edits) ? undefined : 'other elements would change.';
 }
 
 function keepsScalars(

@@ -20,11 +20,12 @@ import {
   MAX_RUN_BYTES,
   SLASH,
 } from './element.ts';
-import { brokenSyntax, type Refusal } from './refusal.ts';
+import { brokenSyntax, type Complaint, type Refusal } from './refusal.ts';
 
 const BACKSLASH = 0x5c;
 const MAX_LEVELS = 1024;
 const SECTION_LEVEL = 1;
+const MAX_HINT_CHARS = 80;
 const keptSections: ReadonlySet<string> = new Set(['client', 'agent']);
 
 type Growing = {
@@ -55,7 +56,7 @@ export function scan(bytes: Uint8Array): readonly Element[] {
 
 class Scanner {
   readonly roots: Growing[] = [];
-  readonly #bytes: Uint8Array;
+  readonly #bytes: Buffer;
   #at = 0;
   /** Bytes of the current run of text, as the agent's buffer counts them. */
   #run = 0;
@@ -63,7 +64,7 @@ class Scanner {
   /** The last element of each level: the agent finds a parent by level alone. */
   readonly #last: (Growing | undefined)[] = [];
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Buffer) {
     this.#bytes = bytes;
   }
 
@@ -140,7 +141,7 @@ class Scanner {
     const open = this.#open.at(-1);
     if (open === undefined) throw this.#notOpened(start);
     const name = this.#readName(start + 2, true);
-    if (cString(name.text) !== open.name) throw this.#notClosed(open, start, name.end + 1);
+    if (cString(name.text) !== open.name) throw this.#notClosed(open, name, start);
     this.#open.pop();
     this.#at = name.end + 1;
     if (open.element !== undefined) {
@@ -211,10 +212,10 @@ class Scanner {
     return brokenSyntax(this.#bytes, { ...at, what, fix, ruleNumber: 74 });
   }
 
-  #notClosed(open: Open, start: number, consumed: number): Refusal {
+  #notClosed(open: Open, closing: Name, start: number): Refusal {
     const what = `Element '${open.name}' not closed.`;
-    const fix = `write exactly </${open.name}> here; a value must not hold < nor end in a single \\`;
-    return brokenSyntax(this.#bytes, { offset: start, consumed, what, fix, ruleNumber: 28 });
+    const cause = closingCause(this.#bytes, open, closing.text, start);
+    return brokenSyntax(this.#bytes, { consumed: closing.end + 1, what, ...cause });
   }
 
   #tooDeep(start: number): Refusal {
@@ -234,6 +235,37 @@ class Scanner {
       ruleNumber: 70,
     });
   }
+}
+
+/** Why a closing tag does not fit: a swallowed one before it, a raw `<`, or its own spelling. */
+function closingCause(
+  bytes: Buffer,
+  open: Open,
+  closing: string,
+  start: number,
+): Pick<Complaint, 'offset' | 'fix' | 'ruleNumber'> {
+  if (open.name.includes('<')) {
+    const fix = 'a value must not hold a raw <; write \\< if the agent shall see it';
+    return { offset: open.start, fix, ruleNumber: 64 };
+  }
+  const around = bytes.subarray(open.start, start);
+  const swallowedEnd = lastPlace(around, `\\</${open.name}>`);
+  if (swallowedEnd >= 0) {
+    const fix = `the backslash before </${open.name}> hides the tag: remove or double it`;
+    return { offset: open.start + swallowedEnd, fix, ruleNumber: 61 };
+  }
+  const swallowedStart = lastPlace(around, `\\<${closing}`);
+  if (swallowedStart >= 0) {
+    const fix = `the backslash before <${closing}> hides the tag: remove it`;
+    return { offset: open.start + swallowedStart, fix, ruleNumber: 63 };
+  }
+  const fix = `write exactly </${open.name}> here, without blanks`;
+  return { offset: start, fix, ruleNumber: 28 };
+}
+
+/** A hint for people only: overlong names are not worth a search. */
+function lastPlace(bytes: Buffer, text: string): number {
+  return text.length > MAX_HINT_CHARS ? -1 : bytes.lastIndexOf(Buffer.from(text, 'latin1'));
 }
 
 /** Whether the byte at `stop` follows an odd number of backslashes, `before` being the start state. */

@@ -76,11 +76,27 @@ function formOf(block: Element, endpoint: Endpoint | undefined): EntryForm {
   return endpoint === undefined ? 'manager' : 'endpoint';
 }
 
+/** A child the agent does not know here, or one that should hold children. */
 export function unknownChild(element: Element, ruleNumber: number | undefined): Refusal {
-  const said = `(1230): Invalid element in the configuration: '${element.name}'.`;
   const fix = `remove or correct <${element.name}>: the agent knows no such element here, or wants children in it`;
-  const complaint = { offset: element.start, said, fix };
-  return new Refusal(ruleNumber === undefined ? complaint : { ...complaint, ruleNumber });
+  return unknownName(element, fix, ruleNumber);
+}
+
+/** The agent's words for an element it cannot use; names are case-sensitive (case 31). */
+export function unknownName(
+  element: Element,
+  fix: string,
+  ruleNumber: number | undefined,
+): Refusal {
+  const { name, start: offset } = element;
+  const said = `(1230): Invalid element in the configuration: '${name}'.`;
+  if (name !== name.toLowerCase()) {
+    const lower = `write <${name.toLowerCase()}>: element names are case-sensitive`;
+    return new Refusal({ offset, said, fix: lower, ruleNumber: 31 });
+  }
+  return new Refusal(
+    ruleNumber === undefined ? { offset, said, fix } : { offset, said, fix, ruleNumber },
+  );
 }
 
 function noAddress(block: Element): Refusal {

@@ -5,6 +5,7 @@
 import { isPlaceholder } from './address.ts';
 import { readAgent } from './agent-section.ts';
 import { readClient, readClientFallback } from './client-section.ts';
+import { diagnose } from './diagnose.ts';
 import type { Dialect } from './dialect.ts';
 import type { Element } from './element.ts';
 import { emptyLoad, type Loaded, type LoadedServer } from './loaded.ts';
@@ -12,6 +13,7 @@ import { Positions } from './position.ts';
 import { type Complaint, type Problem, Refusal } from './refusal.ts';
 import { scan } from './scan.ts';
 import { leftFromFour, sectionNeed } from './sections.ts';
+import { unknownName } from './server-block.ts';
 
 export interface ConfiguredServer extends LoadedServer {
   readonly start: number;
@@ -45,7 +47,7 @@ export function readConfig(bytes: Uint8Array, dialect: Dialect): ConfigReading {
     return readScanned(bytes, dialect, scan(bytes));
   } catch (thrown) {
     if (!(thrown instanceof Refusal)) throw thrown;
-    return { kind: 'refused', problem: locate(bytes, thrown.complaint) };
+    return { kind: 'refused', problem: locate(bytes, diagnose(bytes, thrown.complaint)) };
   }
 }
 
@@ -123,12 +125,14 @@ function onlyPlaceholders(first: ConfiguredServer): Complaint {
 function emptySection(section: Element): Refusal {
   const said = `(1230): Invalid element in the configuration: '${section.name}'.`;
   const fix = `remove the empty <${section.name}> section, or fill it; comments do not count`;
-  const ruleNumber = section.name === 'client' ? 7 : 69;
+  const ours = section.name === 'client' || section.name === 'agent';
+  const selfClosed = section.valueEnd === section.end;
+  const ruleOfOurs = selfClosed ? 8 : 7;
+  const ruleNumber = ours ? ruleOfOurs : 69;
   return new Refusal({ offset: section.start, said, fix, ruleNumber });
 }
 
 function unknownElement(element: Element, ruleNumber: number): Refusal {
-  const said = `(1230): Invalid element in the configuration: '${element.name}'.`;
-  const fix = `remove <${element.name}>: this agent version does not know it here (names are case-sensitive)`;
-  return new Refusal({ offset: element.start, said, fix, ruleNumber });
+  const fix = `remove <${element.name}>: this agent version does not know it here`;
+  return unknownName(element, fix, ruleNumber);
 }
