@@ -1,6 +1,6 @@
 /** Two sessions talking without a socket, and the small fakes that tests here share. */
 import type { Random } from '../../src/clock.ts';
-import type { Asked, Output } from '../../src/cluster/session/output.ts';
+import type { Output } from '../../src/cluster/session/output.ts';
 import { Session } from '../../src/cluster/session/session.ts';
 import type { SessionOptions } from '../../src/cluster/session/state.ts';
 import type { Role } from '../../src/cluster/wire/command.ts';
@@ -79,28 +79,20 @@ export function readyMaster(more: Partial<SessionOptions> = {}): Session {
   return master;
 }
 
-/** Carry bytes between two sessions until both are quiet; everything else is returned. */
+/** Carry bytes from `start`, which `from` produced, back and forth until both are quiet. */
 export function converse(
-  left: Session,
-  right: Session,
+  from: Session,
+  to: Session,
   start: readonly Output[],
-  onAsked: (asked: Asked, by: Session) => readonly Output[] = () => [],
-): { readonly left: readonly Output[]; readonly right: readonly Output[] } {
-  const seen = { left: [...start], right: [] as Output[] };
-  let toRight = [...start];
-  let toLeft: Output[] = [];
-  const step = (outputs: readonly Output[], target: Session): Output[] => {
-    const produced = [...target.receive(sentBytes(outputs), 0)];
-    for (const asked of ofKind(produced, 'asked')) produced.push(...onAsked(asked, target));
-    return produced;
-  };
-  for (let turn = 0; turn < 50 && ofKind([...toRight, ...toLeft], 'send').length > 0; turn++) {
-    const atRight = step(toRight, right);
-    const atLeft = step([...toLeft, ...atRight], left);
-    seen.right.push(...atRight);
-    seen.left.push(...atLeft);
-    toRight = atLeft;
-    toLeft = [];
+): { readonly from: readonly Output[]; readonly to: readonly Output[] } {
+  const seen = { from: [...start], to: [] as Output[] };
+  let moving = sentBytes(start);
+  for (let turn = 0; moving.length > 0 && turn < 50; turn++) {
+    const atTo = to.receive(moving, 0);
+    const atFrom = from.receive(sentBytes(atTo), 0);
+    seen.to.push(...atTo);
+    seen.from.push(...atFrom);
+    moving = sentBytes(atFrom);
   }
   return seen;
 }
