@@ -12,6 +12,8 @@ export interface LinkSettings {
   readonly connectTimeoutMs: number;
   /** Unacknowledged bytes after which `send` blocks; 0: the kernel's own limit. */
   readonly sendBufferBytes: number;
+  /** The same while the peer's kernel answers and takes nothing more: a hung peer's own buffer. */
+  readonly hungBufferBytes: number;
   readonly wedges: boolean;
 }
 
@@ -112,23 +114,34 @@ export class AgentLink {
   #isFull(socket: Socket, bytes: number): boolean {
     const { sendBufferBytes } = this.#settings;
     if (sendBufferBytes === 0 || this.#unackedAtMost + bytes <= sendBufferBytes) return false;
-    this.#unackedAtMost = unackedBytes(socket) ?? 0;
-    return this.#unackedAtMost > 0 && this.#unackedAtMost + bytes > sendBufferBytes;
+    const queue = sendQueue(socket);
+    this.#unackedAtMost = queue?.bytes ?? 0;
+    const limit = queue?.isProbing ? this.#settings.hungBufferBytes : sendBufferBytes;
+    return this.#unackedAtMost > 0 && this.#unackedAtMost + bytes > limit;
   }
 }
 
-/** The kernel's send queue of `socket` (tx_queue of /proc/net/tcp), undefined where there is none. */
-function unackedBytes({
+interface SendQueue {
+  /** Written and not yet acknowledged (tx_queue). */
+  readonly bytes: number;
+  /** The window is shut and probes run (timer 4): the peer's host lives, its program does not read. */
+  readonly isProbing: boolean;
+}
+
+/** The kernel's view of `socket` in /proc/net/tcp; undefined where there is none. */
+function sendQueue({
   localAddress = '',
   localPort = 0,
   remotePort = 0,
-}: Socket): number | undefined {
+}: Socket): SendQueue | undefined {
   const hex = (port: number): string => port.toString(16).toUpperCase().padStart(4, '0');
-  const pattern = new RegExp(`:${hex(localPort)} \\w+:${hex(remotePort)} \\w\\w (\\w+):`);
+  const ports = `:${hex(localPort)} \\w+:${hex(remotePort)}`;
+  const pattern = new RegExp(`${ports} \\w\\w (\\w+):\\w+ (\\w\\w):`);
   try {
     const table = readFileSync(isIPv6(localAddress) ? '/proc/net/tcp6' : '/proc/net/tcp', 'latin1');
-    const found = pattern.exec(table)?.[1];
-    return found === undefined ? undefined : Number.parseInt(found, 16);
+    const [, bytes, timer] = pattern.exec(table) ?? [];
+    if (bytes === undefined) return undefined;
+    return { bytes: Number.parseInt(bytes, 16), isProbing: timer === '04' };
   } catch {
     return undefined; // not Linux: the kernel's own limit holds
   }

@@ -17,15 +17,15 @@ afterEach(async () => {
 
 const fast = [
   ['--retry-interval-unit-ms', 20],
-  ['--notify-unit-ms', 100],
+  ['--notify-unit-ms', 60],
   ['--tick-ms', 50],
-  ['--state-interval-ms', 50],
+  ['--state-interval-ms', 20],
   ['--recv-timeout-ms', 300],
 ]
   .flat()
   .map(String);
 
-const silence = 'a manager that is silent for 1.5 s is noticed, unless the agent is wedged';
+const silence = 'a manager that is silent for 0.9 s is noticed, unless the agent is wedged';
 
 interface Scene {
   readonly first: StandInProcess;
@@ -33,7 +33,7 @@ interface Scene {
   readonly home: StandInHome;
 }
 
-/** Both managers up, the agent on the first, events flowing. T is 1.5 s. */
+/** Both managers up, the agent on the first, events flowing. T is 0.9 s. */
 async function busyAgent(flags: readonly string[]): Promise<Scene> {
   const first = await standIns.startManager(`${a}:1514`, ['--report-interval-ms', '50']);
   await standIns.startManager(`${b}:1514`);
@@ -46,13 +46,13 @@ async function busyAgent(flags: readonly string[]): Promise<Scene> {
   return { first, agent, home };
 }
 
-const heavy = ['--events-per-second', '480', '--event-bytes', '16000'];
+const heavy = ['--events-per-second', '480', '--event-bytes', '20000'];
 
 /** Waits for the wedge, then for twice T: nothing but frozen numbers shows it. */
 async function assertWedged({ agent, home }: Scene): Promise<void> {
   await agent.waitFor({ event: 'send_blocked' });
   const sent = home.readState('msg_sent');
-  await sleep(3000);
+  await sleep(1500);
   assert.equal(home.readState('status'), 'connected');
   assert.ok(!existsSync(home.waitPath));
   assert.equal(home.readState('msg_sent'), sent);
@@ -89,6 +89,19 @@ test('a wedged agent whose socket dies goes on to the next manager', async () =>
   await scene.agent.waitFor({ event: 'connected', index: 1 });
 });
 
+test('a hung manager and its kernel take between 1.6 and 2.2 MB before the agent is wedged', async () => {
+  const flags = ['--events-per-second', '480', '--event-bytes', '8000', '--notify-unit-ms', '300'];
+  const { first, agent, home } = await busyAgent(flags);
+  const before = Number(home.readState('msg_sent'));
+
+  first.stop();
+  await agent.waitFor({ event: 'send_blocked' });
+  await sleep(100);
+
+  const takenBytes = (Number(home.readState('msg_sent')) - before) * 8000;
+  assert.ok(takenBytes > 1_600_000 && takenBytes < 2_200_000, `${takenBytes} bytes`);
+});
+
 test('few events do not wedge it: the silence is noticed', async () => {
   const { first, agent } = await busyAgent(['--events-per-second', '20']);
 
@@ -110,7 +123,7 @@ test('--no-wedge keeps noticing while the socket is full', async () => {
 
 const skip = canBlackhole() ?? false;
 
-test('blackholed at 100 events/s of 330 bytes it wedges after about 2 s, at 69 KB', {
+test('blackholed while small events flow it wedges once 69 KB are on the way', {
   skip,
 }, async () => {
   const scene = await busyAgent(['--events-per-second', '200', '--notify-unit-ms', '400']);
@@ -123,7 +136,6 @@ test('blackholed at 100 events/s of 330 bytes it wedges after about 2 s, at 69 K
   await scene.agent.waitFor({ event: 'send_blocked' });
   await sleep(100);
   const lostBytes = (sentAt() - before) * 334;
-  await sleep(500);
   blackhole.close();
 
   assert.ok(lostBytes > 50_000 && lostBytes < 90_000, `${lostBytes} bytes went into the void`);
@@ -146,7 +158,7 @@ test('blackholed it spends C on each attempt and C on enrollment, then I', { ski
 
   const leaveMs = moved.atMs - lost.atMs;
   assert.ok(first.isRunning);
-  assert.ok(leaveMs >= 2 * 400 + 20 - 20 && leaveMs <= 2 * 400 + 20 + 900, `${leaveMs} ms`);
+  assert.ok(leaveMs >= 2 * 400 && leaveMs <= 2 * 400 + 20 + 900, `${leaveMs} ms`);
 });
 
 test('without a limit of ours a blackholed connect() ends when the kernel ends it', {
@@ -159,7 +171,7 @@ test('without a limit of ours a blackholed connect() ends when the kernel ends i
 
   const agent = standIns.startAgent(home.path, fast);
   await agent.waitFor({ event: 'trying', index: 0 });
-  await sleep(1000);
+  await sleep(600);
 
   assert.ok(!agent.events.some((event) => event.event === 'failed'));
   blackhole.close();

@@ -39,8 +39,12 @@ export class StandInProcess {
       this.#errors = (this.#errors + text).slice(-8000);
     });
     this.ended = new Promise((resolve) => {
-      child.once('close', (code, signal) => resolve({ code, signal }));
-      child.once('error', () => resolve({ code: null, signal: null }));
+      const settle = (code: number | null, signal: string | null): void => {
+        resolve({ code, signal });
+        this.#wakeAll();
+      };
+      child.once('close', settle);
+      child.once('error', () => settle(null, null));
     });
   }
 
@@ -117,6 +121,10 @@ export class StandInProcess {
     for (const line of lines) {
       if (line.startsWith('{')) this.#events.push(JSON.parse(line) as StandInEvent);
     }
+    this.#wakeAll();
+  }
+
+  #wakeAll(): void {
     for (const wake of [...this.#waiting]) wake();
   }
 
@@ -129,7 +137,6 @@ export class StandInProcess {
       };
       const timer = setTimeout(wake, withinMs);
       this.#waiting.add(wake);
-      this.#child.once('close', wake);
     });
   }
 
