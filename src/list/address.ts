@@ -37,7 +37,8 @@ function parseIpv4(text: string): Address | undefined {
 function parseIpv6(text: string): Address | undefined {
   if (!isIPv6(text) || text.includes('%') || text.includes('.')) return undefined;
   const bytes = expandIpv6(text);
-  const isMapped = bytes.subarray(0, 10).every((byte) => byte === 0) && bytes[10] === 0xff;
+  const isMapped =
+    bytes.subarray(0, 10).every((byte) => byte === 0) && bytes[10] === 0xff && bytes[11] === 0xff;
   return isMapped || renderIpv6(bytes) !== text ? undefined : { kind: 'ipv6', bytes };
 }
 

@@ -1,6 +1,7 @@
 /**
- * Ed25519 public keys as they stand in a root. OpenSSL verifies trivial signatures under points of
- * small order, so those and every non-canonical encoding are refused (RFC 8032 5.1.3).
+ * Ed25519 public keys as they stand in a root. Points of small order verify trivial signatures over
+ * any message in many libraries (OpenSSL 3.0 does, 3.5 does not), so they are refused here whatever
+ * the library below does, and so is every non-canonical encoding (RFC 8032 5.1.3).
  */
 import { createHash } from 'node:crypto';
 import { decodeBase64Url, encodeBase64Url, encodeUtf8 } from '../bytes.ts';
