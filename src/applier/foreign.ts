@@ -3,6 +3,7 @@
  * (agent-side.md 7). What counts is the server entries; other bytes are theirs to change. Putting
  * ours back again and again would flap the agent, so every revert doubles the pause. Pure.
  */
+import { canonicalAddress } from '../wazuh/connections.ts';
 import type { WrittenServer } from './result.ts';
 import type { ForeignPolicy } from './settings.ts';
 
@@ -14,8 +15,8 @@ export interface ForeignMemory {
 }
 
 export interface ForeignSeen {
-  /** What we wrote last; undefined before our first write. */
-  readonly written?: readonly WrittenServer[];
+  /** What we wrote last, and what we were about to write when we were killed; none before that. */
+  readonly written: readonly (readonly WrittenServer[])[];
   /** What the file names now. */
   readonly present: readonly WrittenServer[];
   readonly wanted: readonly WrittenServer[];
@@ -46,7 +47,7 @@ const longestPauseMs = 3_600_000;
 export function judgeForeign(memory: ForeignMemory, seen: ForeignSeen): ForeignVerdict {
   const recent = recentReverts(memory, seen.nowMs);
   const { written, present } = seen;
-  if (written === undefined || sameServers(written, present)) {
+  if (written.length === 0 || written.some((ours) => sameServers(ours, present))) {
     return { kind: 'ours', memory: { revertsAtMs: recent } };
   }
   const known = memory.accepted !== undefined && sameServers(memory.accepted, present);
@@ -55,7 +56,7 @@ export function judgeForeign(memory: ForeignMemory, seen: ForeignSeen): ForeignV
   const alarm = revertsAtMs.length >= seen.alarmAfterReverts;
   switch (seen.policy) {
     case 'adopt':
-      return sameServers(written, seen.wanted)
+      return written.some((ours) => sameServers(ours, seen.wanted))
         ? { kind: 'hold', why: 'their entries stay until the list changes', alarm, memory: next }
         : { kind: 'ours', memory: { revertsAtMs } };
     case 'respect':
@@ -91,7 +92,7 @@ export function sameServers(
   left: readonly WrittenServer[],
   right: readonly WrittenServer[],
 ): boolean {
-  const key = ({ address, port }: WrittenServer): string => `${address.toLowerCase()} ${port}`;
+  const key = ({ address, port }: WrittenServer): string => `${canonicalAddress(address)} ${port}`;
   return (
     left.length === right.length &&
     left.every((server, index) => {

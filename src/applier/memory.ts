@@ -11,15 +11,28 @@ import type { Restart } from './budget.ts';
 import { type ForeignMemory, nothingForeign } from './foreign.ts';
 import type { WrittenServer } from './result.ts';
 
+/** A proven root as bytes, with the hash under which it is read again. */
+export interface StoredRoot {
+  readonly envelope: Uint8Array;
+  /** `sha256:` tag of its payload. */
+  readonly hash: string;
+}
+
+/** The last good list, with the root under which it was accepted. */
+export interface StoredList {
+  readonly envelope: Uint8Array;
+  readonly position: Position;
+  /** `sha256:` tag of its payload. */
+  readonly hash: string;
+  readonly root: StoredRoot;
+}
+
 /** How far this host's trust has come; verification never accepts less. */
 export interface TrustMemory {
-  /** Exact bytes of the newest proven root envelope. */
-  readonly rootEnvelope: Uint8Array;
-  /** Exact bytes of the last good list envelope, once there was one. */
-  readonly listEnvelope?: Uint8Array;
-  readonly position?: Position;
-  /** `sha256:` tag of that list's payload. */
-  readonly listHash?: string;
+  readonly org: string;
+  /** The newest proven root. */
+  readonly root: StoredRoot;
+  readonly known?: StoredList;
   /** No earlier instant is believed. */
   readonly floorMs: number;
 }
@@ -30,10 +43,18 @@ export interface BadChoice {
   readonly untilMs: number;
 }
 
+export interface Written {
+  readonly servers: readonly WrittenServer[];
+  /** `sha256:` tag of the whole file. */
+  readonly hash: string;
+}
+
 export interface ApplierMemory {
   readonly trust: TrustMemory;
-  /** Server entries as we left them, and the hash of the whole file then. */
-  readonly written?: { readonly servers: readonly WrittenServer[]; readonly hash: string };
+  /** Server entries as we left them. */
+  readonly written?: Written;
+  /** What a write under way would leave; after a kill either may be in the file. */
+  readonly intended?: Written;
   readonly restarts: readonly Restart[];
   readonly foreign: ForeignMemory;
   readonly badChoices: readonly BadChoice[];
@@ -60,18 +81,31 @@ export async function readMemory(file: MemoryFile): Promise<ApplierMemory> {
 }
 
 export function encodeMemory(memory: ApplierMemory): Uint8Array {
-  const { trust } = memory;
-  const list = trust.listEnvelope;
+  const { root, known, ...trust } = memory.trust;
   const document = {
     ...memory,
     spec: 1,
     trust: {
       ...trust,
-      rootEnvelope: encodeBase64Url(trust.rootEnvelope),
-      ...(list === undefined ? {} : { listEnvelope: encodeBase64Url(list) }),
+      root: encodeRoot(root),
+      ...(known === undefined ? {} : { known: encodeList(known) }),
     },
   };
   return encodeUtf8(JSON.stringify(document));
+}
+
+function encodeRoot({ envelope, hash }: StoredRoot): JsonObject {
+  return { envelope: encodeBase64Url(envelope), hash };
+}
+
+function encodeList({ envelope, position, hash, root }: StoredList): JsonObject {
+  const { epoch, term, version } = position;
+  return {
+    envelope: encodeBase64Url(envelope),
+    position: { epoch, term, version },
+    hash,
+    root: encodeRoot(root),
+  };
 }
 
 export function parseMemory(bytes: Uint8Array): ApplierMemory {
@@ -86,10 +120,11 @@ export function parseMemory(bytes: Uint8Array): ApplierMemory {
 function readDocument(value: unknown): ApplierMemory {
   const document = object(value);
   if (document.spec !== 1) throw new TypeError('unknown spec');
-  const { written, unfinishedSinceMs } = document;
+  const { written, intended, unfinishedSinceMs } = document;
   return {
     trust: readTrust(object(document.trust)),
     ...(written === undefined ? {} : { written: readWritten(object(written)) }),
+    ...(intended === undefined ? {} : { intended: readWritten(object(intended)) }),
     restarts: list(document.restarts).map(readRestart),
     foreign: readForeign(object(document.foreign)),
     badChoices: list(document.badChoices).map((one) => ({
@@ -101,13 +136,25 @@ function readDocument(value: unknown): ApplierMemory {
 }
 
 function readTrust(trust: JsonObject): TrustMemory {
-  const { listEnvelope, position, listHash } = trust;
+  const { known } = trust;
   return {
-    rootEnvelope: base64(trust.rootEnvelope),
-    ...(listEnvelope === undefined ? {} : { listEnvelope: base64(listEnvelope) }),
-    ...(position === undefined ? {} : { position: readPosition(object(position)) }),
-    ...(listHash === undefined ? {} : { listHash: string(listHash) }),
+    org: string(trust.org),
+    root: readRoot(object(trust.root)),
+    ...(known === undefined ? {} : { known: readList(object(known)) }),
     floorMs: number(trust.floorMs),
+  };
+}
+
+function readRoot(root: JsonObject): StoredRoot {
+  return { envelope: base64(root.envelope), hash: string(root.hash) };
+}
+
+function readList(stored: JsonObject): StoredList {
+  return {
+    envelope: base64(stored.envelope),
+    position: readPosition(object(stored.position)),
+    hash: string(stored.hash),
+    root: readRoot(object(stored.root)),
   };
 }
 
@@ -116,7 +163,7 @@ function readPosition(position: JsonObject): Position {
   return { epoch: number(epoch), term: number(term), version: number(version) };
 }
 
-function readWritten(written: JsonObject): NonNullable<ApplierMemory['written']> {
+function readWritten(written: JsonObject): Written {
   return { servers: list(written.servers).map(readServer), hash: string(written.hash) };
 }
 

@@ -6,6 +6,7 @@ import { decodeBase64Url, encodeBase64Url, encodeUtf8 } from '../bytes.ts';
 import { ConfigError } from '../errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../guards.ts';
 import { listLimits } from '../list/model.ts';
+import type { PollReceipt } from '../list/receipt.ts';
 
 /** Where the relay listens; it becomes the first server entry. */
 export interface RelayAddress {
@@ -22,6 +23,8 @@ export interface ApplyRequest {
   /** Manager ids, first is preferred: a permutation or subset (>= minServers) of the verified list. */
   readonly order: readonly string[];
   readonly relay?: RelayAddress;
+  /** The freshness receipt that came with the list, where there is one. */
+  readonly receipt?: PollReceipt;
   /** True: restart the agent so that it dials the first entry now; false: write only. */
   readonly move: boolean;
 }
@@ -38,6 +41,7 @@ export function encodeApplyRequest(request: ApplyRequest): Uint8Array {
     roots: request.rootEnvelopes.map(encodeBase64Url),
     order: request.order,
     ...(request.relay === undefined ? {} : { relay: request.relay }),
+    ...(request.receipt === undefined ? {} : { receipt: { ...request.receipt } }),
     move: request.move,
   };
   return encodeUtf8(`${JSON.stringify(document)}\n`);
@@ -47,7 +51,7 @@ export function encodeApplyRequest(request: ApplyRequest): Uint8Array {
 export function parseApplyRequest(bytes: Uint8Array): ApplyRequest {
   if (bytes.length > maxRequestBytes) throw wrong(`${bytes.length} bytes are too many`);
   const document = parseJson(bytes);
-  const members = ['typ', 'spec', 'list', 'roots', 'order', 'relay', 'move'];
+  const members = ['typ', 'spec', 'list', 'roots', 'order', 'relay', 'receipt', 'move'];
   const unknown = Object.keys(document).find((name) => !members.includes(name));
   if (unknown !== undefined) throw wrong(`unknown member '${unknown.slice(0, 64)}'`);
   if (document.typ !== 'pf-apply' || document.spec !== 1) throw wrong('typ or spec is not ours');
@@ -59,6 +63,7 @@ export function parseApplyRequest(bytes: Uint8Array): ApplyRequest {
     ),
     order: parseArray(document.order, 'order', listLimits.maxManagers).map(parseId),
     ...(document.relay === undefined ? {} : { relay: parseRelay(document.relay) }),
+    ...(document.receipt === undefined ? {} : { receipt: parseReceipt(document.receipt) }),
     move: document.move,
   };
 }
@@ -103,6 +108,18 @@ function parseRelay(value: JsonValue): RelayAddress {
     throw wrong("'relay.port' must be 1 to 65535");
   }
   return { address, port };
+}
+
+function parseReceipt(value: JsonValue): PollReceipt {
+  if (!isJsonObject(value)) throw wrong("'receipt' must be an object");
+  const { compact, nonce } = value;
+  if (typeof compact !== 'string' || compact.length > listLimits.maxEnvelopeBytes) {
+    throw wrong("'receipt.compact' must be a short string");
+  }
+  if (typeof nonce !== 'string' || nonce.length > listLimits.maxStringLength) {
+    throw wrong("'receipt.nonce' must be a short string");
+  }
+  return { compact, nonce };
 }
 
 /** Only what cannot leave this host: a request must never point the agent anywhere else. */

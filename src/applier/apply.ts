@@ -1,0 +1,102 @@
+/**
+ * The applier's main job. It believes nothing it is told: the list is verified again from bytes
+ * against the applier's own state, the order must stay inside it, and everything else is the
+ * applier's own configuration. A kill at any point is repaired by the next run: what is written is
+ * whole, and `memory` knows what was intended.
+ */
+import { PilotfishError } from '../errors.ts';
+import type { AgentFacts } from '../wazuh/agent-facts.ts';
+import { readyAgent } from './agent-ready.ts';
+import type { ConfigSnapshot } from './config-file.ts';
+import { type Draft, draftConfig } from './draft.ts';
+import { readMemory } from './memory.ts';
+import { outcomeOf } from './outcome.ts';
+import { precheck } from './precheck.ts';
+import { finish, newProgress, type Progress } from './progress.ts';
+import { moveAndRemember, needsMove } from './remember-move.ts';
+import type { ApplyRequest } from './request.ts';
+import type { ApplyResult } from './result.ts';
+import type { End, Run } from './run.ts';
+import { refuseBadChoice, remember, settle, settleForeign } from './standing.ts';
+import { type Proven, verifyAgain } from './verify-again.ts';
+import { chooseServers, makeWish } from './wanted.ts';
+import type { ApplierWorld } from './world.ts';
+
+/** Never throws for a failure with a code: that is a result, `refused` or `held`. */
+export async function apply(world: ApplierWorld, request: ApplyRequest): Promise<ApplyResult> {
+  const { clock } = world;
+  const progress = newProgress(clock.nowMs(), clock.monotonicMs());
+  try {
+    const lock = await world.lock();
+    const end = await applyLocked(world, request, progress).finally(() => lock.release());
+    return finish(progress, { ...end, monotonicMs: clock.monotonicMs() });
+  } catch (error) {
+    if (!(error instanceof PilotfishError)) throw error;
+    const outcome = outcomeOf(error.reason);
+    world.log.warn('apply.stopped', { outcome, code: error.code, reason: error.reason });
+    return finish(progress, { outcome, reason: error, monotonicMs: clock.monotonicMs() });
+  }
+}
+
+/** request -> verify again -> render -> pre-check -> replace -> restart, confirm -> remember | restore */
+async function applyLocked(
+  world: ApplierWorld,
+  request: ApplyRequest,
+  progress: Progress,
+): Promise<End> {
+  const run: Run = { world, request, progress, memory: await readMemory(world.memory) };
+  const proven = await verifyAgain(request, {
+    trust: run.memory.trust,
+    audience: { group: world.settings.group, site: world.settings.site },
+    nowMs: world.clock.nowMs(),
+  });
+  await rememberTrust(run, proven);
+  progress.notes.push(...(await world.file.recover()));
+  const facts = await readyAgent(world);
+  const before = await world.file.read();
+  const draft = render(run, proven, facts, before);
+  refuseBadChoice(run, draft);
+  await settleForeign(run, draft);
+  const move = needsMove(run, facts, draft);
+  if (draft.changed) {
+    await precheck(world, before.bytes, draft.bytes);
+    await write(run, before, draft, move);
+  }
+  if (move) return moveAndRemember(run, { facts, before, draft });
+  await settle(run, { servers: draft.after.servers, hash: draft.hash });
+  return { outcome: draft.changed ? 'written' : 'unchanged' };
+}
+
+async function rememberTrust(run: Run, proven: Proven): Promise<void> {
+  run.progress.position = proven.position;
+  run.progress.listHash = proven.listHash;
+  if (proven.advanced) await remember(run, { trust: proven.trust });
+}
+
+function render(run: Run, proven: Proven, facts: AgentFacts, before: ConfigSnapshot): Draft {
+  const { settings } = run.world;
+  run.progress.beforeHash = before.hash;
+  run.progress.afterHash = before.hash;
+  const servers = chooseServers(proven.list, run.request, settings);
+  const agentVersion = facts.version;
+  const draft = draftConfig(before.bytes, agentVersion, (present) =>
+    makeWish(proven.list, servers, settings, { agentVersion, present }),
+  );
+  run.progress.servers = draft.before.servers;
+  return draft;
+}
+
+/** Intent first: after a kill, old and new entries both count as ours. */
+async function write(run: Run, before: ConfigSnapshot, draft: Draft, move: boolean): Promise<void> {
+  const { world, progress } = run;
+  const nowMs = world.clock.nowMs();
+  await remember(run, {
+    intended: { servers: draft.after.servers, hash: draft.hash },
+    ...(move ? { unfinishedSinceMs: nowMs } : {}),
+  });
+  const { notes } = await world.file.replace(before, draft.bytes);
+  progress.notes.push(...notes);
+  progress.servers = draft.after.servers;
+  progress.afterHash = draft.hash;
+  world.log.info('apply.written', { hash: draft.hash, servers: draft.after.servers.length });
+}

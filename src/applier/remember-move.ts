@@ -1,0 +1,134 @@
+/** The move inside one apply: is it needed, may it be spent, and what follows from how it ended. */
+import { AgentError, HostError, PilotfishError } from '../errors.ts';
+import type { AgentFacts } from '../wazuh/agent-facts.ts';
+import { forgetOld, judgeBudget, type Restart } from './budget.ts';
+import { confirmBudgetMs, talksToOneOf } from './confirm.ts';
+import { type Draft, readServers } from './draft.ts';
+import { type Moved, moveAgent } from './move.ts';
+import type { End, Run, Situation } from './run.ts';
+import { remember, settle, withBadChoice } from './standing.ts';
+
+/**
+ * A stopped agent is started only if we stopped it or if it could not have run with its file;
+ * one that its operator stopped stays stopped. A connected one that provably talks to the first
+ * entry has nothing to gain from a restart.
+ */
+export function needsMove(run: Run, facts: AgentFacts, draft: Draft): boolean {
+  const interrupted = run.memory.unfinishedSinceMs !== undefined;
+  if (!facts.running) return interrupted || (run.request.move && !draft.before.starts);
+  if (!run.request.move) return false;
+  return draft.changed || !talksToFirst(facts, draft);
+}
+
+function talksToFirst(facts: AgentFacts, draft: Draft): boolean {
+  const [first] = draft.after.servers;
+  const literal = first !== undefined && /^[\d.]+$|:/.test(first.address);
+  return literal && !facts.waiting && talksToOneOf(facts.peers, [first]);
+}
+
+/** budget -> restart and watch -> moved | kept | restored */
+export async function moveAndRemember(run: Run, situation: Situation): Promise<End> {
+  const { draft, facts } = situation;
+  const written = { servers: draft.after.servers, hash: draft.hash };
+  const over = facts.running ? budgetError(run) : undefined;
+  if (over !== undefined) {
+    await settle(run, written);
+    return { outcome: 'held', reason: over };
+  }
+  await remember(run, { unfinishedSinceMs: run.world.clock.nowMs() });
+  const moved = await moveOnce(run, facts, draft.bytes);
+  if (moved.verdict.kind === 'connected') {
+    run.progress.connected = true;
+    await settle(run, written);
+    return { outcome: 'moved' };
+  }
+  const failure = failureOf(moved);
+  if (!(await mayRestore(run, situation, moved))) {
+    await settle(run, written);
+    await rememberDown(run, moved);
+    return { outcome: draft.changed ? 'written' : 'held', reason: failure };
+  }
+  return putBack(run, situation, failure);
+}
+
+/** An agent that did not come up after our restart is ours to start: the next run tries again. */
+export async function rememberDown(run: Run, moved: Moved): Promise<void> {
+  if (moved.verdict.kind !== 'fault') return;
+  await remember(run, { unfinishedSinceMs: run.world.clock.nowMs() });
+}
+
+/** Restarts in the file as it is, spends the budget, keeps the account. */
+export async function moveOnce(run: Run, facts: AgentFacts, config: Uint8Array): Promise<Moved> {
+  const { servers, walk } = readServers(config, facts.version);
+  const budgetMs = confirmBudgetMs(walk, run.world.settings.maxConfirmMs);
+  const moved = await moveAgent(run.world, { facts, config, servers, budgetMs });
+  const { progress } = run;
+  progress.restarts += moved.restarts.length;
+  progress.notes.push(...moved.notes);
+  if (moved.awayMs !== undefined) progress.awayMs = (progress.awayMs ?? 0) + moved.awayMs;
+  await remember(run, { restarts: spend(run, moved.restarts) });
+  run.world.log.info('apply.restarted', {
+    verdict: moved.verdict.kind,
+    awayMs: moved.awayMs,
+    restarts: moved.restarts.length,
+  });
+  return moved;
+}
+
+function spend(run: Run, restarts: readonly Restart[]): readonly Restart[] {
+  return [...forgetOld(run.memory.restarts, run.world.clock.nowMs()), ...restarts].slice(-64);
+}
+
+function budgetError(run: Run): PilotfishError | undefined {
+  const { clock, settings } = run.world;
+  const verdict = judgeBudget(run.memory.restarts, settings, clock.nowMs());
+  if (verdict.kind === 'allowed') return undefined;
+  const until = new Date(verdict.untilMs).toISOString();
+  return new HostError('restart_budget', `${verdict.why}; the next one is free at ${until}`);
+}
+
+function failureOf(moved: Moved): PilotfishError {
+  const seen =
+    moved.verdict.kind === 'fault'
+      ? `the agent did not stay up: ${moved.verdict.why}`
+      : 'the agent runs but did not connect in time';
+  return new AgentError('not_connected', seen);
+}
+
+/** A broken agent always; a merely unconnected one only if the old managers answer better. */
+async function mayRestore(run: Run, { draft }: Situation, moved: Moved): Promise<boolean> {
+  if (!draft.changed || !draft.before.starts) return false;
+  if (moved.verdict.kind === 'fault') return true;
+  const { countHealthy } = run.world;
+  if (countHealthy === undefined) return false;
+  const [old, fresh] = [draft.before.servers, draft.after.servers];
+  const [oldUp, freshUp] = [await countHealthy(old), await countHealthy(fresh)];
+  return oldUp / old.length > freshUp / Math.max(1, fresh.length);
+}
+
+/** The previous bytes, a restart that no budget forbids, and the choice marked bad. */
+async function putBack(run: Run, situation: Situation, reason: PilotfishError): Promise<End> {
+  const { world, progress } = run;
+  const { before, draft } = situation;
+  const bad = { badChoices: withBadChoice(run, draft) };
+  try {
+    const current = await world.file.read();
+    if (current.hash !== draft.hash) {
+      throw new AgentError('changed_meanwhile', 'somebody changed the file since: not restored');
+    }
+    await world.file.replace(current, before.bytes);
+  } catch (error) {
+    if (!(error instanceof PilotfishError)) throw error;
+    progress.notes.push(`not restored: ${error.message}`);
+    await settle(run, { servers: draft.after.servers, hash: draft.hash }, bad);
+    return { outcome: 'written', reason };
+  }
+  progress.servers = draft.before.servers;
+  progress.afterHash = before.hash;
+  const moved = await moveOnce(run, await world.agent.readFacts(), before.bytes);
+  progress.connected = moved.verdict.kind === 'connected';
+  await settle(run, { servers: draft.before.servers, hash: before.hash }, bad);
+  await rememberDown(run, moved);
+  world.log.warn('apply.restored', { connected: progress.connected, code: reason.code });
+  return { outcome: 'restored', reason };
+}

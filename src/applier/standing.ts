@@ -1,0 +1,83 @@
+/** Where we stand from earlier runs: choices that failed, edits by others, what is remembered. */
+import { encodeUtf8, sha256Tag } from '../bytes.ts';
+import { AgentError } from '../errors.ts';
+import type { Draft } from './draft.ts';
+import { judgeForeign } from './foreign.ts';
+import { type ApplierMemory, encodeMemory } from './memory.ts';
+import type { WrittenServer } from './result.ts';
+import type { Run } from './run.ts';
+
+/** How long a choice that had to be undone is not tried again (E610). */
+const badForMs = 24 * 3_600_000;
+const maxBadChoices = 32;
+
+/** What is under way; `forget` names members that are over. */
+export async function remember(
+  run: Run,
+  news: Partial<ApplierMemory>,
+  forget: readonly ('intended' | 'unfinishedSinceMs')[] = [],
+): Promise<void> {
+  const next = { ...run.memory, ...news };
+  for (const member of forget) delete next[member];
+  run.memory = next;
+  await run.world.memory.write(encodeMemory(next));
+}
+
+/** The file and our memory of it agree: nothing is under way any more. */
+export async function settle(
+  run: Run,
+  written: { readonly servers: readonly WrittenServer[]; readonly hash: string },
+  news: Partial<ApplierMemory> = {},
+): Promise<void> {
+  const { memory } = run;
+  const known = memory.written?.hash === written.hash && memory.intended === undefined;
+  if (known && memory.unfinishedSinceMs === undefined && Object.keys(news).length === 0) return;
+  await remember(run, { ...news, written }, ['intended', 'unfinishedSinceMs']);
+}
+
+/** Throws AgentError `not_connected` while the very same choice is known to have failed. */
+export function refuseBadChoice(run: Run, draft: Draft): void {
+  const nowMs = run.world.clock.nowMs();
+  const key = choiceKey(run, draft);
+  const bad = run.memory.badChoices.find((one) => one.key === key && nowMs < one.untilMs);
+  if (bad === undefined) return;
+  const until = new Date(bad.untilMs).toISOString();
+  throw new AgentError(
+    'not_connected',
+    `this order was tried and undone; not again before ${until}`,
+  );
+}
+
+/** The memory of bad choices with this one in it. */
+export function withBadChoice(run: Run, draft: Draft): ApplierMemory['badChoices'] {
+  const nowMs = run.world.clock.nowMs();
+  const still = run.memory.badChoices.filter(({ untilMs }) => nowMs < untilMs);
+  const bad = { key: choiceKey(run, draft), untilMs: nowMs + badForMs };
+  return [...still, bad].slice(-maxBadChoices);
+}
+
+function choiceKey(run: Run, draft: Draft): string {
+  return sha256Tag(encodeUtf8(JSON.stringify([run.progress.listHash, draft.after.servers])));
+}
+
+/** Throws AgentError `foreign_edit` while somebody else's server entries must stand. */
+export async function settleForeign(run: Run, draft: Draft): Promise<void> {
+  const { settings, clock, log } = run.world;
+  const { written, intended } = run.memory;
+  const verdict = judgeForeign(run.memory.foreign, {
+    written: [written, intended].flatMap((one) => (one === undefined ? [] : [one.servers])),
+    present: draft.before.servers,
+    wanted: draft.after.servers,
+    policy: settings.foreign,
+    alarmAfterReverts: settings.alarmAfterReverts,
+    nowMs: clock.nowMs(),
+  });
+  if (JSON.stringify(verdict.memory) !== JSON.stringify(run.memory.foreign)) {
+    await remember(run, { foreign: verdict.memory });
+  }
+  if (verdict.kind === 'ours') return;
+  const reverts = verdict.memory.revertsAtMs.length;
+  if (verdict.alarm) log.error('apply.foreign_alarm', { reverts, policy: settings.foreign });
+  if (verdict.kind === 'hold') throw new AgentError('foreign_edit', verdict.why);
+  run.progress.notes.push(`server entries were changed by somebody else (${reverts} today)`);
+}

@@ -1,0 +1,38 @@
+/**
+ * Living processes of one of the agent's daemons. Pid files stay behind a `kill -9` and their
+ * numbers are used again, so a pid counts only if the process runs the daemon's program.
+ */
+import { readdir, readFile, readlink } from 'node:fs/promises';
+import { basename } from 'node:path';
+import type { AgentHome } from '../wazuh/agent-home.ts';
+import { processStamp } from './process-identity.ts';
+import { runProgram } from './run-program.ts';
+
+/** Ascending. `name` as in `wazuh-agentd`. */
+export async function findDaemons(home: AgentHome, name: string): Promise<readonly number[]> {
+  const names = await readdir(home.pidDirectory ?? home.home).catch(() => []);
+  const pids = names.flatMap((file) => {
+    const match = file.startsWith(`${name}-`) ? /-(\d{1,10})\.pid$/.exec(file) : null;
+    return match?.[1] === undefined ? [] : [Number(match[1])];
+  });
+  const alive: number[] = [];
+  for (const pid of pids.toSorted((left, right) => left - right)) {
+    if (await isDaemon(home, name, pid)) alive.push(pid);
+  }
+  return alive;
+}
+
+async function isDaemon(home: AgentHome, name: string, pid: number): Promise<boolean> {
+  if ((await processStamp(pid)) === undefined) return false;
+  if (process.platform !== 'linux') return (await psName(pid)) === name;
+  const program = await readlink(`/proc/${pid}/exe`).catch(() => undefined);
+  if (program !== undefined && basename(program).replace(' (deleted)', '') === name) return true;
+  // Not allowed to look at the link, or an interpreter runs it: the command line names it or its home.
+  const line = await readFile(`/proc/${pid}/cmdline`, 'latin1').catch(() => '');
+  return line.split('\0').some((word) => basename(word) === name || word === home.home);
+}
+
+async function psName(pid: number): Promise<string> {
+  const argv = ['/bin/ps', '-o', 'comm=', '-p', String(pid)];
+  return basename((await runProgram({ argv, timeoutMs: 5_000 })).stdout.toString().trim());
+}
