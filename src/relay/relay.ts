@@ -1,0 +1,200 @@
+/**
+ * The loopback relay: the agent dials it, it stands for the best manager that answers.
+ * Switching cuts the agent's connection, which makes the agent reconnect to the same address at
+ * once. No manager up, no connection: silence would cost the agent 60 s a try, a reset 1 s.
+ */
+import type { Cancel } from '../clock.ts';
+import { Avoided } from './avoid.ts';
+import { type Dialled, dialBest } from './dial.ts';
+import { isLoopback } from './loopback.ts';
+import type {
+  Connection,
+  ListenAddress,
+  Listening,
+  ListenPlace,
+  RefusedWhy,
+  RelayManager,
+  RelayPorts,
+  SessionSample,
+  SuspectWhy,
+} from './ports.ts';
+import { Session } from './session.ts';
+import type { RelaySettings } from './settings.ts';
+
+/** `failed`: the manager is dead or hung, cut now. `planned`: a drain, lose nothing. */
+export type SwitchReason = 'failed' | 'planned';
+
+export class Relay {
+  readonly #ports: RelayPorts;
+  readonly #settings: RelaySettings;
+  readonly #avoided: Avoided;
+  readonly #sessions = new Map<number, Session>();
+  readonly #dialling = new Set<AbortController>();
+  #listening: Listening | undefined;
+  #stopWatch: Cancel | undefined;
+  #nextNumber = 1;
+  #isClosed = false;
+
+  constructor(ports: RelayPorts, settings: RelaySettings) {
+    this.#ports = ports;
+    this.#settings = settings;
+    this.#avoided = new Avoided(settings.avoidMs);
+  }
+
+  /** Throws HostError `listen_failed`. Returns where the agent may dial. */
+  async open(place: ListenPlace): Promise<ListenAddress> {
+    this.#listening = await this.#ports.network.listen(place, (agent) => void this.#serve(agent));
+    const { address, port } = this.#listening;
+    return { address, port };
+  }
+
+  /** accept -> choose -> dial -> splice -> switch */
+  async #serve(agent: Connection): Promise<void> {
+    const refusal = this.#mayAccept(agent);
+    if (refusal !== undefined) return this.#refuse(agent, refusal, []);
+    const managers = this.#choose();
+    if (managers.length === 0) return this.#refuse(agent, 'no_manager', []);
+    const startMs = this.#nowMs();
+    const dialled = await this.#dial(managers);
+    if (dialled === undefined) {
+      const tried = managers.map(({ id }) => id);
+      return this.#refuse(agent, 'none_answered', tried);
+    }
+    this.#splice(agent, dialled, this.#nowMs() - startMs);
+  }
+
+  /** Cut every session with this manager; their agents reconnect and land on the next one. */
+  switchAway(managerId: string, reason: SwitchReason): void {
+    this.#avoided.add(managerId, this.#nowMs());
+    const leaving = [...this.#sessions.values()].filter(({ manager }) => manager.id === managerId);
+    this.#ports.report({ kind: 'switched', managerId, sessions: leaving.length });
+    for (const session of leaving) {
+      if (reason === 'failed') session.reset();
+      else this.#closeGently(session);
+    }
+  }
+
+  /** A planned switch at `atMs` (wall clock): the slot of this agent. */
+  drainAt(managerId: string, atMs: number): Cancel {
+    const delayMs = Math.max(0, atMs - this.#ports.clock.nowMs());
+    return this.#ports.clock.after(delayMs, () => this.switchAway(managerId, 'planned'));
+  }
+
+  get sessions(): readonly SessionSample[] {
+    return [...this.#sessions.values()].map((session) => session.sample);
+  }
+
+  /**
+   * Stop accepting first, so that nobody lands in a relay that goes away, then end every session
+   * gently: one reconnect per agent. Resolves when all are gone, after `gentleMs` at the latest.
+   */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#stopWatch?.();
+    for (const dialling of this.#dialling) dialling.abort(new Error('the relay closes'));
+    for (const session of this.#sessions.values()) this.#closeGently(session);
+    await this.#listening?.close();
+  }
+
+  #mayAccept(agent: Connection): RefusedWhy | undefined {
+    if (!isLoopback(agent.peerAddress)) return 'not_loopback';
+    const taken = this.#sessions.size + this.#dialling.size;
+    return taken >= this.#settings.maxSessions || this.#isClosed ? 'full' : undefined;
+  }
+
+  #choose(): readonly RelayManager[] {
+    const own = this.#listening;
+    const others = this.#ports
+      .choose()
+      .filter(({ protocol }) => protocol === 'tcp')
+      .filter(({ address, port }) => address !== own?.address || port !== own.port);
+    return this.#avoided.order(others, this.#nowMs());
+  }
+
+  async #dial(managers: readonly RelayManager[]): Promise<Dialled | undefined> {
+    const { clock, network } = this.#ports;
+    const stop = new AbortController();
+    this.#dialling.add(stop);
+    const failed = ({ id }: RelayManager, why: SuspectWhy): void => this.#suspect(id, why);
+    const ports = { clock, network, settings: this.#settings, failed };
+    const dialled = await dialBest(ports, managers, stop.signal);
+    this.#dialling.delete(stop);
+    if (!this.#isClosed) return dialled;
+    dialled?.connection.reset();
+    return undefined;
+  }
+
+  #splice(agent: Connection, { manager, connection, skipped }: Dialled, tookMs: number): void {
+    const number = this.#nextNumber++;
+    const parts = { number, manager, agent, upstream: connection };
+    const session = new Session(this.#ports.clock, parts, {
+      managerLeft: (why) => this.#suspect(manager.id, why),
+      closed: () => this.#ended(session),
+    });
+    this.#sessions.set(number, session);
+    this.#ports.report({
+      kind: 'connected',
+      session: number,
+      managerId: manager.id,
+      tookMs,
+      skipped,
+    });
+    this.#watch();
+  }
+
+  #refuse(agent: Connection, why: RefusedWhy, tried: readonly string[]): void {
+    agent.reset();
+    this.#ports.report({ kind: 'refused', why, tried });
+  }
+
+  #suspect(managerId: string, why: SuspectWhy): void {
+    this.#avoided.add(managerId, this.#nowMs());
+    this.#ports.report({ kind: 'suspect', managerId, why });
+  }
+
+  #closeGently(session: Session): void {
+    session.closeGently();
+    this.#ports.clock.after(this.#settings.gentleMs, () => {
+      if (this.#sessions.has(session.number)) session.reset();
+    });
+  }
+
+  #ended({ number, manager, sample, openedAtMs }: Session): void {
+    this.#sessions.delete(number);
+    const { bytesUp, bytesDown } = sample;
+    const lastedMs = this.#nowMs() - openedAtMs;
+    const managerId = manager.id;
+    this.#ports.report({
+      kind: 'closed',
+      session: number,
+      managerId,
+      bytesUp,
+      bytesDown,
+      lastedMs,
+    });
+  }
+
+  /** Looks at the sessions while there are any; an idle relay has no timer. */
+  #watch(): void {
+    if (this.#stopWatch !== undefined || this.#isClosed) return;
+    this.#stopWatch = this.#ports.clock.after(this.#settings.watchMs, () => {
+      this.#stopWatch = undefined;
+      const nowMs = this.#nowMs();
+      for (const session of [...this.#sessions.values()]) this.#look(session, nowMs);
+      if (this.#sessions.size > 0) this.#watch();
+    });
+  }
+
+  #look(session: Session, nowMs: number): void {
+    if (session.isIdle(this.#settings, nowMs)) {
+      session.reset();
+      return;
+    }
+    const stall = session.newStall(this.#settings.stall, nowMs);
+    if (stall !== undefined) this.#suspect(session.manager.id, stall);
+  }
+
+  #nowMs(): number {
+    return this.#ports.clock.monotonicMs();
+  }
+}

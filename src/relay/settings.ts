@@ -1,0 +1,41 @@
+/** Bounds and deadlines of the relay; every one can be set, none can be left out. */
+import type { StallSettings } from './stall.ts';
+import { defaultStallSettings } from './stall.ts';
+
+export interface RelaySettings {
+  /** Accepted TCP connections, and UDP flows, at the same time. */
+  readonly maxSessions: number;
+  /** For one manager: connect and, with `proof: 'pong'`, its answer to a `#ping`. */
+  readonly dialMs: number;
+  /** For all managers tried on one accepted connection. */
+  readonly dialAllMs: number;
+  /**
+   * `pong`: a manager must answer a framed `#ping` on the very connection the agent then gets
+   * (remoted keeps no state of it), so that a hung one is passed over. `connect`: 5.x and tests.
+   */
+  readonly proof: 'pong' | 'connect';
+  /** For so long after a failure a manager is dialled last, whatever the chooser says. */
+  readonly avoidMs: number;
+  /** A planned switch closes gently; a session that has not ended by itself then is reset. */
+  readonly gentleMs: number;
+  /** A session without a byte either way for so long is reset: its slot is worth more. */
+  readonly idleMs: number;
+  /** The same when one side has ended already: a manager closes at once, a hung one never. */
+  readonly halfClosedMs: number;
+  /** How often sessions are looked at for stalls. */
+  readonly watchMs: number;
+  readonly stall: StallSettings;
+}
+
+export const defaultRelaySettings: RelaySettings = {
+  maxSessions: 16,
+  dialMs: 800,
+  dialAllMs: 2_400,
+  proof: 'pong',
+  avoidMs: 3_000,
+  gentleMs: 2_000,
+  idleMs: 600_000,
+  halfClosedMs: 10_000,
+  watchMs: 500,
+  stall: defaultStallSettings,
+};
