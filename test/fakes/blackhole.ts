@@ -10,6 +10,11 @@ import { isAlive } from './life-line.ts';
 
 const tag = 'pilotfish-blackhole';
 
+const opened = new Set<Blackhole>();
+process.once('exit', () => {
+  for (const blackhole of opened) blackhole.close();
+});
+
 /** Why blackholes cannot be made here, or undefined when they can. For `skip` of node:test. */
 export function canBlackhole(): string | undefined {
   if (process.getuid?.() !== 0) return 'a blackhole needs root';
@@ -36,12 +41,12 @@ export class Blackhole {
   constructor(address: string, ports?: readonly number[]) {
     this.#address = address;
     this.#rules = rules(address, ports);
-    process.once('exit', () => this.close());
   }
 
   /** From now on nothing arrives. Throws with what iptables said. */
   open(): void {
     sweepBlackholes();
+    opened.add(this);
     for (const rule of this.#rules) {
       const { status, stderr } = iptables(this.#address, ['-I', ...rule]);
       if (status !== 0) throw new Error(stderr.trim());
@@ -53,6 +58,7 @@ export class Blackhole {
   close(): void {
     for (const rule of this.#open) iptables(this.#address, ['-D', ...rule]);
     this.#open = [];
+    opened.delete(this);
   }
 }
 

@@ -154,13 +154,15 @@ function hasShape(event: StandInEvent, shape: EventShape): boolean {
 const managerPath = fileURLToPath(new URL('manager.ts', import.meta.url));
 const agentPath = fileURLToPath(new URL('agent.ts', import.meta.url));
 
+/** Everything started here that may still run; one hook for all of them. */
+const running = new Set<StandInProcess>();
+process.once('exit', () => {
+  for (const started of running) started.signal('SIGKILL');
+});
+
 /** All stand-ins of one test. */
 export class StandIns {
   readonly #started = new Set<StandInProcess>();
-
-  constructor() {
-    process.once('exit', () => this.#killAll());
-  }
 
   /** Runs `program` with `args` (no shell) and collects its JSON lines. */
   start(program: string, args: readonly string[]): StandInProcess {
@@ -169,6 +171,7 @@ export class StandIns {
       spawn(command ?? program, rest, { stdio: ['pipe', 'pipe', 'pipe'] }),
     );
     this.#started.add(started);
+    running.add(started);
     return started;
   }
 
@@ -186,13 +189,12 @@ export class StandIns {
 
   /** Kills what still runs and waits for it. For `after` hooks. */
   async stopAll(): Promise<void> {
-    this.#killAll();
-    await Promise.all([...this.#started].map((started) => started.ended));
+    for (const started of this.#started) {
+      if (started.isRunning) started.signal('SIGKILL');
+      await started.ended;
+      running.delete(started);
+    }
     this.#started.clear();
-  }
-
-  #killAll(): void {
-    for (const started of this.#started) if (started.isRunning) started.signal('SIGKILL');
   }
 }
 
