@@ -1,0 +1,43 @@
+/** One row of the table in `decide.ts`, and how rows answer. Pure. */
+import { orderOf, type View } from './decide-view.ts';
+import type { HoldReason, MoveReason, Step } from './step.ts';
+
+export type Answer = StepAnswer | PassAnswer;
+
+export interface StepAnswer {
+  readonly kind: 'step';
+  readonly step: Step;
+  readonly why: string;
+}
+
+/** Nothing to do as far as this rule goes: the next one is asked. */
+export interface PassAnswer {
+  readonly kind: 'pass';
+  readonly why: string;
+}
+
+export interface Rule {
+  /** What people read in the trace. */
+  readonly name: string;
+  ask(view: View): Answer;
+}
+
+export function pass(why: string): PassAnswer {
+  return { kind: 'pass', why };
+}
+
+export function step(taken: Step, why: string): StepAnswer {
+  return { kind: 'step', step: taken, why };
+}
+
+export function hold(reason: HoldReason, why: string, untilMs?: number): StepAnswer {
+  return step({ kind: 'hold', reason, ...(untilMs === undefined ? {} : { untilMs }) }, why);
+}
+
+export function move(view: View, to: string, reason: MoveReason, why: string): StepAnswer {
+  return step({ kind: 'move', order: orderOf(view, to), to, reason }, why);
+}
+
+export function seconds(ms: number): string {
+  return `${Math.ceil(ms / 1000)} s`;
+}

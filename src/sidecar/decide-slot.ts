@@ -1,0 +1,47 @@
+/**
+ * When a planned move may happen, so that ten thousand agents do not move in one second
+ * (trust-and-safety 4.4). Every agent computes its own slot from its id and the list; nobody
+ * coordinates. A move away from a dead manager never waits for it.
+ */
+import { createHash } from 'node:crypto';
+import type { RankedList } from './seen.ts';
+
+export interface SlotQuestion {
+  readonly agentId: string;
+  readonly list: RankedList;
+  /** Local setting; the list's `spreadSec` otherwise. */
+  readonly spreadMs: number | undefined;
+}
+
+/** The admitted rate is used to four fifths, so that strays still find room. */
+const usedShare = 0.8;
+/** A start far from when the list arrived is a clock fault, of ours or of theirs. */
+const maxStartDelayMs = 600_000;
+
+/** The instant from which this agent may move by choice. */
+export function slotAtMs({ agentId, list, spreadMs }: SlotQuestion): number {
+  const chance = fractionOf(`${agentId}|${list.hash}`);
+  const window = admissionWindowMs(list);
+  const { admission, client } = list.list;
+  if (spreadMs !== undefined || admission === undefined || window === undefined) {
+    return list.acceptedAtMs + Math.floor(chance * (spreadMs ?? client.spreadSec * 1000));
+  }
+  const latestMs = list.acceptedAtMs + maxStartDelayMs;
+  const startMs = Math.min(Math.max(admission.startSlotAtMs, list.acceptedAtMs), latestMs);
+  return startMs + Math.floor(chance * window);
+}
+
+/** How long the managers that stay need to take in the agents of those that leave. */
+function admissionWindowMs({ list }: RankedList): number | undefined {
+  const { admission, client, managers } = list;
+  const takers = managers.filter(({ state }) => state === 'up').length;
+  if (admission === undefined || client.agents === 0 || takers === 0) return undefined;
+  const leaving = Math.max(1, managers.length - takers);
+  const affected = Math.ceil((client.agents * leaving) / managers.length);
+  return Math.ceil((affected * 1000) / (admission.ratePerServer * takers * usedShare));
+}
+
+/** Uniform in [0, 1) over ids, the same on every host. */
+export function fractionOf(text: string): number {
+  return createHash('sha256').update(text).digest().readUIntBE(0, 6) / 2 ** 48;
+}

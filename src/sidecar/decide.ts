@@ -1,0 +1,98 @@
+/**
+ * What to do now, from what is: the file on disk, the agent, the managers, the list. A table of
+ * rules asked in order; the first that has an answer decides, and every rule says why, so that
+ * `status --why` can show the whole way. Level-triggered: nothing here depends on what an earlier
+ * cycle meant to do, so a crash anywhere is repaired by the next one.
+ *
+ * Invariants: leaving a dead manager waits for no slot, cooldown or interval; a move has a target
+ * that answers; while this host is the suspect nothing moves.
+ */
+import {
+  enoughManagers,
+  leaveDead,
+  leaveDraining,
+  reconnect,
+  waitForSlot,
+} from './decide-moves.ts';
+import { type Answer, hold, pass, type Rule, step } from './decide-rule.ts';
+import { type Situation, type View, viewOf } from './decide-view.ts';
+import { keepOwnOrder, mendMembership, mendTuning } from './decide-writes.ts';
+import { type Decision, type StayReason, stepKey } from './step.ts';
+
+const rules: readonly Rule[] = [
+  { name: 'pause', ask: obeyPause },
+  { name: 'agent', ask: needAgent },
+  { name: 'upgrade', ask: waitForUpgrade },
+  { name: 'file', ask: needFile },
+  { name: 'size', ask: enoughManagers },
+  { name: 'dead manager', ask: leaveDead },
+  { name: 'lost agent', ask: reconnect },
+  { name: 'drained manager', ask: leaveDraining },
+  { name: 'membership', ask: mendMembership },
+  { name: 'tuning', ask: mendTuning },
+  { name: 'slot', ask: waitForSlot },
+  { name: 'own order', ask: keepOwnOrder },
+  { name: 'rest', ask: stay },
+];
+
+export function decide(situation: Situation): Decision {
+  const view = viewOf(situation);
+  const trace: string[] = [];
+  for (const rule of rules) {
+    const answer = rule.ask(view);
+    trace.push(`${rule.name}: ${answer.why}`);
+    if (answer.kind === 'step') return notAgainYet(view, { step: answer.step, trace });
+  }
+  return { step: { kind: 'stay', reason: 'nothing_known' }, trace };
+}
+
+/** What the applier refused or held is not asked again before its time, unless it is another thing. */
+function notAgainYet({ memory, list, nowMs }: View, decision: Decision): Decision {
+  const { held } = memory;
+  if (held === undefined || nowMs >= held.untilMs) return decision;
+  if (held.key !== stepKey(decision.step, list.hash)) return decision;
+  return {
+    step: { kind: 'hold', reason: 'apply_held', untilMs: held.untilMs },
+    trace: [...decision.trace, `applier: ${held.why}; asked again later`],
+  };
+}
+
+function obeyPause({ seen, nowMs }: View): Answer {
+  const { pause } = seen;
+  if (pause === undefined || nowMs >= pause.untilMs) return pass('none');
+  return hold('paused', `paused by an operator: ${pause.reason}`, pause.untilMs);
+}
+
+function needAgent({ seen }: View): Answer {
+  if (seen.agent.installed) return pass(seen.agent.running ? 'runs' : 'installed, not running');
+  return hold('agent_absent', 'no agent is installed here');
+}
+
+function waitForUpgrade({ seen }: View): Answer {
+  const { upgrade } = seen.agent;
+  if (upgrade === undefined) return pass('none under way');
+  return hold('upgrade_running', `an agent upgrade is under way (${upgrade})`);
+}
+
+function needFile({ seen: { file } }: View): Answer {
+  if (file.kind === 'readable') return pass(`names ${file.servers.length} servers`);
+  if (file.kind === 'missing' && file.hasBackup) {
+    return step({ kind: 'restore' }, 'ossec.conf is gone; a backup is here');
+  }
+  const why = file.kind === 'missing' ? 'ossec.conf is gone, and no backup is here' : file.why;
+  return hold('file_refused', why);
+}
+
+function stay(view: View): Answer {
+  const { connection, verdicts, seen } = view;
+  if (!seen.agent.running) return rest('agent_stopped', 'the agent is stopped; not by us');
+  if (connection.kind !== 'listed') return rest('nothing_known', 'nothing better to do');
+  const { id } = connection.manager;
+  const verdict = verdicts.get(id) ?? 'unknown';
+  if (verdict === 'up') return rest('current_is_up', `${id} is up: no reason to leave it`);
+  return rest('none_is_up', `${id} is ${verdict}, and nobody is better`);
+}
+
+function rest(reason: StayReason, why: string): Answer {
+  return step({ kind: 'stay', reason }, why);
+}

@@ -1,0 +1,58 @@
+/** What one cycle looked at, as plain values: the agent, its file, the managers. */
+import type { Dialect } from '../agent-config/dialect.ts';
+import type { Health } from '../health/judge.ts';
+import type { Manager, ManagerList } from '../list/model.ts';
+import type { AgentFacts } from '../wazuh/agent-facts.ts';
+
+/** One server entry of ossec.conf, as the agent loads it. */
+export interface ServerSeen {
+  readonly address: string;
+  readonly port: number;
+  readonly protocol: 'tcp' | 'udp';
+  readonly maxRetries: number;
+  /** Seconds. */
+  readonly retryInterval: number;
+}
+
+export type FileSeen =
+  | {
+      readonly kind: 'readable';
+      readonly dialect: Dialect;
+      /** Placeholders of a fresh image included; empty when no server is named. */
+      readonly servers: readonly ServerSeen[];
+      /** Seconds, as written. */
+      readonly notifyTime?: number | undefined;
+      readonly timeReconnect?: number | undefined;
+      /** `sha256:` tag of the whole file. */
+      readonly hash: string;
+    }
+  /** The agent itself could not load it, or it cannot be read. */
+  | { readonly kind: 'refused'; readonly code: string; readonly why: string }
+  | { readonly kind: 'missing'; readonly hasBackup: boolean };
+
+export interface Seen {
+  readonly agent: AgentFacts;
+  readonly file: FileSeen;
+  /** By manager id; a manager never probed is absent. */
+  readonly health: ReadonlyMap<string, Health>;
+  /** Since when the agent has had no connection, as far as this process saw; absent while it has one. */
+  readonly lostSinceAtMs?: number;
+  /** An operator's pause; judged against the clock by `decide`. */
+  readonly pause?: Pause;
+}
+
+export interface Pause {
+  readonly untilMs: number;
+  readonly reason: string;
+}
+
+/** A proven list with this agent's own order of it. */
+export interface RankedList {
+  readonly list: ManagerList;
+  /** `sha256:` tag of its payload. */
+  readonly hash: string;
+  /** When this host accepted it. */
+  readonly acceptedAtMs: number;
+  /** Every manager of the list, best first. */
+  readonly ranking: readonly Manager[];
+}

@@ -1,0 +1,221 @@
+/** Reads the cases of `test/cases/decide` (see its README) into what `decide` takes. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { Health } from '../../src/health/judge.ts';
+import type { Manager, ManagerState } from '../../src/list/model.ts';
+import { clientDefaults } from '../../src/list/parse-list.ts';
+import { defaultPolicy, type Situation } from '../../src/sidecar/decide-view.ts';
+import type { Attempt } from '../../src/sidecar/memory.ts';
+import type { FileSeen, Seen } from '../../src/sidecar/seen.ts';
+import { type Decision, stepKey } from '../../src/sidecar/step.ts';
+
+const nowMs = Date.UTC(2026, 10, 21);
+const hash = `sha256:${'0'.repeat(64)}`;
+
+export interface DecideCase {
+  readonly name: string;
+  readonly list?: readonly string[];
+  readonly accepted?: number;
+  readonly client?: object;
+  readonly admission?: { readonly ratePerServer: number; readonly startIn: number };
+  readonly file?: readonly string[] | string;
+  readonly dialect?: '4' | '5';
+  readonly tuned?: Readonly<Record<string, number>>;
+  readonly agent?: string;
+  readonly health?: Readonly<Record<string, string>>;
+  readonly last?: string;
+  readonly attempts?: readonly string[];
+  readonly held?: { readonly key: string; readonly for: number };
+  readonly pause?: number;
+  readonly policy?: Readonly<Record<string, unknown>>;
+  readonly expect: string;
+}
+
+export function readDecideCases(): readonly { readonly file: string; readonly one: DecideCase }[] {
+  const folder = fileURLToPath(new URL('../cases/decide/', import.meta.url));
+  return readdirSync(folder)
+    .filter((name) => name.endsWith('.json'))
+    .sort()
+    .flatMap((file) => {
+      const cases = JSON.parse(readFileSync(`${folder}${file}`, 'utf8')) as DecideCase[];
+      return cases.map((one) => ({ file, one }));
+    });
+}
+
+export function situationOf(one: DecideCase): Situation {
+  const managers = (one.list ?? ['a', 'b', 'c']).map(managerOf);
+  const { policy = {} } = one;
+  const seconds = (name: string, fallback: number): number =>
+    Number(policy[name] ?? fallback) * 1000;
+  return {
+    memory: {
+      token: 'unused',
+      rootPin: hash,
+      roots: [],
+      floorMs: 0,
+      stalePolls: 0,
+      attempts: (one.attempts ?? []).map(attemptOf),
+      ...(one.last === undefined ? {} : { lastManager: one.last }),
+      ...(one.held === undefined ? {} : { held: heldOf(one.held) }),
+    },
+    list: {
+      list: {
+        org: 'acme',
+        rootVersion: 1,
+        epoch: 1,
+        term: 1,
+        version: 1,
+        aud: { group: 'default', site: '*' },
+        issuedAtMs: nowMs,
+        validFor: 86_400,
+        managers,
+        client: { ...clientDefaults, ...one.client },
+        ...(one.admission === undefined
+          ? {}
+          : {
+              admission: {
+                id: 'x',
+                ratePerServer: one.admission.ratePerServer,
+                startSlotAtMs: nowMs + one.admission.startIn * 1000,
+              },
+            }),
+      },
+      hash,
+      acceptedAtMs: nowMs - (one.accepted ?? 1000) * 1000,
+      ranking: managers.filter(({ state }) => state !== 'down'),
+    },
+    seen: seenOf(one, managers),
+    policy: {
+      ...defaultPolicy,
+      cooldownMs: seconds('cooldown', 300),
+      spreadMs: policy.spread === null ? undefined : seconds('spread', 0),
+      minApplyMs: seconds('minApply', 60),
+      reconnectGraceMs: seconds('grace', 20),
+      settleMs: seconds('settle', 900),
+      minServers: Number(policy.minServers ?? 1),
+      tuning: (policy.tuning ?? {}) as object,
+    },
+    agentId: '001',
+    nowMs,
+  };
+}
+
+/** The decision as one line, in the words of `expect`; `until` only where the case names it. */
+export function renderDecision({ step }: Decision, expected: string): string {
+  switch (step.kind) {
+    case 'stay':
+      return `stay ${step.reason}`;
+    case 'write':
+      return `write ${step.order.join(' ')} ${step.reason}`;
+    case 'move':
+      return `move ${step.to}: ${step.order.join(' ')} ${step.reason}`;
+    case 'restore':
+      return 'restore';
+    default: {
+      const until = step.untilMs === undefined ? '' : ` until ${(step.untilMs - nowMs) / 1000}`;
+      return `hold ${step.reason}${expected.includes(' until ') ? until : ''}`;
+    }
+  }
+}
+
+function managerOf(text: string): Manager {
+  const [id = '', ...words] = text.split(' ');
+  const state = (['drain', 'down'] as const).find((word) => words.includes(word)) ?? 'up';
+  return {
+    id,
+    address: addressOf(id),
+    port: 1514,
+    protocol: words.includes('udp') ? 'udp' : 'tcp',
+    zone: 'z',
+    prio: 0,
+    weight: 100,
+    state: state satisfies ManagerState,
+  };
+}
+
+function addressOf(id: string): string {
+  return id === 'old' ? '192.0.2.9' : `10.0.0.${id.charCodeAt(0) - 96}`;
+}
+
+function seenOf(one: DecideCase, managers: readonly Manager[]): Seen {
+  const health = managers.map(({ id }) => [id, healthOf(one.health?.[id] ?? 'up 2000')] as const);
+  const [word = 'on', detail = '0'] = (one.agent ?? `on ${managers[0]?.id}`).split(' ');
+  const isRunning = word !== 'stopped' && word !== 'absent';
+  const isConnected = word === 'on' || word === 'connected';
+  return {
+    agent: {
+      installed: word !== 'absent',
+      running: isRunning,
+      pids: isRunning ? [1] : [],
+      status: isConnected ? 'connected' : 'disconnected',
+      waiting: word === 'lost' || word === 'retrying',
+      peers:
+        word === 'on' || word === 'retrying' ? [{ address: addressOf(detail), port: 1514 }] : [],
+      upgrade: word === 'upgrading' ? 'var/upgrade/x' : undefined,
+    },
+    file: fileOf(one, managers),
+    health: new Map(health.flatMap(([id, value]) => (value === undefined ? [] : [[id, value]]))),
+    ...(word === 'lost' ? { lostSinceAtMs: nowMs - Number(detail) * 1000 } : {}),
+    ...(one.pause === undefined
+      ? {}
+      : { pause: { untilMs: nowMs + one.pause * 1000, reason: 'maintenance' } }),
+  };
+}
+
+function healthOf(text: string): Health | undefined {
+  const [verdict, age = '0'] = text.split(' ');
+  if (verdict !== 'up' && verdict !== 'down') return undefined;
+  return {
+    verdict,
+    streak: 9,
+    lastKind: verdict === 'up' ? 'alive' : 'dead',
+    sinceAtMs: nowMs - Number(age) * 1000,
+    probedAtMs: nowMs,
+    tookMs: 1,
+    seen: verdict === 'up' ? 'answered in 1.0 ms' : 'no answer in time',
+    ips: [],
+  };
+}
+
+function fileOf(one: DecideCase, managers: readonly Manager[]): FileSeen {
+  const { file = managers.filter(({ state }) => state !== 'down').map(({ id }) => id) } = one;
+  if (file === 'refused') return { kind: 'refused', code: 'E504', why: 'line 3: not an element' };
+  if (typeof file === 'string') return { kind: 'missing', hasBackup: file.endsWith('backup') };
+  const { maxRetries = 5, retryInterval = 10, notifyTime, timeReconnect } = one.tuned ?? {};
+  return {
+    kind: 'readable',
+    dialect: one.dialect ?? '4',
+    servers: file.map((id) => ({
+      address: addressOf(id),
+      port: 1514,
+      protocol: managers.find((manager) => manager.id === id)?.protocol ?? 'tcp',
+      maxRetries,
+      retryInterval,
+    })),
+    notifyTime,
+    timeReconnect,
+    hash,
+  };
+}
+
+function attemptOf(text: string): Attempt {
+  const [kind, to = '', outcome, age] = text.split(' ');
+  return {
+    kind: kind === 'move' ? 'move' : 'write',
+    to,
+    atMs: nowMs - Number(age) * 1000,
+    outcome: outcome as Attempt['outcome'],
+  };
+}
+
+function heldOf({ key, for: held }: NonNullable<DecideCase['held']>) {
+  const [kind, ids = ''] = key.startsWith('move')
+    ? ['move', key.split(': ')[1]]
+    : ['write', key.slice('write '.length)];
+  const order = ids.split(' ');
+  const step =
+    kind === 'move'
+      ? ({ kind, order, to: order[0] ?? '', reason: 'manager_down' } as const)
+      : ({ kind: 'write', order, reason: 'membership' } as const);
+  return { key: stepKey(step, hash), untilMs: nowMs + held * 1000, why: 'E501' };
+}
