@@ -20,7 +20,13 @@ import {
 } from './agent-settings.ts';
 import { resolveName, ServerWalk } from './agent-walk.ts';
 import { encodeFrame, type StandInMessage } from './frames.ts';
-import { endWithInput, endWithProcess, ignoreClosedOutput, report } from './life-line.ts';
+import {
+  endWithInput,
+  endWithProcess,
+  ignoreClosedOutput,
+  optionsOrHelp,
+  report,
+} from './life-line.ts';
 
 /** A send that takes this long is worth an event on stdout; the agent itself never notices. */
 const blockedMs = 500;
@@ -313,12 +319,8 @@ async function testConfig(options: AgentOptions): Promise<number> {
 }
 
 async function main(argv: readonly string[]): Promise<void> {
-  const options = readAgentOptions(argv);
-  if (options === undefined) {
-    console.log(agentHelp);
-    process.exitCode = argv.includes('--help') ? 0 : 2;
-    return;
-  }
+  const options = optionsOrHelp(argv, agentHelp, readAgentOptions);
+  if (options === undefined) return;
   ignoreClosedOutput();
   if (options.isTest) {
     process.exitCode = await testConfig(options);

@@ -48,3 +48,25 @@ export function report(event: Readonly<Record<string, unknown>>): void {
 export function ignoreClosedOutput(): void {
   process.stdout.on('error', () => process.stdout.destroy());
 }
+
+/**
+ * What `read` made of the arguments. Undefined after the help text was printed (exit code 0 when
+ * asked for, else 2) or the wrong flag was named (exit code 2).
+ */
+export function optionsOrHelp<Options>(
+  argv: readonly string[],
+  help: string,
+  read: (argv: readonly string[]) => Options | undefined,
+): Options | undefined {
+  try {
+    const options = read(argv);
+    if (options === undefined) console.log(help);
+    process.exitCode = options !== undefined || argv.includes('--help') ? 0 : 2;
+    return options;
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    process.stderr.write(`${error.message}\nTry --help.\n`);
+    process.exitCode = 2;
+    return undefined;
+  }
+}

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,7 +14,7 @@ const host = ownAddress(0);
 const standIns = new StandIns();
 after(() => standIns.stopAll());
 
-const framedPing = Buffer.from('0500000023 70696e67'.replace(' ', ''), 'hex');
+const framedPing = Buffer.from('050000002370696e67', 'hex');
 const framedPong = Buffer.from('0500000023706f6e67', 'hex');
 
 async function open(port: number): Promise<Socket> {
@@ -170,9 +171,11 @@ test('an agent id that was just heard of on another connection is refused', asyn
   third.destroy();
 });
 
-test('the control socket takes the commands of stdin and answers with the state', async () => {
+test('the control socket takes the commands of stdin and answers with the state', async (context) => {
   const port = await freePort(host);
-  const control = join(tmpdir(), `pilotfish-standin-${process.pid}.sock`);
+  const directory = mkdtempSync(join(tmpdir(), 'pilotfish-standin-'));
+  context.after(() => rmSync(directory, { recursive: true, force: true }));
+  const control = join(directory, 'control.sock');
   const manager = await standIns.startManager(`${host}:${port}`, ['--control', control]);
 
   const socket = connect(control);

@@ -10,7 +10,13 @@ import { rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { parseArgs } from 'node:util';
 import { encodeFrame } from './frames.ts';
-import { endWithInput, endWithProcess, ignoreClosedOutput, report } from './life-line.ts';
+import {
+  endWithInput,
+  endWithProcess,
+  ignoreClosedOutput,
+  optionsOrHelp,
+  report,
+} from './life-line.ts';
 import { type ManagerMode, ManagerSessions, managerModes } from './manager-sessions.ts';
 
 const help = `Usage: manager.ts --listen ADDRESS:PORT [options]     (a stand-in, not a Wazuh manager)
@@ -183,12 +189,8 @@ function openUdp(host: string, port: number, mode: () => ManagerMode): Promise<U
 }
 
 async function main(argv: readonly string[]): Promise<void> {
-  const options = readOptions(argv);
-  if (options === undefined) {
-    console.log(help);
-    process.exitCode = argv.includes('--help') ? 0 : 2;
-    return;
-  }
+  const options = optionsOrHelp(argv, help, readOptions);
+  if (options === undefined) return;
   ignoreClosedOutput();
   process.on('SIGTERM', () => process.exit(0));
   const manager = new StandInManager(options);
