@@ -4,15 +4,12 @@
  * applier's own configuration. A kill at any point is repaired by the next run: what is written is
  * whole, and `memory` knows what was intended.
  */
-import { PilotfishError } from '../errors.ts';
 import type { AgentFacts } from '../wazuh/agent-facts.ts';
+import { account } from './account.ts';
 import { readyAgent } from './agent-ready.ts';
 import type { ConfigSnapshot } from './config-file.ts';
 import { type Draft, draftConfig } from './draft.ts';
-import { readMemory } from './memory.ts';
-import { outcomeOf } from './outcome.ts';
 import { precheck } from './precheck.ts';
-import { finish, newProgress, type Progress } from './progress.ts';
 import { moveAndRemember, needsMove } from './remember-move.ts';
 import type { ApplyRequest } from './request.ts';
 import type { ApplyResult } from './result.ts';
@@ -23,28 +20,13 @@ import { chooseServers, makeWish } from './wanted.ts';
 import type { ApplierWorld } from './world.ts';
 
 /** Never throws for a failure with a code: that is a result, `refused` or `held`. */
-export async function apply(world: ApplierWorld, request: ApplyRequest): Promise<ApplyResult> {
-  const { clock } = world;
-  const progress = newProgress(clock.nowMs(), clock.monotonicMs());
-  try {
-    const lock = await world.lock();
-    const end = await applyLocked(world, request, progress).finally(() => lock.release());
-    return finish(progress, { ...end, monotonicMs: clock.monotonicMs() });
-  } catch (error) {
-    if (!(error instanceof PilotfishError)) throw error;
-    const outcome = outcomeOf(error.reason);
-    world.log.warn('apply.stopped', { outcome, code: error.code, reason: error.reason });
-    return finish(progress, { outcome, reason: error, monotonicMs: clock.monotonicMs() });
-  }
+export function apply(world: ApplierWorld, request: ApplyRequest): Promise<ApplyResult> {
+  return account(world, (run) => applyUnderLock(run, request));
 }
 
 /** request -> verify again -> render -> pre-check -> replace -> restart, confirm -> remember | restore */
-async function applyLocked(
-  world: ApplierWorld,
-  request: ApplyRequest,
-  progress: Progress,
-): Promise<End> {
-  const run: Run = { world, request, progress, memory: await readMemory(world.memory) };
+async function applyUnderLock(run: Run, request: ApplyRequest): Promise<End> {
+  const { world, progress } = run;
   const proven = await verifyAgain(request, {
     trust: run.memory.trust,
     audience: { group: world.settings.group, site: world.settings.site },
@@ -54,10 +36,10 @@ async function applyLocked(
   progress.notes.push(...(await world.file.recover()));
   const facts = await readyAgent(world);
   const before = await world.file.read();
-  const draft = render(run, proven, facts, before);
+  const draft = render(run, { proven, request, facts, before });
   refuseBadChoice(run, draft);
   await settleForeign(run, draft);
-  const move = needsMove(run, facts, draft);
+  const move = needsMove(run, request.move, { facts, draft });
   if (draft.changed) {
     await precheck(world, before.bytes, draft.bytes);
     await write(run, before, draft, move);
@@ -73,11 +55,18 @@ async function rememberTrust(run: Run, proven: Proven): Promise<void> {
   if (proven.advanced) await remember(run, { trust: proven.trust });
 }
 
-function render(run: Run, proven: Proven, facts: AgentFacts, before: ConfigSnapshot): Draft {
+interface Ingredients {
+  readonly proven: Proven;
+  readonly request: ApplyRequest;
+  readonly facts: AgentFacts;
+  readonly before: ConfigSnapshot;
+}
+
+function render(run: Run, { proven, request, facts, before }: Ingredients): Draft {
   const { settings } = run.world;
   run.progress.beforeHash = before.hash;
   run.progress.afterHash = before.hash;
-  const servers = chooseServers(proven.list, run.request, settings);
+  const servers = chooseServers(proven.list, request, settings);
   const agentVersion = facts.version;
   const draft = draftConfig(before.bytes, agentVersion, (present) =>
     makeWish(proven.list, servers, settings, { agentVersion, present }),

@@ -13,10 +13,14 @@ import { remember, settle, withBadChoice } from './standing.ts';
  * one that its operator stopped stays stopped. A connected one that provably talks to the first
  * entry has nothing to gain from a restart.
  */
-export function needsMove(run: Run, facts: AgentFacts, draft: Draft): boolean {
+export function needsMove(
+  run: Run,
+  wished: boolean,
+  { facts, draft }: Pick<Situation, 'facts' | 'draft'>,
+): boolean {
   const interrupted = run.memory.unfinishedSinceMs !== undefined;
-  if (!facts.running) return interrupted || (run.request.move && !draft.before.starts);
-  if (!run.request.move) return false;
+  if (!facts.running) return interrupted || (wished && !draft.before.starts);
+  if (!wished) return false;
   return draft.changed || !talksToFirst(facts, draft);
 }
 

@@ -1,17 +1,15 @@
-/** What the steps of one apply share: the world, the request, and what became known so far. */
+/** What the steps of one run share: the world, and what became known so far. */
 import type { PilotfishError } from '../errors.ts';
 import type { AgentFacts } from '../wazuh/agent-facts.ts';
 import type { ConfigSnapshot } from './config-file.ts';
 import type { Draft } from './draft.ts';
 import type { ApplierMemory } from './memory.ts';
 import type { Progress } from './progress.ts';
-import type { ApplyRequest } from './request.ts';
 import type { ApplyOutcome } from './result.ts';
 import type { ApplierWorld } from './world.ts';
 
 export interface Run {
   readonly world: ApplierWorld;
-  readonly request: ApplyRequest;
   readonly progress: Progress;
   memory: ApplierMemory;
 }

@@ -2,7 +2,7 @@
  * Performs the steps of a restart plan. Processes are found anew at each look, by pid file and
  * program (Unix) or image name (Windows), so a recycled pid is never signalled.
  */
-import { open, rename, writeFile } from 'node:fs/promises';
+import { open, rename, rm, writeFile } from 'node:fs/promises';
 import type { AgentControl, Daemon, RestartStep } from '../applier/restart.ts';
 import { type Clock, sleep } from '../clock.ts';
 import { HostError } from '../errors.ts';
@@ -103,6 +103,7 @@ class StepRunner {
 
   async #request(path: string, text: string): Promise<void> {
     try {
+      await rm(`${path}.pf`, { force: true });
       await writeFile(`${path}.pf`, text, { flag: 'wx', mode: 0o600 });
       await rename(`${path}.pf`, path);
     } catch (error) {
@@ -135,15 +136,18 @@ class StepRunner {
   }
 }
 
+/** Version 2 and version 1 hosts keep their groups in different places. */
 async function joinFirst(groups: readonly string[], pid: number): Promise<boolean> {
   for (const group of groups) {
-    try {
-      const procs = await open(`${group}/cgroup.procs`, 'r+');
-      await procs.write(`${pid}\n`).finally(() => procs.close());
-      return true;
-    } catch {}
+    if (await join(group, pid).catch(() => false)) return true;
   }
   return false;
+}
+
+async function join(group: string, pid: number): Promise<boolean> {
+  const procs = await open(`${group}/cgroup.procs`, 'r+');
+  await procs.write(`${pid}\n`).finally(() => procs.close());
+  return true;
 }
 
 function signal(pid: number, name: 'SIGTERM' | 'SIGKILL'): void {

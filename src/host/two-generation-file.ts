@@ -128,14 +128,15 @@ async function readSlot(path: string): Promise<Slot> {
 }
 
 /** Temp file, full write, fsync, rename, fsync of the directory: never a torn `path`. */
-export async function writeDurably(path: string, bytes: Uint8Array): Promise<void> {
+export async function writeDurably(path: string, bytes: Uint8Array, mode = 0o600): Promise<void> {
   const temp = `${path}.new`;
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     await unlink(temp).catch(ignoreMissing);
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL;
-    const handle = await open(temp, flags | (constants.O_NOFOLLOW ?? 0), 0o600);
+    const handle = await open(temp, flags | (constants.O_NOFOLLOW ?? 0), mode);
     try {
+      if (mode !== 0o600) await handle.chmod(mode); // whatever the umask says
       await writeFully(handle, bytes);
       await handle.sync();
     } finally {

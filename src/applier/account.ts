@@ -1,0 +1,34 @@
+/** The frame of every run: one at a time, failures with a code become a result, bugs stay thrown. */
+import { PilotfishError } from '../errors.ts';
+import { readMemory } from './memory.ts';
+import { outcomeOf } from './outcome.ts';
+import { finish, newProgress } from './progress.ts';
+import type { ApplyResult } from './result.ts';
+import type { End, Run } from './run.ts';
+import type { ApplierWorld } from './world.ts';
+
+/** lock -> memory -> `work` -> result */
+export async function account(
+  world: ApplierWorld,
+  work: (run: Run) => Promise<End>,
+): Promise<ApplyResult> {
+  const { clock } = world;
+  const progress = newProgress(clock.nowMs(), clock.monotonicMs());
+  const underLock = async (): Promise<End> => {
+    const lock = await world.lock();
+    try {
+      return await work({ world, progress, memory: await readMemory(world.memory) });
+    } finally {
+      await lock.release();
+    }
+  };
+  try {
+    const end = await underLock();
+    return finish(progress, { ...end, monotonicMs: clock.monotonicMs() });
+  } catch (error) {
+    if (!(error instanceof PilotfishError)) throw error;
+    const outcome = outcomeOf(error.reason);
+    world.log.warn('apply.stopped', { outcome, code: error.code, reason: error.reason });
+    return finish(progress, { outcome, reason: error, monotonicMs: clock.monotonicMs() });
+  }
+}

@@ -1,0 +1,68 @@
+/**
+ * `pilotfish apply --spool DIR`: the one-shot root program between an unprivileged sidecar and the
+ * agent. It takes requests that were laid down as bytes, applies each, reports each by the hash of
+ * its bytes, and ends when nothing is left.
+ */
+import { encodeUtf8, sha256Tag } from '../bytes.ts';
+import { PilotfishError } from '../errors.ts';
+import { apply } from './apply.ts';
+import { outcomeOf } from './outcome.ts';
+import { finish, newProgress } from './progress.ts';
+import { parseApplyRequest } from './request.ts';
+import { resume } from './restore.ts';
+import type { ApplyResult } from './result.ts';
+import type { ApplierWorld } from './world.ts';
+
+/** A request as it lies in the spool; `done` removes exactly this one. */
+export interface SpooledRequest {
+  readonly bytes: Uint8Array;
+  done(): Promise<void>;
+}
+
+/** Port: the spool directory (not ours to trust) and the place of results (ours). */
+export interface Spool {
+  /** Undefined when nothing waits. Throws HostError for what cannot be a request (symlink, size). */
+  take(): Promise<SpooledRequest | undefined>;
+  report(bytes: Uint8Array): Promise<void>;
+}
+
+/** What the sidecar finds: `request` is the `sha256:` tag of the request bytes it answers. */
+export interface SpoolReport {
+  readonly request: string;
+  readonly result: ApplyResult;
+}
+
+/** A sidecar that writes faster than we apply is met again at the next start. */
+const maxRequestsPerRun = 16;
+
+/** Finishes an interrupted run first. Returns every result, in order; the last one decides the exit. */
+export async function applySpool(
+  world: ApplierWorld,
+  spool: Spool,
+): Promise<readonly ApplyResult[]> {
+  const results: ApplyResult[] = [];
+  const resumed = await resume(world);
+  if (resumed.outcome === 'moved') results.push(resumed);
+  for (let count = 0; count < maxRequestsPerRun; count += 1) {
+    const spooled = await spool.take();
+    if (spooled === undefined) return results;
+    const result = await applyBytes(world, spooled.bytes);
+    const report: SpoolReport = { request: sha256Tag(spooled.bytes), result };
+    await spool.report(encodeUtf8(`${JSON.stringify(report)}\n`));
+    await spooled.done(); // after the report: a kill in between only repeats an idempotent request
+    results.push(result);
+  }
+  return results;
+}
+
+async function applyBytes(world: ApplierWorld, bytes: Uint8Array): Promise<ApplyResult> {
+  const { clock } = world;
+  const progress = newProgress(clock.nowMs(), clock.monotonicMs());
+  try {
+    return await apply(world, parseApplyRequest(bytes));
+  } catch (error) {
+    if (!(error instanceof PilotfishError)) throw error;
+    const outcome = outcomeOf(error.reason);
+    return finish(progress, { outcome, reason: error, monotonicMs: clock.monotonicMs() });
+  }
+}
