@@ -52,7 +52,8 @@ function readName(bytes: Uint8Array, from: number): Name | AttributesEnd {
   let start = from;
   for (let at = from; at < bytes.length; at += 1) {
     const byte = bytes[at];
-    if (at - start >= MAX_RUN_BYTES) throw overflow(bytes, start, at);
+    if (at - start >= MAX_RUN_BYTES)
+      throw overflow(bytes, start, at, latin1(bytes, start, start + 20));
     if (byte === EQUALS) return { text: cString(latin1(bytes, start, at)), end: at + 1 };
     const ends = byte === GREATER || byte === SLASH;
     if (ends && at === start) return { end: at + 1, closed: byte === SLASH };
@@ -80,7 +81,7 @@ function readValue(bytes: Uint8Array, start: number, name: Name): number {
   const quote = bytes[start - 1];
   for (let at = start; at < bytes.length; at += 1) {
     const byte = bytes[at];
-    if (at - start >= MAX_RUN_BYTES) throw overflow(bytes, start, at);
+    if (at - start >= MAX_RUN_BYTES) throw overflow(bytes, start, at, name.text.slice(0, 20));
     if (byte === GREATER) {
       throw broken(bytes, at, at + 1, `Attribute '${name.text}' not closed.`);
     }
@@ -99,8 +100,8 @@ function tooMany(bytes: Uint8Array, at: number): Refusal {
   return brokenSyntax(bytes, { offset: at, consumed: at, what: 'Too many attributes.', fix });
 }
 
-function overflow(bytes: Uint8Array, start: number, at: number): Refusal {
-  const what = `Overflow attempt at attribute '${latin1(bytes, start, start + 20)}'.`;
+function overflow(bytes: Uint8Array, start: number, at: number, name: string): Refusal {
+  const what = `Overflow attempt at attribute '${cString(name)}'.`;
   const fix = 'attribute names and values must stay below 20480 bytes';
   return brokenSyntax(bytes, { offset: start, consumed: at + 1, what, fix, ruleNumber: 70 });
 }

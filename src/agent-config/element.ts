@@ -55,16 +55,40 @@ export function cString(text: string): string {
 }
 
 /**
- * End of the comment whose `<!` starts at `start`: after the first `!>` or `-->` that follows the
- * `!`; -1 when there is none (agent-side.md 1.2).
+ * A byte the agent puts back becomes a signed char: put back, 0xFF reads as the end of the file.
+ * That concerns 0xFF right behind `<`, and behind `!` or `-` inside a comment.
  */
-export function commentEnd(bytes: Uint8Array, start: number): number {
+export const FALSE_END = 0xff;
+
+export interface CommentEnd {
+  readonly closed: boolean;
+  /** Just after the comment, or where the agent gave up looking for its end. */
+  readonly end: number;
+}
+
+/** The comment whose `<!` starts at `start` ends after the first `!>` or `-->` behind the `!` (1.2). */
+export function commentEnd(bytes: Uint8Array, start: number): CommentEnd {
   const body = start + 2;
+  const found = markedEnd(bytes, body);
+  const end = found < 0 ? bytes.length : found;
+  const falseEnd = falseEndIn(bytes, body, end);
+  return falseEnd < 0 ? { closed: found >= 0, end } : { closed: false, end: falseEnd };
+}
+
+function markedEnd(bytes: Uint8Array, body: number): number {
   for (let close = bytes.indexOf(GREATER, body); close >= 0; ) {
     const before = close > body ? bytes[close - 1] : undefined;
     if (before === BANG) return close + 1;
     if (before === DASH && close - 2 >= body && bytes[close - 2] === DASH) return close + 1;
     close = bytes.indexOf(GREATER, close + 1);
+  }
+  return -1;
+}
+
+function falseEndIn(bytes: Uint8Array, body: number, end: number): number {
+  const comment = bytes.subarray(body, end);
+  for (let at = comment.indexOf(FALSE_END); at >= 0; at = comment.indexOf(FALSE_END, at + 1)) {
+    if (comment[at - 1] === BANG || comment[at - 1] === DASH) return body + at;
   }
   return -1;
 }
@@ -76,7 +100,7 @@ export function contentOf(bytes: Uint8Array, element: Element): string {
   for (let at = bytes.indexOf(LESS, from); at >= 0 && at < element.valueEnd; ) {
     if (bytes[at + 1] === BANG) {
       text += latin1(bytes, from, at);
-      from = commentEnd(bytes, at);
+      from = commentEnd(bytes, at).end;
       at = from - 1;
     }
     at = bytes.indexOf(LESS, at + 1);

@@ -75,11 +75,22 @@ function isBlock(entry: LoadedServer | undefined): boolean {
 }
 
 /** The entry whose section takes the list: 4.x the first one, 5.x the kept, effective or last one. */
-function homeOf(task: ListTask, kept: readonly (number | undefined)[]): number {
+function homeOf(
+  task: Pick<ListTask, 'dialect' | 'reading' | 'entries'>,
+  kept: readonly (number | undefined)[],
+): number {
   if (task.dialect === '4') return 0;
   const effective = task.reading.servers[0]?.element;
   const index = task.entries.findIndex(({ element }) => element === effective);
   return kept[0] ?? (index < 0 ? task.entries.length - 1 : index); // a <client> may be effective
+}
+
+/** The section that holds the list after the edit; undefined while there is no entry. */
+export function homeSection(
+  task: Pick<ListTask, 'dialect' | 'reading' | 'entries' | 'targets'>,
+): Element | undefined {
+  const { entries, targets, dialect } = task;
+  return entries[homeOf(task, matchEntries(entries, targets, dialect))]?.section;
 }
 
 function isSlot(task: ListTask, index: number, home: number): boolean {

@@ -4,6 +4,9 @@
  */
 import { lineOf } from './position.ts';
 
+/** The agent's buffer for one message of its scanner. */
+const MAX_ERROR_CHARS = 126;
+
 export interface Problem {
   /** Where the trouble starts: 1-based line, 1-based column in bytes, 0-based byte offset. */
   readonly line: number;
@@ -40,6 +43,7 @@ export function brokenSyntax(
 ): Refusal {
   const { what, consumed, ...rest } = trouble;
   const { line } = lineOf(bytes, Math.min(consumed, bytes.length));
-  const said = `(1226): Error reading XML file 'ossec.conf': XMLERR: ${what} (line ${line}).`;
+  const shown = `XMLERR: ${what}`.slice(0, MAX_ERROR_CHARS);
+  const said = `(1226): Error reading XML file 'ossec.conf': ${shown} (line ${line}).`;
   return new Refusal({ ...rest, said });
 }

@@ -7,15 +7,17 @@ import { contentOf, type Element } from './element.ts';
 import { ownSections, type Readable } from './entries.ts';
 import { setContent } from './kept-entry.ts';
 import { endsLine, layoutOf, visibleEnd } from './layout.ts';
+import { homeSection } from './list-edits.ts';
 import type { LoadedServer } from './loaded.ts';
 import { toInt } from './values.ts';
-import type { Retarget, Tuning } from './wish.ts';
+import type { Retarget, Target, Tuning } from './wish.ts';
 
 interface ScalarTask {
   readonly bytes: Uint8Array;
   readonly dialect: Dialect;
   readonly reading: Readable;
   readonly entries: readonly LoadedServer[];
+  readonly targets: readonly Target[];
 }
 
 const DEFAULT_NOTIFY_SEC = 20;
@@ -56,15 +58,14 @@ function scalarEdits(task: ScalarTask, name: string, value: number | undefined):
   return insertScalar(task, sections, `<${name}>${value}</${name}>`);
 }
 
-/** Behind the last entry of the first section that has one, else right after the opening tag. */
+/** Behind the last entry of the section that holds the list, else right after the opening tag. */
 function insertScalar(
   task: ScalarTask,
   sections: readonly Element[],
   rendered: string,
 ): readonly Edit[] {
-  const first = task.entries[0];
-  const section = first?.section ?? sections[0];
-  if (section === undefined || !sections.includes(section)) return [];
+  const section = homeSection(task) ?? sections[0];
+  if (section === undefined) return [];
   const neighbour = task.entries.findLast((entry) => entry.section === section)?.element;
   const layout = layoutOf(task.bytes, section, neighbour);
   const at = neighbour === undefined ? section.openEnd : visibleEnd(task.bytes, neighbour);

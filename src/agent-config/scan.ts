@@ -13,6 +13,7 @@ import {
   commentEnd,
   cString,
   type Element,
+  FALSE_END,
   GREATER,
   isSpace,
   LESS,
@@ -58,6 +59,8 @@ class Scanner {
   readonly roots: Growing[] = [];
   readonly #bytes: Buffer;
   #at = 0;
+  /** Where the file ends for the agent. */
+  #end: number;
   /** Bytes of the current run of text, as the agent's buffer counts them. */
   #run = 0;
   readonly #open: Open[] = [];
@@ -66,6 +69,7 @@ class Scanner {
 
   constructor(bytes: Buffer) {
     this.#bytes = bytes;
+    this.#end = bytes.length;
   }
 
   run(): void {
@@ -90,6 +94,9 @@ class Scanner {
       this.#run += stop - this.#at;
       if (this.#bytes[found + 1] === BANG) {
         this.#at = this.#skipComment(found); // a pending escape survives a comment
+      } else if (escaped && this.#bytes[found + 1] === FALSE_END) {
+        this.#end = found + 1;
+        return -1;
       } else if (escaped) {
         escaped = false;
         this.#run += 1;
@@ -108,11 +115,11 @@ class Scanner {
   }
 
   #skipComment(start: number): number {
-    const end = commentEnd(this.#bytes, start);
-    if (end >= 0) return end;
+    const { closed, end } = commentEnd(this.#bytes, start);
+    if (closed) return end;
     throw brokenSyntax(this.#bytes, {
       offset: start,
-      consumed: this.#bytes.length,
+      consumed: end,
       what: 'Comment not closed.',
       fix: 'close the comment with -->; CDATA and DOCTYPE are comments to the agent: remove them',
       ruleNumber: 27,
@@ -164,6 +171,9 @@ class Scanner {
     for (let at = from; at < this.#bytes.length; at += 1) {
       const byte = this.#bytes[at];
       if (text.length + at - piece >= MAX_RUN_BYTES) throw this.#tooLong(from, at);
+      const isFalseEnd = byte === FALSE_END && this.#bytes[at - 1] === LESS;
+      if (isFalseEnd) this.#end = at;
+      if (isFalseEnd) throw this.#unfinished();
       if (byte === LESS && this.#bytes[at + 1] === BANG) {
         text += latin1(this.#bytes, piece, at);
         piece = this.#skipComment(at);
@@ -195,7 +205,7 @@ class Scanner {
     const open = this.#open.at(-1);
     return brokenSyntax(this.#bytes, {
       offset: open?.start ?? Math.max(0, this.#bytes.lastIndexOf(LESS)),
-      consumed: this.#bytes.length,
+      consumed: this.#end,
       what: 'End of file and some elements were not closed.',
       fix:
         open === undefined
