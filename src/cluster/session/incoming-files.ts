@@ -12,6 +12,7 @@ export interface FileLimits {
   readonly fileBytes: number;
   readonly files: number;
   readonly transferIdleMs: number;
+  readonly evictIdleMs: number;
 }
 
 export interface TakenFile {
@@ -50,7 +51,7 @@ export class IncomingFiles {
   open(path: string, transfer: () => number, nowMs: number): FileOutcome {
     const key = keyOf(path);
     if (key === undefined) return { kind: 'refusal', text: 'Write path not allowed', steps: [] };
-    const before = this.#discard(key);
+    const before = [...this.#discard(key), ...this.#makeRoom(nowMs)];
     if (this.#files.size >= this.#limits.files) {
       const reason = 'too many files under way on this connection';
       return { kind: 'fault', fault: fault(1000, reason), steps: before };
@@ -127,6 +128,15 @@ export class IncomingFiles {
 
   get size(): number {
     return this.#files.size;
+  }
+
+  /** Maps keep their order, but `append` touches: the one that idles longest is looked for. */
+  #makeRoom(nowMs: number): readonly StoreStep[] {
+    if (this.#files.size < this.#limits.files) return [];
+    const [idlest] = [...this.#files].sort(([, a], [, b]) => a.touchedAtMs - b.touchedAtMs);
+    if (idlest === undefined) return [];
+    const [key, { touchedAtMs }] = idlest;
+    return nowMs - touchedAtMs >= this.#limits.evictIdleMs ? this.#discard(key) : [];
   }
 
   #discard(key: string): readonly StoreStep[] {

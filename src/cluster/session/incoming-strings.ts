@@ -14,6 +14,7 @@ export interface StringLimits {
   readonly stringsMemoryBytes: number;
   readonly strings: number;
   readonly transferIdleMs: number;
+  readonly evictIdleMs: number;
 }
 
 /** A finished string: its bytes, or the number under which the driver stored them. */
@@ -48,6 +49,7 @@ export class IncomingStrings {
 
   reserve(sizeBytes: number, transfer: () => number, nowMs: number): Reserved {
     if (sizeBytes > this.#limits.stringBytes) return { kind: 'too_big' };
+    const before = this.#makeRoom(nowMs);
     if (this.#strings.size >= this.#limits.strings) {
       return { kind: 'fault', fault: fault(1000, 'too many unread strings on this connection') };
     }
@@ -60,7 +62,7 @@ export class IncomingStrings {
     this.#strings.set(id, { sizeBytes, body, receivedBytes: 0, touchedAtMs: nowMs });
     const steps: StoreStep[] =
       body instanceof Gather ? [] : [{ action: 'open', transfer: body.transfer }];
-    return { kind: 'reserved', id, steps };
+    return { kind: 'reserved', id, steps: [...before, ...steps] };
   }
 
   /** Bytes beyond the announced size are dropped, as stock does. */
@@ -119,6 +121,15 @@ export class IncomingStrings {
 
   get size(): number {
     return this.#strings.size;
+  }
+
+  /** With all places taken, the string that idles longest goes, if it idles long enough. */
+  #makeRoom(nowMs: number): readonly StoreStep[] {
+    if (this.#strings.size < this.#limits.strings) return [];
+    const [idlest] = [...this.#strings].sort(([, a], [, b]) => a.touchedAtMs - b.touchedAtMs);
+    if (idlest === undefined) return [];
+    const [id, open] = idlest;
+    return nowMs - open.touchedAtMs >= this.#limits.evictIdleMs ? this.#remove(id, open) : [];
   }
 
   #newId(): string {

@@ -39,6 +39,8 @@ export interface SessionLimits {
   readonly files: number;
   /** A string or file that nobody asked for or continued is dropped after this. */
   readonly transferIdleMs: number;
+  /** With all places taken, one that idles this long makes room for a new one. */
+  readonly evictIdleMs: number;
   readonly pendingRequests: number;
   readonly tombstones: number;
   /** Requests of the peer that our side has not answered yet. */
@@ -66,6 +68,7 @@ export const defaultLimits: SessionLimits = {
   fileBytes: 1024 * mebibyte,
   files: 16,
   transferIdleMs: 600_000,
+  evictIdleMs: 30_000,
   pendingRequests: 1024,
   tombstones: 1024,
   openAsks: 1024,

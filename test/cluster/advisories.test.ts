@@ -1,0 +1,31 @@
+/** The list of advisory tests is locked: a merge cannot drop one silently. */
+import assert from 'node:assert/strict';
+import { globSync, readFileSync } from 'node:fs';
+import { test } from 'node:test';
+
+const locked = JSON.parse(
+  readFileSync(new URL('../cases/cluster/advisories.json', import.meta.url), 'utf8'),
+) as { readonly tests: Readonly<Record<string, string>> };
+const here = new URL('.', import.meta.url);
+const sources = globSync('**/*.test.ts', { cwd: here })
+  .filter((file) => file !== 'advisories.test.ts')
+  .map((file) => readFileSync(new URL(file, here), 'utf8'))
+  .join('\n');
+
+/** What the list held when it was locked. Raise it when the list grows, never lower it. */
+const fewestEntries = 22;
+
+test('the list of advisories never shrinks', () => {
+  assert.ok(Object.keys(locked.tests).length >= fewestEntries);
+});
+
+for (const [id, name] of Object.entries(locked.tests)) {
+  test(`the test of ${id} exists and runs`, () => {
+    assert.ok(name.startsWith(`${id}: `));
+    const quoted = [`test('${name}'`, `test("${name}"`, `test(\n  '${name}'`];
+    assert.ok(
+      quoted.some((text) => sources.includes(text)),
+      `no test is called: ${name}`,
+    );
+  });
+}
