@@ -42,3 +42,8 @@ export interface History {
   changeMark(): number;
   close(): void;
 }
+
+/** From then on sidecars need a receipt to believe the version. */
+export function listExpiresAtMs(entry: PublishedList): number {
+  return entry.issuedAtMs + entry.content.validFor * 1_000;
+}

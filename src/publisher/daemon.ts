@@ -1,0 +1,186 @@
+/**
+ * The running publisher. Level-triggered: each round looks at the history as it is and does what
+ * is due (serve what is newest, re-sign what ages, renew the certificate), so a missed message or
+ * a crash costs one round and never a version.
+ */
+import type { Server } from 'node:https';
+import { type Clock, sleep } from '../clock.ts';
+import { PilotfishError } from '../errors.ts';
+import { messageOf } from '../guards.ts';
+import { rootStatus } from '../list/root.ts';
+import type { Log } from '../log.ts';
+import type { ConfiguredContent } from './content.ts';
+import type { PublishedList } from './history.ts';
+import type { ListService } from './list-service.ts';
+import { isConfigNews, publishConfigured, resignOrder } from './orders.ts';
+import { type PublishDesk, publish } from './publish.ts';
+import type { KeyedCertificate } from './server-identity.ts';
+
+/** Port: the server below the routes. */
+export interface ListeningFront {
+  readonly server: Server;
+  /** The port it listens on. Throws HostError `listen_failed`. */
+  listen(host: string, port: number): Promise<number>;
+  setCertificate(certificate: KeyedCertificate): void;
+  close(): Promise<void>;
+}
+
+/** Port: other processes of this publisher say that the history has changed. */
+export interface ChangeNotices {
+  /** `onChange` returns what is said back. */
+  listen(onChange: () => Promise<string>): Promise<() => Promise<void>>;
+}
+
+/** What a running publisher takes from its configuration, again at every reload. */
+export interface DaemonSettings {
+  readonly configured: ConfiguredContent;
+  readonly resignEveryMs: number;
+}
+
+export interface DaemonWorld {
+  readonly desk: PublishDesk;
+  readonly service: ListService;
+  readonly front: ListeningFront;
+  readonly notices: ChangeNotices;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly listen: { readonly host: string; readonly port: number };
+  /** Throws ConfigError; the settings in use then stay. */
+  readSettings(): Promise<DaemonSettings>;
+  /** A new certificate when the one in use must be replaced. */
+  renewCertificate(): Promise<KeyedCertificate | undefined>;
+  /** Calls `handler` at every SIGHUP; returns the undo. */
+  onReload(handler: () => void): () => void;
+}
+
+const roundMs = 1_000;
+const certificateEveryMs = 3_600_000;
+/** A clock that was set back: the newest list would come from the future. */
+const futureMs = 5 * 60_000;
+
+/** Runs until `signal` aborts. Throws when it cannot start. */
+export async function runDaemon(world: DaemonWorld, signal: AbortSignal): Promise<void> {
+  const { service, front, log } = world;
+  const daemon = buildDaemon(world, await world.readSettings());
+  await daemon.publishNews();
+  daemon.serveNewest();
+  const port = await front.listen(world.listen.host, world.listen.port);
+  const stopNotices = await world.notices.listen(async () => `serving ${daemon.serveNewest()}`);
+  const stopReloads = world.onReload(() => void daemon.reload());
+  log.info('publisher.listening', { host: world.listen.host, port });
+  try {
+    await daemon.rounds(signal);
+  } finally {
+    stopReloads();
+    await stopNotices();
+    service.stop();
+    await front.close();
+    log.info('publisher.stopped');
+  }
+}
+
+interface Daemon {
+  publishNews(): Promise<void>;
+  /** The version that is served now, 0 when there is none. */
+  serveNewest(): number;
+  reload(): Promise<void>;
+  rounds(signal: AbortSignal): Promise<void>;
+}
+
+function buildDaemon(world: DaemonWorld, first: DaemonSettings): Daemon {
+  const { desk, service, log, clock } = world;
+  const { history } = desk;
+  let settings = first;
+  let failedAtMs = Number.NEGATIVE_INFINITY;
+  let certificateAtMs = Number.NEGATIVE_INFINITY;
+
+  const serveNewest = (): number => {
+    const newest = history.newest();
+    if (newest !== undefined && service.serve(newest)) logServed(log, newest, service.waiting());
+    return newest?.version ?? 0;
+  };
+  const publishNews = async (): Promise<void> => {
+    if (!isConfigNews(settings.configured, history.newest())) return;
+    await publish(desk, publishConfigured(settings.configured, 'config'));
+  };
+  const resignWhenDue = async (): Promise<void> => {
+    const newest = history.newest();
+    const mayTry = clock.monotonicMs() - failedAtMs >= 60_000;
+    if (!mayTry || !isResignDue(newest, settings, clock.nowMs())) return;
+    try {
+      await publish(desk, resignOrder(settings.configured));
+      serveNewest();
+    } catch (error) {
+      failedAtMs = clock.monotonicMs();
+      throw error;
+    }
+  };
+  const renewWhenDue = async (): Promise<void> => {
+    if (clock.monotonicMs() - certificateAtMs < certificateEveryMs) return;
+    certificateAtMs = clock.monotonicMs();
+    warnOfRoot(world);
+    const renewed = await world.renewCertificate();
+    if (renewed === undefined) return;
+    world.front.setCertificate(renewed);
+    log.info('certificate.renewed');
+  };
+  return {
+    publishNews,
+    serveNewest,
+    async reload() {
+      await logFailure(log, 'reload.failed', async () => {
+        settings = await world.readSettings();
+        await publishNews();
+        log.info('reload.done', { version: serveNewest() });
+      });
+    },
+    async rounds(signal) {
+      let mark = history.changeMark();
+      while (!signal.aborted) {
+        await logFailure(log, 'resign.failed', resignWhenDue);
+        await logFailure(log, 'certificate.failed', renewWhenDue);
+        await logFailure(log, 'history.failed', async () => {
+          const seen = history.changeMark();
+          if (seen !== mark) serveNewest();
+          mark = seen;
+        });
+        await sleep(clock, roundMs, signal).catch(() => undefined);
+      }
+    },
+  };
+}
+
+/** Exported for its rule alone: a list is renewed by age, or when the clock was set back. */
+export function isResignDue(
+  newest: PublishedList | undefined,
+  { resignEveryMs }: DaemonSettings,
+  nowMs: number,
+): boolean {
+  if (newest === undefined) return false;
+  const ageMs = nowMs - newest.issuedAtMs;
+  return ageMs >= resignEveryMs || ageMs < -futureMs;
+}
+
+function warnOfRoot({ desk, log, clock }: DaemonWorld): void {
+  const { root } = desk;
+  const leftDays = Math.floor((root.expiresAtMs - clock.nowMs()) / 86_400_000);
+  if (rootStatus(root, clock.nowMs()) === 'expired') {
+    log.error('root.expired', { version: root.version });
+  } else if (leftDays < 60) {
+    log.warn('root.expires_soon', { version: root.version, leftDays });
+  }
+}
+
+function logServed(log: Log, entry: PublishedList, waiting: number): void {
+  const { version, reason, hash } = entry;
+  log.info('list.served', { version, reason, hash, waiting });
+}
+
+async function logFailure(log: Log, event: string, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!(error instanceof PilotfishError)) throw error;
+    log.error(event, { code: error.code, name: error.reason, message: messageOf(error) });
+  }
+}

@@ -1,0 +1,104 @@
+/**
+ * What a poll is answered: the signed bytes as they lie ready, "nothing new" at once or when the
+ * wait ends, and a receipt for the nonce of this very poll. The receipt is the only work per
+ * request; it has a rate of its own and is left out above it (the sidecar keeps its list).
+ */
+import type { Clock } from '../clock.ts';
+import { type SigningKey, signReceipt } from '../list/sign.ts';
+import { buildTokenBucket, type ConnectionLedger } from './connection-ledger.ts';
+import type { PublishedList } from './history.ts';
+import { buildLongPolls } from './long-polls.ts';
+
+export interface ListPoll {
+  readonly ip: string;
+  /** `If-None-Match`, or empty. */
+  readonly knownTags: string;
+  readonly nonce: string | undefined;
+  readonly waitMs: number;
+  /** Aborts when the client is gone. */
+  readonly signal: AbortSignal;
+}
+
+export type ListAnswer =
+  | { readonly kind: 'none' }
+  | {
+      readonly kind: 'list' | 'unchanged';
+      readonly served: ServedList;
+      readonly receipt: string | undefined;
+    };
+
+/** A version ready to be sent any number of times. */
+export interface ServedList {
+  readonly entry: PublishedList;
+  readonly body: Buffer;
+  /** Strong entity tag: the hash of the payload. */
+  readonly etag: string;
+}
+
+export interface ListService {
+  answer(poll: ListPoll): Promise<ListAnswer>;
+  /** From now on this version is served; whoever waits is answered. Older versions are ignored. */
+  serve(entry: PublishedList): boolean;
+  served(): ServedList | undefined;
+  /** Answers whoever waits; later polls do not wait. */
+  stop(): void;
+  waiting(): number;
+}
+
+export interface ListServiceParts {
+  readonly clock: Clock;
+  readonly listKey: SigningKey;
+  readonly ledger: ConnectionLedger;
+  readonly maxReceiptsPerSecond: number;
+  /** Under load no receipts are signed. */
+  isBusy(): boolean;
+}
+
+export function buildListService(parts: ListServiceParts): ListService {
+  const { clock, listKey, ledger } = parts;
+  const polls = buildLongPolls(clock);
+  const receipts = buildTokenBucket(parts.maxReceiptsPerSecond, parts.maxReceiptsPerSecond);
+  let served: ServedList | undefined;
+  let isStopping = false;
+
+  const receiptFor = (now: ServedList, nonce: string | undefined): string | undefined => {
+    if (nonce === undefined || parts.isBusy() || !receipts.take(clock.monotonicMs())) {
+      return undefined;
+    }
+    const { epoch, term, version, hash } = now.entry;
+    return signReceipt({ nonce, list: hash, epoch, term, version, nowMs: clock.nowMs() }, listKey);
+  };
+  const waitForNews = async (poll: ListPoll): Promise<void> => {
+    if (!ledger.startWaiting(poll.ip)) return; // too many wait already: answered at once
+    await polls.wait(poll.waitMs, poll.signal);
+    ledger.endWaiting(poll.ip);
+  };
+  return {
+    async answer(poll) {
+      const mayWait = poll.waitMs > 0 && !isStopping;
+      if (mayWait && (served === undefined || hasTag(poll.knownTags, served.etag))) {
+        await waitForNews(poll);
+      }
+      if (served === undefined) return { kind: 'none' };
+      const kind = hasTag(poll.knownTags, served.etag) ? 'unchanged' : 'list';
+      return { kind, served, receipt: receiptFor(served, poll.nonce) };
+    },
+    serve(entry) {
+      if (served !== undefined && served.entry.version >= entry.version) return false;
+      served = { entry, body: Buffer.from(entry.envelope), etag: `"${entry.hash}"` };
+      polls.wakeAll();
+      return true;
+    },
+    served: () => served,
+    stop() {
+      isStopping = true;
+      polls.wakeAll();
+    },
+    waiting: () => polls.count(),
+  };
+}
+
+/** `If-None-Match` compares weakly (RFC 9110 13.1.2). */
+function hasTag(knownTags: string, etag: string): boolean {
+  return knownTags.split(',').some((one) => one.trim().replace(/^W\//, '') === etag);
+}
