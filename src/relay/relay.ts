@@ -32,6 +32,7 @@ export class Relay {
   readonly #dialling = new Set<AbortController>();
   #listening: Listening | undefined;
   #stopWatch: Cancel | undefined;
+  #emptied: (() => void) | undefined;
   #nextNumber = 1;
   #isClosed = false;
 
@@ -93,7 +94,7 @@ export class Relay {
     this.#stopWatch?.();
     for (const dialling of this.#dialling) dialling.abort(new Error('the relay closes'));
     for (const session of this.#sessions.values()) this.#closeGently(session);
-    await this.#listening?.close();
+    await Promise.all([this.#listening?.close(), this.#whenEmpty()]);
   }
 
   #mayAccept(agent: Connection): RefusedWhy | undefined {
@@ -152,6 +153,13 @@ export class Relay {
     this.#ports.report({ kind: 'suspect', managerId, why });
   }
 
+  #whenEmpty(): Promise<void> {
+    if (this.#sessions.size === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#emptied = resolve;
+    });
+  }
+
   #closeGently(session: Session): void {
     session.closeGently();
     this.#ports.clock.after(this.#settings.gentleMs, () => {
@@ -161,6 +169,7 @@ export class Relay {
 
   #ended({ number, manager, sample, openedAtMs }: Session): void {
     this.#sessions.delete(number);
+    if (this.#sessions.size === 0) this.#emptied?.();
     const { bytesUp, bytesDown } = sample;
     const lastedMs = this.#nowMs() - openedAtMs;
     const managerId = manager.id;
