@@ -62,7 +62,7 @@ async function assertWedged({ agent, home }: Scene): Promise<void> {
 
 const skip = canBlackhole() ?? false;
 
-describe('the wedge', { concurrency: 3 }, () => {
+describe('the wedge', { concurrency: 4 }, () => {
   test('hung while events flow: it stays connected for ever and ignores SIGTERM until its socket dies', async (context) => {
     const scene = await busyAgent(context, heavy);
     const { first, agent, home } = scene;

@@ -100,9 +100,10 @@ class StandInManager {
   }
 
   async setMode(mode: ManagerMode): Promise<void> {
+    // The port first: an agent that is cut off must not slip back in.
+    const closing = mode === 'closed' ? this.#close() : undefined;
     this.#sessions.setMode(mode);
-    if (mode === 'closed') await this.#close();
-    else await this.#open();
+    await (closing ?? this.#open());
     this.report({ event: 'mode', mode });
   }
 
