@@ -96,5 +96,5 @@ function readScalar(bytes: Uint8Array, section: Element, child: Element, loaded:
   checkValue({ rule, name: child.name, value, offset: child.start });
   if (child.name === 'notify_time') loaded.notifyTime = toInt(value);
   if (!isDeprecatedEntry(child)) return;
-  loaded.servers = [...loaded.servers, deprecatedServer(child, section, value)];
+  loaded.servers.push(deprecatedServer(child, section, value));
 }

@@ -50,10 +50,9 @@ export function readClient(bytes: Uint8Array, section: Element, loaded: Loaded):
     }
   }
   // Block-level port and protocol belong to the deprecated entries of their own block only.
-  const completed = servers.map((server) =>
-    server.form === 'server' ? server : { ...server, port, protocol },
-  );
-  loaded.servers = [...loaded.servers, ...completed];
+  for (const server of servers) {
+    loaded.servers.push(server.form === 'server' ? server : { ...server, port, protocol });
+  }
 }
 
 /** 5.x: the last address of the first block that has one, and only while no server is known. */

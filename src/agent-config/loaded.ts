@@ -36,7 +36,8 @@ export interface Enrollment {
 }
 
 export interface Loaded {
-  servers: readonly LoadedServer[];
+  /** Grows entry by entry: a file may hold very many. */
+  servers: LoadedServer[];
   enrollment: Enrollment;
   verification: Verification;
   notifyTime: number | undefined;

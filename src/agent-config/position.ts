@@ -19,22 +19,30 @@ export class Positions {
   readonly #bytes: Uint8Array;
   #line = 1;
   #lineStart = 0;
+  /** The `\n` that ends the current line, the length of the file on its last one. */
+  #lineEnd: number;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
+    this.#lineEnd = this.#nextEnd(0);
   }
 
   at(offset: number): Position {
     if (offset < this.#lineStart) {
       this.#line = 1;
       this.#lineStart = 0;
+      this.#lineEnd = this.#nextEnd(0);
     }
-    for (;;) {
-      const newline = this.#bytes.indexOf(LF, this.#lineStart);
-      if (newline < 0 || newline >= offset) break;
+    while (this.#lineEnd < offset && this.#lineEnd < this.#bytes.length) {
       this.#line += 1;
-      this.#lineStart = newline + 1;
+      this.#lineStart = this.#lineEnd + 1;
+      this.#lineEnd = this.#nextEnd(this.#lineStart);
     }
     return { line: this.#line, column: offset - this.#lineStart + 1 };
+  }
+
+  #nextEnd(from: number): number {
+    const found = this.#bytes.indexOf(LF, from);
+    return found < 0 ? this.#bytes.length : found;
   }
 }
