@@ -15,6 +15,8 @@ export class FrameWriter {
   readonly #clock: Clock;
   readonly #onStall: () => void;
   #frames: Buffer[] = [];
+  /** Answers handed to the socket since it was last empty. */
+  #answerBytes = 0;
   #stall: Cancel | undefined;
   #whenFlushed: (() => void)[] = [];
 
@@ -25,12 +27,17 @@ export class FrameWriter {
     this.#onStall = onStall;
   }
 
-  get isFull(): boolean {
-    return this.#socket.writableLength > pauseAtBytes;
+  /**
+   * The peer does not read its answers. Our own requests do not count here: two ends that stop
+   * reading because of what they ask would wait for each other.
+   */
+  get areAnswersPiling(): boolean {
+    return Math.min(this.#answerBytes, this.#socket.writableLength) > pauseAtBytes;
   }
 
-  add(frame: Buffer): void {
+  add(frame: Buffer, kind: 'request' | 'answer'): void {
     this.#frames.push(frame);
+    if (kind === 'answer') this.#answerBytes += frame.length;
   }
 
   flush(): void {
@@ -44,11 +51,12 @@ export class FrameWriter {
     for (const bytes of writes) this.#socket.write(bytes);
     this.#socket.uncork();
     if (this.#socket.writableNeedDrain) this.#watch();
+    else this.#answerBytes = 0;
   }
 
   /** Resolves when little waits, or the writer was released. */
   flushed(): Promise<void> {
-    if (!this.isFull) return Promise.resolve();
+    if (this.#socket.writableLength <= pauseAtBytes) return Promise.resolve();
     return new Promise((resolve) => this.#whenFlushed.push(resolve));
   }
 
@@ -56,6 +64,7 @@ export class FrameWriter {
   release(): void {
     this.#stall?.();
     this.#stall = undefined;
+    this.#answerBytes = 0;
     for (const resolve of this.#whenFlushed.splice(0)) resolve();
   }
 

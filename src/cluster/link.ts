@@ -73,6 +73,7 @@ export class Link {
   #end: LinkEnd | undefined;
   #chargedBytes = 0;
   #depth = 0;
+  #sending: 'request' | 'answer' = 'answer';
 
   /** Takes over a connected socket. */
   constructor(socket: Socket, session: LinkSession, ports: LinkPorts) {
@@ -187,7 +188,7 @@ export class Link {
     const { handler } = this.#ports;
     switch (output.kind) {
       case 'send':
-        this.#writer.add(output.bytes);
+        this.#writer.add(output.bytes, this.#sending);
         return;
       case 'asked':
         this.#asked(output);
@@ -252,13 +253,16 @@ export class Link {
     signal?.throwIfAborted();
     const { counter, outputs } = ask();
     const answer = this.#answers.wait(counter, signal, () => this.#session.abandon(counter));
-    this.#handle(outputs);
+    this.#sending = 'request';
+    for (const output of outputs) this.#perform(output);
+    this.#sending = 'answer';
+    this.#handle([]);
     return answer;
   }
 
   /** Read only while what we owe the peer and the disk stays small. */
   #balance(): void {
-    const isFull = this.#writer.isFull || this.#store.waitingBytes > pauseAtBytes;
+    const isFull = this.#writer.areAnswersPiling || this.#store.waitingBytes > pauseAtBytes;
     if (!this.isOpen) return;
     if (isFull === this.#socket.isPaused()) return;
     if (isFull) this.#socket.pause();
