@@ -10,6 +10,7 @@ import { PayloadError } from './payload.ts';
 
 const magic = /^__.*__$/s;
 const deepest = 64;
+const [quote, backslash, openBracket, openBrace, closeBracket, closeBrace] = Buffer.from('"\\[{]}');
 
 /** Members of a wrapped function name; read as data by the closed table of calls. */
 export const callableMembers: ReadonlySet<string> = new Set([
@@ -43,6 +44,7 @@ export function parsePlainJson(
   bytes: Uint8Array,
   allowed: ReadonlySet<string> = noMembers,
 ): JsonValue {
+  checkDepth(bytes);
   const text = decodeUtf8(bytes);
   if (text === undefined) throw new PayloadError('not UTF-8');
   const value = parse(text);
@@ -64,16 +66,28 @@ function parse(text: string): JsonValue {
   }
 }
 
-/** A walk with its own stack: a peer's nesting never becomes ours. */
-function checkMembers(root: JsonValue, allowed: ReadonlySet<string>): void {
-  const open: { readonly value: JsonValue; readonly depth: number }[] = [{ value: root, depth: 1 }];
-  for (let next = open.pop(); next !== undefined; next = open.pop()) {
-    const { value, depth } = next;
-    if (typeof value !== 'object' || value === null) continue;
+/** Before parsing: a peer's nesting never becomes work for the parser or for us. */
+function checkDepth(bytes: Uint8Array): void {
+  let depth = 0;
+  let isString = false;
+  for (let index = 0; index < bytes.length; index++) {
+    const byte = bytes[index];
+    if (byte === quote) isString = !isString;
+    else if (isString) index += byte === backslash ? 1 : 0;
+    else if (byte === openBracket || byte === openBrace) depth += 1;
+    else if (byte === closeBracket || byte === closeBrace) depth -= 1;
     if (depth > deepest) throw new PayloadError(`JSON nested deeper than ${deepest}`);
+  }
+}
+
+/** A walk with its own stack. */
+function checkMembers(root: JsonValue, allowed: ReadonlySet<string>): void {
+  const open: JsonValue[] = [root];
+  for (let value = open.pop(); value !== undefined; value = open.pop()) {
+    if (typeof value !== 'object' || value === null) continue;
     for (const [key, member] of Object.entries(value)) {
       if (!Array.isArray(value)) checkMember(key, allowed);
-      open.push({ value: member, depth: depth + 1 });
+      open.push(member);
     }
   }
 }
