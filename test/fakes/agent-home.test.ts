@@ -64,7 +64,7 @@ const refusals: readonly Refusal[] = [
   },
 ];
 
-describe('the stand-in home', { concurrency: 2 }, () => {
+describe('the stand-in home', { concurrency: 4 }, () => {
   for (const { name, file, code } of refusals) {
     test(`the agent refuses ${name}: (${code}), exit code 1, also with -t`, (context) => {
       const home = new Stage(context).home();
