@@ -11,7 +11,7 @@ export interface Policy {
   /** Local settings win over the list's `cooldownSec` and `spreadSec`. */
   readonly cooldownMs: number | undefined;
   readonly spreadMs: number | undefined;
-  /** From the root: least time between two writes of choice. */
+  /** Least time between two writes of choice. */
   readonly minApplyMs: number;
   readonly minServers: number;
   /** How long an agent may look for a manager by itself before we help. */
@@ -32,10 +32,13 @@ export interface Tuning {
   readonly timeReconnect?: number | undefined;
 }
 
-export const defaultPolicy: Policy = {
+/** As configured: without a value of its own the root's interval counts. */
+export type LocalPolicy = Omit<Policy, 'minApplyMs'> & { readonly minApplyMs: number | undefined };
+
+export const defaultPolicy: LocalPolicy = {
   cooldownMs: undefined,
   spreadMs: undefined,
-  minApplyMs: 60_000,
+  minApplyMs: undefined,
   minServers: 1,
   reconnectGraceMs: 20_000,
   settleMs: 15 * 60_000,
@@ -117,7 +120,11 @@ function failedLast(
 }
 
 /** The kernel's connection table is the truth; without it (UDP) the agent's word and our memory. */
-function connectionOf({ memory, list, seen }: Situation): Connection {
+export function connectionOf({
+  memory,
+  list,
+  seen,
+}: Pick<Situation, 'memory' | 'list' | 'seen'>): Connection {
   const { agent, health } = seen;
   const { managers } = list.list;
   const last = managers.find(({ id }) => id === memory.lastManager);

@@ -3,18 +3,24 @@
  * use, what it tried. One JSON document in a two-generation file, written only after every check
  * has passed; a document that does not parse is damage (E701), never an empty memory.
  */
+import type { StoredRoot } from '../applier/memory.ts';
 import { decodeBase64Url, encodeBase64Url, encodeUtf8 } from '../bytes.ts';
 import { HostError } from '../errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../guards.ts';
 import type { Position } from '../list/model.ts';
+import type { PollReceipt } from '../list/receipt.ts';
 import { parseToken } from '../list/token.ts';
 
-/** A list that passed every check on this host. */
+/** A list that passed every check on this host, with what it needs to pass them again. */
 export interface AcceptedList {
   readonly envelope: Uint8Array;
   /** `sha256:` tag of its payload. */
   readonly hash: string;
   readonly position: Position;
+  /** The root under which it was accepted; a later one may have revoked its keys. */
+  readonly root: StoredRoot;
+  /** The freshness proof that came with it. */
+  readonly receipt?: PollReceipt;
   readonly acceptedAtMs: number;
 }
 
@@ -91,7 +97,8 @@ export function encodeMemory(memory: Memory): Uint8Array {
 }
 
 function encodeList(list: AcceptedList): object {
-  return { ...list, envelope: encodeBase64Url(list.envelope) };
+  const root = { envelope: encodeBase64Url(list.root.envelope), hash: list.root.hash };
+  return { ...list, envelope: encodeBase64Url(list.envelope), root };
 }
 
 export function parseMemory(bytes: Uint8Array): Memory {
@@ -127,12 +134,20 @@ function readDocument(value: unknown): Memory {
 
 function readList(list: JsonObject): AcceptedList {
   const { epoch, term, version } = object(list.position);
+  const root = object(list.root);
+  const { receipt } = list;
   return {
     envelope: base64(list.envelope),
     hash: text(list.hash),
     position: { epoch: number(epoch), term: number(term), version: number(version) },
+    root: { envelope: base64(root.envelope), hash: text(root.hash) },
+    ...(receipt === undefined ? {} : { receipt: readReceipt(object(receipt)) }),
     acceptedAtMs: number(list.acceptedAtMs),
   };
+}
+
+function readReceipt({ compact, nonce }: JsonObject): PollReceipt {
+  return { compact: text(compact), nonce: text(nonce) };
 }
 
 function readAttempt(value: JsonValue): Attempt {

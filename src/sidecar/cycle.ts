@@ -1,0 +1,85 @@
+/**
+ * The sidecar's main job: published list -> verify -> observe -> decide -> remember -> act.
+ * It looks at what is, takes at most one step, and keeps nothing in mind that the next cycle could
+ * not see for itself: a crash anywhere is repaired by the next one.
+ */
+import type { ApplyResult } from '../applier/result.ts';
+import { act } from './act.ts';
+import { decide } from './decide.ts';
+import type { Memory } from './memory.ts';
+import { observe } from './observe.ts';
+import { rememberNews, rememberResult, rememberStep } from './remember.ts';
+import type { RankedList, Seen } from './seen.ts';
+import { rankedList, situationOf } from './situation.ts';
+import type { News } from './source.ts';
+import type { Decision } from './step.ts';
+import type { Trust } from './trust.ts';
+import type { World } from './world.ts';
+
+/** Everything one cycle saw and did, for `status` and the log. */
+export interface CycleReport {
+  readonly atMs: number;
+  readonly memory: Memory;
+  readonly trust: Trust;
+  readonly news: readonly News[];
+  /** Absent while this host has never accepted a list. */
+  readonly list?: RankedList;
+  readonly seen?: Seen;
+  readonly decision: Decision;
+  readonly result?: ApplyResult;
+}
+
+export async function runCycle(world: World): Promise<CycleReport> {
+  const { memory, trust, news } = await newestVerifiedList(world); // a bad publication changes nothing
+  const list = rankedList(world.place, memory, trust);
+  if (list === undefined) return waitForList(world, memory, trust, news);
+  const seen = await observe(world, list);
+  const situation = situationOf(world, { memory, trust, list, seen });
+  const decision = decide(situation);
+  const intended = rememberStep(situation.memory, decision.step, world.clock.nowMs());
+  await world.memory.write(intended); // first: a crash below is repaired
+  const result = await act(world.applier, intended, decision.step);
+  const report = { atMs: situation.nowMs, trust, news, list, seen, decision };
+  if (result === undefined) return { ...report, memory: intended };
+  const { step } = decision;
+  const ended = rememberResult(intended, {
+    step,
+    listHash: list.hash,
+    result,
+    nowMs: world.clock.nowMs(),
+  });
+  await world.memory.write(ended);
+  return { ...report, memory: ended, result };
+}
+
+interface Known {
+  readonly memory: Memory;
+  readonly trust: Trust;
+  readonly news: readonly News[];
+}
+
+/** What is remembered, plus what proved itself since. It is on disk before anything acts on it. */
+async function newestVerifiedList(world: World): Promise<Known> {
+  const before = await world.memory.read();
+  const trustBefore = await world.trust.read(before, world.clock.nowMs());
+  const news = await world.source.news(before, trustBefore);
+  const memory = news.reduce(
+    (known, one) => rememberNews(known, one, world.place.agentId, world.clock.nowMs()),
+    before,
+  );
+  await world.memory.write(memory);
+  return { memory, trust: await world.trust.read(memory, world.clock.nowMs()), news };
+}
+
+function waitForList(
+  world: World,
+  memory: Memory,
+  trust: Trust,
+  news: readonly News[],
+): CycleReport {
+  const decision: Decision = {
+    step: { kind: 'stay', reason: 'nothing_known' },
+    trace: ['list: none was ever accepted here; the agent keeps its own configuration'],
+  };
+  return { atMs: world.clock.nowMs(), memory, trust, news, decision };
+}

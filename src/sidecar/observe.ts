@@ -1,0 +1,25 @@
+/** One look at everything that `decide` judges, all at once so that it belongs together. */
+import type { RankedList, Seen } from './seen.ts';
+import type { World } from './world.ts';
+
+export async function observe(world: World, list: RankedList): Promise<Seen> {
+  const [{ agent, file }, health, pause] = await Promise.all([
+    readAgent(world),
+    world.health.probe(list.list.managers),
+    world.agent.readPause(),
+  ]);
+  const lostSinceAtMs = world.loss.sinceAtMs(agent, world.clock.nowMs());
+  return {
+    agent,
+    file,
+    health,
+    ...(lostSinceAtMs === undefined ? {} : { lostSinceAtMs }),
+    ...(pause === undefined ? {} : { pause }),
+  };
+}
+
+/** The version says which grammar the file is read with. */
+async function readAgent(world: World): Promise<Pick<Seen, 'agent' | 'file'>> {
+  const agent = await world.agent.readFacts();
+  return { agent, file: await world.agent.readFile(agent.version) };
+}

@@ -1,0 +1,93 @@
+/** How memory grows: by proven news, by what was seen, by what was ordered and how it ended. Pure. */
+import type { ApplyResult } from '../applier/result.ts';
+import type { ReasonName } from '../errors.ts';
+import { isInWave } from '../list/rollout.ts';
+import { type Attempt, type Memory, maxAttempts, maxRoots } from './memory.ts';
+import type { News } from './source.ts';
+import { type Step, stepKey } from './step.ts';
+
+/** Only proven things are in `news`, so nothing unproven is ever persisted. */
+export function rememberNews(memory: Memory, news: News, agentId: string, nowMs: number): Memory {
+  const next = {
+    ...rememberRoots(memory, news),
+    floorMs: Math.max(memory.floorMs, news.seenAtMs ?? 0),
+    stalePolls: stalePollsAfter(memory, news),
+    ...(news.freshness === 'fresh' ? { freshAtMs: nowMs } : {}),
+    ...(news.publisher === undefined ? {} : { lastPublisher: news.publisher }),
+  };
+  if (news.list === undefined) return next;
+  const { pending: _, ...rest } = next;
+  // A host without any list has nothing to wait with: it takes what there is.
+  const isOurs = memory.list === undefined || isInWave(news.rollout, agentId);
+  return isOurs ? { ...rest, list: news.list } : { ...rest, pending: news.list };
+}
+
+function stalePollsAfter({ stalePolls }: Memory, { freshness }: News): number {
+  if (freshness === 'fresh' || freshness === 'static') return 0;
+  return Math.min(stalePolls + 1, 1_000_000);
+}
+
+/** Long chains lose their oldest links: the pin moves up with the first root that is kept. */
+function rememberRoots(memory: Memory, { roots }: News): Memory {
+  const [newest] = roots.slice(-1);
+  if (newest === undefined) return memory;
+  const chain = [...memory.roots, ...roots.map(({ envelope }) => envelope)];
+  if (chain.length <= maxRoots) return { ...memory, roots: chain };
+  return { ...memory, rootPin: newest.hash, roots: [newest.envelope] };
+}
+
+/** Intent before the act: a crash in between is seen in the file, not here. */
+export function rememberStep(memory: Memory, step: Step, nowMs: number): Memory {
+  if (step.kind !== 'move' && step.kind !== 'write') return memory;
+  const to = step.kind === 'move' ? step.to : (step.order[0] ?? '');
+  const attempt: Attempt = { kind: step.kind, to, atMs: nowMs, outcome: 'begun' };
+  return { ...memory, attempts: [...memory.attempts, attempt].slice(-maxAttempts) };
+}
+
+export interface Ending {
+  readonly step: Step;
+  readonly listHash: string;
+  readonly result: ApplyResult;
+  readonly nowMs: number;
+}
+
+export function rememberResult(memory: Memory, ending: Ending): Memory {
+  const { step, result, listHash, nowMs } = ending;
+  const isMove = step.kind === 'move';
+  const isDone = ['unchanged', 'written', 'moved'].includes(result.outcome);
+  const isGood = isDone && (!isMove || result.connected);
+  const begun = memory.attempts.at(-1);
+  const attempts =
+    begun?.outcome === 'begun'
+      ? [...memory.attempts.slice(0, -1), { ...begun, outcome: outcomeOf(isGood) }]
+      : memory.attempts;
+  const { held: _, ...rest } = memory;
+  return {
+    ...rest,
+    attempts,
+    ...(isMove && isGood ? { lastManager: step.to } : {}),
+    ...(isDone ? {} : { held: heldOf(step, listHash, result, nowMs) }),
+  };
+}
+
+function outcomeOf(isGood: boolean): Attempt['outcome'] {
+  return isGood ? 'done' : 'failed';
+}
+
+/** How long the applier is not asked for the same thing again. */
+const retryMs: Readonly<Partial<Record<ReasonName, number>>> = {
+  lock_held: 5_000,
+  changed_meanwhile: 5_000,
+  upgrade_running: 30_000,
+  restart_budget: 60_000,
+  write_failed: 300_000,
+};
+const heldMs = 30_000;
+const refusedMs = 600_000;
+
+function heldOf(step: Step, listHash: string, { outcome, reason }: ApplyResult, nowMs: number) {
+  const fallbackMs = outcome === 'held' ? heldMs : refusedMs;
+  const waitMs = reason === undefined ? fallbackMs : (retryMs[reason.name] ?? fallbackMs);
+  const why = reason === undefined ? outcome : `${reason.code} ${reason.message}`;
+  return { key: stepKey(step, listHash), untilMs: nowMs + waitMs, why };
+}

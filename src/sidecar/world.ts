@@ -1,0 +1,69 @@
+/** Everything the sidecar touches, as ports; `cli/build-sidecar.ts` fills them with the real ones. */
+import type { ApplyRequest } from '../applier/request.ts';
+import type { ApplyResult } from '../applier/result.ts';
+import type { Clock } from '../clock.ts';
+import type { Health } from '../health/judge.ts';
+import type { Manager } from '../list/model.ts';
+import type { Log } from '../log.ts';
+import type { AgentFacts } from '../wazuh/agent-facts.ts';
+import type { LocalPolicy } from './decide-view.ts';
+import type { Memory } from './memory.ts';
+import type { FileSeen, Pause } from './seen.ts';
+import type { News } from './source.ts';
+import type { Trust } from './trust.ts';
+
+/** Who this agent is, for placement. */
+export interface Place {
+  /** From `client.keys`, so that it is the same for the agent's life; else the host name. */
+  readonly agentId: string;
+  readonly zone?: string;
+}
+
+export interface MemoryStore {
+  /** Throws ConfigError `not_joined`, HostError `state_unreadable`. */
+  read(): Promise<Memory>;
+  /** Durable when it resolves; writing what is already there costs nothing. */
+  write(memory: Memory): Promise<void>;
+}
+
+/** Where news of the list come from: asked now (`once`), or fetched meanwhile (`run`). */
+export interface ListSource {
+  /** In the order in which they came; empty when nothing new is known. Never waits for `run`. */
+  news(memory: Memory, trust: Trust): Promise<readonly News[]>;
+}
+
+export interface AgentView {
+  readFacts(): Promise<AgentFacts>;
+  readFile(agentVersion: string | undefined): Promise<FileSeen>;
+  readPause(): Promise<Pause | undefined>;
+}
+
+export interface HealthView {
+  /** Probes every manager once more; what each adds up to, by id. */
+  probe(managers: readonly Manager[]): Promise<ReadonlyMap<string, Health>>;
+}
+
+export interface Applier {
+  apply(request: ApplyRequest): Promise<ApplyResult>;
+  /** Put back what a kill or somebody else removed. */
+  restoreNewest(): Promise<ApplyResult>;
+}
+
+export interface World {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly place: Place;
+  readonly policy: LocalPolicy;
+  readonly memory: MemoryStore;
+  readonly trust: { read(memory: Memory, nowMs: number): Promise<Trust> };
+  readonly source: ListSource;
+  readonly agent: AgentView;
+  readonly health: HealthView;
+  readonly applier: Applier;
+  readonly loss: LossWatch;
+}
+
+/** Remembers between cycles since when the agent has had no connection. */
+export interface LossWatch {
+  sinceAtMs(facts: AgentFacts, nowMs: number): number | undefined;
+}
