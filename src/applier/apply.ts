@@ -80,6 +80,7 @@ async function write(run: Run, before: ConfigSnapshot, draft: Draft, move: boole
   const { world, progress } = run;
   const nowMs = world.clock.nowMs();
   await remember(run, {
+    written: { servers: draft.before.servers, hash: before.hash },
     intended: { servers: draft.after.servers, hash: draft.hash },
     ...(move ? { unfinishedSinceMs: nowMs } : {}),
   });

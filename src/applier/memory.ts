@@ -51,7 +51,7 @@ export interface Written {
 
 export interface ApplierMemory {
   readonly trust: TrustMemory;
-  /** Server entries as we left them. */
+  /** Server entries as we left them, or as we met them when we began to write. */
   readonly written?: Written;
   /** What a write under way would leave; after a kill either may be in the file. */
   readonly intended?: Written;

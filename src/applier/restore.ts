@@ -41,7 +41,8 @@ export async function restore(
     progress.afterHash = written.hash;
     if (before.hash === written.hash) return { outcome: 'unchanged' };
     await precheck(world, before.bytes, bytes);
-    await remember(run, { intended: written });
+    const met = { servers: readServers(before.bytes, facts.version).servers, hash: before.hash };
+    await remember(run, { written: met, intended: written });
     progress.notes.push(...(await world.file.replace(before, bytes)).notes);
     if (move && facts.running) await restartIn(run, facts, bytes);
     await settle(run, written);

@@ -30,9 +30,11 @@ export async function settle(
   news: Partial<ApplierMemory> = {},
 ): Promise<void> {
   const { memory } = run;
-  const known = memory.written?.hash === written.hash && memory.intended === undefined;
-  if (known && memory.unfinishedSinceMs === undefined && Object.keys(news).length === 0) return;
-  await remember(run, { ...news, written }, ['intended', 'unfinishedSinceMs']);
+  const over = memory.intended === undefined && memory.unfinishedSinceMs === undefined;
+  const known = over && memory.written?.hash === written.hash;
+  if (known && memory.foreign.accepted === undefined && Object.keys(news).length === 0) return;
+  const foreign = { revertsAtMs: memory.foreign.revertsAtMs }; // whoever comes next comes anew
+  await remember(run, { ...news, foreign, written }, ['intended', 'unfinishedSinceMs']);
 }
 
 /** Throws AgentError `not_connected` while the very same choice is known to have failed. */
