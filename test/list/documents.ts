@@ -2,6 +2,7 @@
  * Builders of signed documents for every test folder: a world with three root keys (two needed),
  * two list keys, and lists under that root. Keys come from their names, so runs repeat exactly.
  */
+import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { sha256Tag } from '../../src/bytes.ts';
 import { ListError, type ReasonName } from '../../src/errors.ts';
@@ -24,7 +25,7 @@ import {
   signingKeyFromSeed,
   signReceipt,
 } from '../../src/list/sign.ts';
-import type { ListProof } from '../../src/list/verify.ts';
+import { type ListProof, verifyList } from '../../src/list/verify.ts';
 
 /** The same name gives the same key, always. */
 export function keyNamed(name: string): SigningKey {
@@ -183,6 +184,21 @@ export function refusedAs(reason: ReasonName): (thrown: unknown) => boolean {
     if (thrown.reason !== reason) throw thrown;
     return true;
   };
+}
+
+/** `verifyList` refuses for this reason. */
+export async function refused(reason: ReasonName, proof: ListProof): Promise<void> {
+  await assert.rejects(verifyList(proof), refusedAs(reason));
+}
+
+/** The reason of the refusal; fails when there is none or when it is no ListError. */
+export async function reasonOf(verdict: Promise<unknown>): Promise<ReasonName> {
+  const outcome = await verdict.then(
+    () => 'accepted',
+    (thrown: unknown) => thrown,
+  );
+  assert.ok(outcome instanceof ListError, String(outcome));
+  return outcome.reason;
 }
 
 /** The list in an envelope, unproven. */
