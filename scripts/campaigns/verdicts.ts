@@ -9,6 +9,7 @@ import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { createGunzip } from 'node:zlib';
+import { normalAddress } from '../../src/agent-config/address.ts';
 import { onlyDiffersIn } from '../../src/agent-config/bytes-edit.ts';
 import type { Dialect } from '../../src/agent-config/dialect.ts';
 import { type EditWish, planEdit, type WantedServer } from '../../src/agent-config/edit.ts';
@@ -190,7 +191,7 @@ export function violation(
   const asText = (servers: readonly WantedServer[]): string =>
     JSON.stringify(
       servers.map(({ address, port, protocol }) => [
-        address.toLowerCase(),
+        normalAddress(address),
         port,
         dialect === '4' ? protocol : 'tcp',
       ]),

@@ -45,7 +45,19 @@ const addresses = [
   'caf\u00e9.example',
 ] as const;
 
-const strays = ['', '', '', ' text ', '\\ ', '\\\\', '\\<', 'a > b', '&lt;', "it's"] as const;
+const strays = [
+  '',
+  '',
+  '',
+  ' text ',
+  '\\ ',
+  '\\\\',
+  '\\<',
+  '!-- ',
+  'a > b',
+  '&lt;',
+  "it's",
+] as const;
 
 const others = [
   '<rootcheck/>',
@@ -119,7 +131,15 @@ class FileMaker {
   #child(section: string): string {
     const kind = this.#choose(8);
     if (kind < 4) return this.#server(section);
-    if (kind === 4) return '<server-ip>10.0.0.2</server-ip>';
+    if (kind === 4 && this.#choose(40) === 0) return '<var><port>99</port></var>';
+    if (kind === 4) {
+      return this.#pick([
+        '<server-ip>10.0.0.2</server-ip>',
+        '<server-ip>192.0.2.8</server-ip>',
+        '<server-ip>10.0.0.1</server-ip>',
+        '<var>x</var>',
+      ]);
+    }
     if (kind === 5) return '<server-hostname>wm-01.example.org</server-hostname>';
     if (kind === 6 && section === 'client')
       return this.#pick(['<port>2000</port>', '<protocol>udp</protocol>']);
@@ -166,7 +186,7 @@ class FileMaker {
     const kind = this.#choose(8);
     if (kind === 0) return '';
     if (kind === 1) return this.#eol + this.#pick(comments) + this.#eol;
-    if (kind === 2) return `${this.#pick(strays)} `;
+    if (kind === 2) return this.#pick(strays) + this.#pick([' ', ' ', this.#eol, '']);
     return this.#eol + this.#pick(['  ', '    ', '\t', '']);
   }
 
@@ -242,9 +262,9 @@ const mutations = [
 /** A made file with one to four small damages: bytes put in, taken out, doubled or swapped. */
 export function mutate(choose: Choose, original: Buffer): Buffer {
   let bytes = original;
-  for (let left = 1 + choose(4); left > 0; left -= 1) {
+  for (let left = 1 + choose(3); left > 0; left -= 1) {
     const at = choose(bytes.length + 1);
-    const length = Math.min(choose(12), bytes.length - at);
+    const length = Math.min(choose(8), bytes.length - at);
     const kind = choose(4);
     const piece = bytes.subarray(at, at + length);
     const inserted =
