@@ -16,7 +16,7 @@ export function duration(
   fallback: string,
   limits: { readonly min: string; readonly max: string },
   text: string,
-): z.ZodType<number, string | undefined> {
+): z.ZodPipe<z.ZodDefault<z.ZodString>, z.ZodTransform<number, string>> {
   const minMs = parseDurationMs(limits.min) ?? 0;
   const maxMs = parseDurationMs(limits.max) ?? Number.MAX_SAFE_INTEGER;
   return z

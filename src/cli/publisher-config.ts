@@ -1,0 +1,188 @@
+/** publisher.yml: one schema gives defaults, limits and the reference in `--help`. */
+import { z } from 'zod';
+import { ConfigError } from '../errors.ts';
+import { parseAddress } from '../list/address.ts';
+import { present } from '../list/members.ts';
+import { listLimits, type Manager } from '../list/model.ts';
+import { clientDefaults } from '../list/parse-list.ts';
+import type { ConnectionLimits } from '../publisher/connection-ledger.ts';
+import type { ConfiguredContent } from '../publisher/content.ts';
+import { duration, parseConfig } from './config-file.ts';
+
+const id = (text: string) =>
+  z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{1,64}$/, 'expected 1 to 64 of A-Z a-z 0-9 _ -')
+    .describe(text);
+const scope = (text: string) =>
+  z
+    .string()
+    .regex(/^(?:\*|[A-Za-z0-9_-]{1,64})$/, 'expected * or 1 to 64 of A-Z a-z 0-9 _ -')
+    .default('*')
+    .describe(text);
+const whole = (min: number, max: number) => z.number().int().min(min).max(max);
+const day = 86_400;
+
+const manager = z.strictObject({
+  id: id('the name of the manager in every command; unique'),
+  address: z
+    .string()
+    .refine(
+      (text) => parseAddress(text) !== undefined,
+      'expected a host name, IPv4 or IPv6 address',
+    )
+    .describe('what agents dial: host name, IPv4, or IPv6 without brackets'),
+  port: whole(1, 65_535).default(1514).describe('port for agents'),
+  protocol: z.enum(['tcp', 'udp']).default('tcp').describe('transport for agents'),
+  zone: id('where it stands; sidecars prefer their own zone').default('default'),
+  prio: whole(0, 1_000).default(0).describe('lower is preferred'),
+  weight: whole(0, listLimits.maxWeight)
+    .default(100)
+    .describe('share of agents; 0 is a last resort'),
+  state: z
+    .enum(['up', 'drain', 'down'])
+    .default('up')
+    .describe('drain: agents leave in their own time; down: agents leave now'),
+});
+
+const list = z.strictObject({
+  validFor: duration(
+    '24h',
+    { min: '1m', max: '3650d' },
+    'how long a version is believed without a receipt; the root sets the most',
+  ),
+  resignEvery: duration('3h', { min: '1s', max: '365d' }, 'age at which a version is signed anew'),
+  group: scope('agents of this group only; * is every group'),
+  site: scope('agents of this site only; * is every site'),
+  pollSec: whole(1, day).default(clientDefaults.pollSec).describe('seconds between two polls'),
+  spreadSec: whole(0, day)
+    .default(clientDefaults.spreadSec)
+    .describe('seconds over which agents spread a change'),
+  cooldownSec: whole(0, day)
+    .default(clientDefaults.cooldownSec)
+    .describe('least seconds between two moves of choice'),
+  panicPct: whole(0, 100)
+    .default(clientDefaults.panicPct)
+    .describe('above this share of dead managers a sidecar doubts itself'),
+  agents: whole(0, 10_000_000)
+    .default(clientDefaults.agents)
+    .describe('how many agents share the managers; spaces their probes'),
+  probeBudgetPerManager: whole(1, 100_000)
+    .default(clientDefaults.probeBudgetPerManager)
+    .describe('probes a second that one manager may get'),
+  maxRetries: whole(1, 100).optional().describe("the agent's max_retries; unset leaves it alone"),
+  retryInterval: whole(1, 3_600).optional().describe("the agent's retry_interval, seconds"),
+  notifyTime: whole(1, 3_600).optional().describe("the agent's notify_time, seconds"),
+  timeReconnect: whole(1, day).optional().describe("the agent's time-reconnect, seconds"),
+});
+
+const limits = z.strictObject({
+  maxConnections: whole(1, 100_000).default(4_096).describe('connections that do not wait'),
+  maxConnectionsPerIp: whole(1, 100_000).default(64).describe('of them from one address'),
+  maxConnectionsPerNetwork: whole(1, 100_000)
+    .default(512)
+    .describe('of them from one IPv4 /24 or IPv6 /48'),
+  maxHandshakesPerSecond: whole(1, 100_000).default(200).describe('new connections a second'),
+  maxLongPolls: whole(1, 100_000).default(20_000).describe('requests that wait for a change'),
+  maxLongPollsPerIp: whole(1, 100_000)
+    .default(1_000)
+    .describe('of them from one address; raise it behind NAT'),
+  maxRequestsPerSocket: whole(1, 10_000).default(20).describe('requests on one connection'),
+  maxReceiptsPerSecond: whole(1, 100_000)
+    .default(10_000)
+    .describe('freshness receipts signed a second; above it answers go without'),
+});
+
+export const publisherSchema = z.strictObject({
+  org: id('the organisation, as in the root'),
+  listen: z
+    .string()
+    .regex(/^(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):\d{1,5}$/, 'expected HOST:PORT or [IPV6]:PORT')
+    .default('0.0.0.0:8443')
+    .describe('where to listen'),
+  managers: z
+    .array(manager)
+    .min(1, 'expected at least one manager')
+    .max(listLimits.maxManagers)
+    .describe('the managers that agents may report to'),
+  list: list.prefault({}),
+  probe: z
+    .strictObject({
+      interval: duration('10s', { min: '1s', max: '1h' }, 'time between two looks at a manager'),
+      deadline: duration('800ms', { min: '50ms', max: '30s' }, 'time a manager has to answer'),
+    })
+    .prefault({}),
+  files: z
+    .strictObject({
+      listKey: file('list-key.jwk', 'private key that signs lists and receipts'),
+      roots: file('roots', 'directory of root documents, 1.json, 2.json …'),
+      history: file('history.db', 'published versions (SQLite)'),
+      authority: file('ca.crt', 'certificate of the private authority'),
+      authorityKey: file('ca.key', 'its key; renews the server certificate'),
+      server: file('server.pem', 'server certificate and key, renewed while running'),
+    })
+    .prefault({}),
+  limits: limits.prefault({}),
+  log: z
+    .strictObject({
+      level: z
+        .enum(['debug', 'info', 'warn', 'error', 'silent'])
+        .default('info')
+        .describe('least level that is logged'),
+    })
+    .prefault({}),
+});
+
+function file(fallback: string, text: string) {
+  return z.string().min(1).default(fallback).describe(`${text}; relative to --dir`);
+}
+
+type Settings = z.output<typeof publisherSchema>;
+
+export interface PublisherConfig extends Omit<Settings, 'managers' | 'listen' | 'limits'> {
+  readonly configured: ConfiguredContent;
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly limits: ConnectionLimits & {
+    readonly maxRequestsPerSocket: number;
+    readonly maxReceiptsPerSecond: number;
+  };
+}
+
+/** Throws ConfigError `config_invalid` naming file, line and key. */
+export function parsePublisherConfig(text: string, path: string): PublisherConfig {
+  const settings = parseConfig<Settings>(publisherSchema, text, path);
+  const { managers, listen, ...rest } = settings;
+  checkUnique(managers, path);
+  if (settings.list.resignEvery * 2 > settings.list.validFor) {
+    const message = `${path}: list.resignEvery: expected at most half of list.validFor`;
+    throw new ConfigError('config_invalid', message);
+  }
+  return { ...rest, listen: parseListen(listen, path), configured: configuredOf(settings) };
+}
+
+function configuredOf({ list: settings, managers }: Settings): ConfiguredContent {
+  const { validFor, resignEvery: _resign, group, site, ...client } = settings;
+  return {
+    managers,
+    client: present(client),
+    validFor: Math.round(validFor / 1_000),
+    aud: { group, site },
+  };
+}
+
+function checkUnique(managers: readonly Manager[], path: string): void {
+  const seen = new Set<string>();
+  for (const { id: name, address, port } of managers) {
+    for (const key of [`id ${name}`, `address ${address.toLowerCase()}:${port}`]) {
+      if (seen.has(key)) throw new ConfigError('config_invalid', `${path}: managers: ${key} twice`);
+      seen.add(key);
+    }
+  }
+}
+
+function parseListen(text: string, path: string): PublisherConfig['listen'] {
+  const at = text.lastIndexOf(':');
+  const port = Number(text.slice(at + 1));
+  if (port > 65_535) throw new ConfigError('config_invalid', `${path}: listen: port above 65535`);
+  return { host: text.slice(0, at).replace(/^\[|\]$/g, ''), port };
+}

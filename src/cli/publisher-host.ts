@@ -1,0 +1,38 @@
+/** What the publisher's commands need of the world; `build-publisher.ts` brings it. */
+import type { Clock, Random } from '../clock.ts';
+import type { Prober } from '../health/probe.ts';
+import type { History } from '../publisher/history.ts';
+import type { InitOutcome, InitRequest } from '../publisher/init.ts';
+import type { RootChain } from '../publisher/load-roots.ts';
+import type { PublishDesk } from '../publisher/publish.ts';
+import type { PublisherConfig } from './publisher-config.ts';
+
+/** One publisher's directory, opened: everything proven and readable. */
+export interface PublisherOffice {
+  readonly config: PublisherConfig;
+  readonly roots: RootChain;
+  readonly history: History;
+  readonly desk: PublishDesk;
+  close(): void;
+}
+
+/** The process as `run` needs it. Handlers are installed when it is asked for. */
+export interface Signals {
+  /** SIGTERM or SIGINT. */
+  readonly stop: AbortSignal;
+  /** SIGHUP. */
+  onReload(handler: () => void): () => void;
+}
+
+export interface PublisherHost {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly prober: Prober;
+  hostName(): string;
+  init(directory: string, request: InitRequest): Promise<InitOutcome>;
+  open(directory: string): Promise<PublisherOffice>;
+  /** Tells the running publisher; its answer, or undefined when none runs. */
+  announce(directory: string): Promise<string | undefined>;
+  /** Until SIGTERM. */
+  run(directory: string, signals: Signals): Promise<void>;
+}

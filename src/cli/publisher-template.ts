@@ -1,0 +1,30 @@
+/** The publisher.yml that `init` writes: what was asked, and the few keys people change first. */
+import { stringify } from 'yaml';
+import type { InitRequest } from '../publisher/init.ts';
+
+export function renderPublisherConfig(request: InitRequest): string {
+  const managers = request.managers.map(({ id, address, port }) =>
+    [
+      `  - id: ${stringify(id).trim()}`,
+      `    address: ${stringify(address).trim()}`,
+      `    port: ${port}`,
+      '    zone: default',
+      '    prio: 0       # lower is preferred',
+      '    weight: 100   # share of agents; 0 is a last resort',
+      '    state: up     # up | drain | down',
+    ].join('\n'),
+  );
+  return `# Configuration of pilotfish-publisher. Every key: pilotfish-publisher run --help
+# After a change: pilotfish-publisher publish --dry-run, then publish (or SIGHUP to the running one).
+# Hosts and ports that the root does not allow are refused (E408).
+org: ${stringify(request.org).trim()}
+listen: ${stringify(request.listen).trim()}
+managers:
+${managers.join('\n')}
+list:
+  validFor: 24h
+  resignEvery: 3h
+log:
+  level: info
+`;
+}

@@ -1,0 +1,30 @@
+/** `pilotfish-publisher`: argv to exit code; the only publisher file that touches `process`. */
+import { buildPublisherHost } from './cli/build-publisher.ts';
+import { processTerminal } from './cli/process-terminal.ts';
+import { buildPublisherProgram } from './cli/publisher-commands.ts';
+import type { Signals } from './cli/publisher-host.ts';
+import { type Outcome, runCommand } from './cli/run-command.ts';
+
+function processSignals(): Signals {
+  const stop = new AbortController();
+  const end = (): void => stop.abort(new DOMException('asked to stop', 'AbortError'));
+  process.once('SIGTERM', end);
+  process.once('SIGINT', end);
+  return {
+    stop: stop.signal,
+    onReload(handler) {
+      process.on('SIGHUP', handler);
+      return () => void process.off('SIGHUP', handler);
+    },
+  };
+}
+
+const terminal = processTerminal(process);
+const outcome: Outcome = { exit: 0 };
+const program = buildPublisherProgram({
+  terminal,
+  host: buildPublisherHost(),
+  outcome,
+  signals: processSignals,
+});
+process.exitCode = await runCommand(program, process.argv.slice(2), terminal, outcome);
