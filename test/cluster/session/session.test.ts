@@ -242,3 +242,23 @@ test('worker and master, without an offer, are ready after hello', () => {
   assert.equal(ofKind(seen.from, 'ready').length, 1);
   assert.equal(ofKind(seen.to, 'ready').length, 1);
 });
+
+test('with all places taken a transfer that idles makes room, a fresh one does not', () => {
+  const master = readyMaster({ limits: { ...defaultLimits, files: 2, strings: 2 } });
+  const open = (counter: number, name: string, nowMs: number): readonly string[] => {
+    const outputs = master.receive(
+      wireBytes(counter, 'new_file', `/queue/cluster/w/${name}`),
+      nowMs,
+    );
+    return ofKind(outputs, 'store').map(({ step }) => `${step.action} ${step.transfer}`);
+  };
+  assert.deepEqual([open(10, 'a', 0), open(11, 'b', 20_000)], [['open 1'], ['open 2']]);
+  assert.deepEqual(open(12, 'c', 29_999), []);
+  assert.deepEqual(open(13, 'c', 30_000), ['drop 1', 'open 3']);
+  const reserve = (counter: number, nowMs: number): string =>
+    opened(master.receive(wireBytes(counter, 'new_str', '5'), nowMs))[0]?.word ?? '';
+  assert.deepEqual(
+    [reserve(20, 0), reserve(21, 1), reserve(22, 2), reserve(23, 30_000)],
+    ['ok', 'ok', 'err', 'ok'],
+  );
+});
