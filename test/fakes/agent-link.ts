@@ -10,9 +10,9 @@ import { FrameReader, readMessage, type StandInMessage } from './frames.ts';
 export interface LinkSettings {
   /** 0: when the kernel gives up. */
   readonly connectTimeoutMs: number;
-  /** Unacknowledged bytes after which `send` blocks; 0: the kernel's own limit. */
+  /** Unacknowledged bytes after which `send` blocks when packets get lost; 0: the kernel's own limit. */
   readonly sendBufferBytes: number;
-  /** The same while the peer's kernel answers and takes nothing more: a hung peer's own buffer. */
+  /** The same while the peer's kernel answers: makes up for a hung peer's bigger buffer. */
   readonly hungBufferBytes: number;
   readonly wedges: boolean;
 }
@@ -116,7 +116,7 @@ export class AgentLink {
     if (sendBufferBytes === 0 || this.#unackedAtMost + bytes <= sendBufferBytes) return false;
     const queue = sendQueue(socket);
     this.#unackedAtMost = queue?.bytes ?? 0;
-    const limit = queue?.isProbing ? this.#settings.hungBufferBytes : sendBufferBytes;
+    const limit = queue?.isLost ? sendBufferBytes : this.#settings.hungBufferBytes;
     return this.#unackedAtMost > 0 && this.#unackedAtMost + bytes > limit;
   }
 }
@@ -124,8 +124,8 @@ export class AgentLink {
 interface SendQueue {
   /** Written and not yet acknowledged (tx_queue). */
   readonly bytes: number;
-  /** The window is shut and probes run (timer 4): the peer's host lives, its program does not read. */
-  readonly isProbing: boolean;
+  /** It is being sent again: the peer's host does not answer. A hung program's host does. */
+  readonly isLost: boolean;
 }
 
 /** The kernel's view of `socket` in /proc/net/tcp; undefined where there is none. */
@@ -136,12 +136,12 @@ function sendQueue({
 }: Socket): SendQueue | undefined {
   const hex = (port: number): string => port.toString(16).toUpperCase().padStart(4, '0');
   const ports = `:${hex(localPort)} \\w+:${hex(remotePort)}`;
-  const pattern = new RegExp(`${ports} \\w\\w (\\w+):\\w+ (\\w\\w):`);
+  const pattern = new RegExp(`${ports} \\w\\w (\\w+):\\w+ \\w+:\\w+ (\\w+)`);
   try {
     const table = readFileSync(isIPv6(localAddress) ? '/proc/net/tcp6' : '/proc/net/tcp', 'latin1');
-    const [, bytes, timer] = pattern.exec(table) ?? [];
+    const [, bytes, again = '0'] = pattern.exec(table) ?? [];
     if (bytes === undefined) return undefined;
-    return { bytes: Number.parseInt(bytes, 16), isProbing: timer === '04' };
+    return { bytes: Number.parseInt(bytes, 16), isLost: Number.parseInt(again, 16) > 0 };
   } catch {
     return undefined; // not Linux: the kernel's own limit holds
   }

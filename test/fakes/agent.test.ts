@@ -74,12 +74,13 @@ describe('the stand-in agent', { concurrency: 4 }, () => {
   });
 
   test('after a loss the current manager is tried first again', async (context) => {
-    const { stage, first, agent } = await connectedPair(new Stage(context));
+    const slow = ['--retry-interval-unit-ms', '40'];
+    const { first, agent } = await connectedPair(new Stage(context), {}, slow);
 
     const mark = agent.mark;
-    await first.kill();
+    first.send('mode closed');
     await agent.waitFor({ event: 'failed', index: 0 }, { after: mark });
-    await stage.manager(stage.a);
+    first.send('mode normal');
 
     await agent.waitFor({ event: 'connected', index: 0 }, { after: mark });
     assert.ok(!agent.events.some((event) => event.index === 1));
