@@ -55,8 +55,7 @@ interface Task {
 
 function collectEdits(task: Task): readonly Edit[] {
   const { reading, entries, targets, dialect, wish } = task;
-  const { agentVersion, tuning } = wish;
-  const listTask = { ...task, agentVersion, notifyTime: tuning?.notifyTime };
+  const listTask = { ...task, notifyTime: wish.tuning?.notifyTime };
   const isWanted = hasWantedList(reading, entries, targets, dialect);
   const write = entries.length === 0 ? firstEntryEdits : listEdits;
   return [

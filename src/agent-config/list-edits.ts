@@ -22,7 +22,6 @@ export interface ListTask {
   readonly reading: Readable;
   readonly entries: readonly LoadedServer[];
   readonly targets: readonly Target[];
-  readonly agentVersion: string | undefined;
   /** Seconds; only for a block that has to be made. */
   readonly notifyTime: number | undefined;
 }
@@ -121,7 +120,7 @@ interface Writer {
 }
 
 function styleOf(task: ListTask, model: LoadedServer | undefined): Style {
-  const { dialect, agentVersion, bytes } = task;
+  const { dialect, bytes } = task;
   const children = model?.element.children ?? [];
   const endpoint = children.findLast((child) => child.name === 'endpoint');
   const isEndpoint = model?.form === 'endpoint' && endpoint !== undefined;
@@ -130,7 +129,6 @@ function styleOf(task: ListTask, model: LoadedServer | undefined): Style {
     tag: model?.element.name === 'manager' ? 'manager' : 'server',
     endpoint: isEndpoint ? parseEndpoint(contentOf(bytes, endpoint), endpoint.start) : undefined,
     order: children.map((child) => child.name),
-    agentVersion,
   };
 }
 

@@ -2,7 +2,7 @@
  * New entries: one element per line, so that line-based tools of the vendor keep working
  * (agent-side.md 6.1); only plain ASCII; only elements every agent of the dialect accepts (1.9).
  */
-import { type Dialect, isBefore } from './dialect.ts';
+import type { Dialect } from './dialect.ts';
 import { type Endpoint, renderEndpoint } from './endpoint.ts';
 import type { Layout } from './layout.ts';
 import type { Target } from './wish.ts';
@@ -15,7 +15,6 @@ export interface Style {
   readonly endpoint: Endpoint | undefined;
   /** Child names in the order the model entry has them. */
   readonly order: readonly string[];
-  readonly agentVersion: string | undefined;
 }
 
 const usualOrder: readonly string[] = [
@@ -26,9 +25,6 @@ const usualOrder: readonly string[] = [
   'max_retries',
   'retry_interval',
 ];
-
-/** First version whose agents accept the per-server retry settings. */
-const RETRIES_SINCE = [3, 13, 1] as const;
 
 /** Child elements and their values, only what is known: absent ones keep the agent's default. */
 export function fieldsOf(target: Target, style: Style): ReadonlyMap<string, string> {
@@ -42,7 +38,6 @@ export function fieldsOf(target: Target, style: Style): ReadonlyMap<string, stri
   ]);
   if (dialect === '5') return fields;
   fields.set('protocol', target.protocol);
-  if (isBefore(style.agentVersion, RETRIES_SINCE)) return fields;
   const { maxRetries, retryInterval } = target;
   if (maxRetries !== undefined) fields.set('max_retries', String(maxRetries));
   if (retryInterval !== undefined) fields.set('retry_interval', String(retryInterval));

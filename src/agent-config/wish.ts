@@ -1,6 +1,7 @@
 /** What a caller may ask of the editor, and the bounds it is held to. */
 import { ConfigError } from '../errors.ts';
 import { isWritable, normalAddress } from './address.ts';
+import { isBefore } from './dialect.ts';
 
 export interface WantedServer {
   /** A plain host name, or an IPv4 or IPv6 literal without brackets. */
@@ -52,6 +53,9 @@ export interface Target {
 /** Sixteen managers, since each dead one costs time (agent-side.md 2.7), and the relay. */
 export const MAX_WANTED_SERVERS = 17;
 
+/** First version whose agents accept retry settings; `interface_index` (4.4.0) is never added. */
+const RETRIES_SINCE = [3, 13, 1] as const;
+
 /** Inclusive bounds of tuning values; times in seconds. */
 export const tuningBounds = {
   maxRetries: [1, 100],
@@ -63,13 +67,16 @@ export const tuningBounds = {
 /** Targets without duplicates. Throws `ConfigError('config_invalid')` naming what is out of bounds. */
 export function settle(wish: EditWish): readonly Target[] {
   checkBounds('tuning', wish.tuning ?? {});
+  const knowsRetries = !isBefore(wish.agentVersion, RETRIES_SINCE);
   const targets = new Map<string, Target>();
   for (const [index, server] of wish.servers.entries()) {
     const label = `servers[${index}]`;
     checkServer(label, server);
     const { address, port, protocol } = server;
-    const maxRetries = server.maxRetries ?? wish.tuning?.maxRetries;
-    const retryInterval = server.retryInterval ?? wish.tuning?.retryInterval;
+    const maxRetries = knowsRetries ? (server.maxRetries ?? wish.tuning?.maxRetries) : undefined;
+    const retryInterval = knowsRetries
+      ? (server.retryInterval ?? wish.tuning?.retryInterval)
+      : undefined;
     const key = `${normalAddress(address)} ${port} ${protocol}`;
     if (targets.has(key)) continue;
     targets.set(key, { address, port, protocol, maxRetries, retryInterval });
