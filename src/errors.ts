@@ -63,6 +63,11 @@ const reasons = {
     exit: 2,
     fix: '`pilotfish-publisher history` shows the published versions',
   },
+  relay_refused: {
+    code: 'E043',
+    exit: 2,
+    fix: 'meet the named condition or choose another apply mode; `doctor` shows what the relay needs',
+  },
   // Fetching.
   dns_failed: { code: 'E101', exit: 3, fix: 'check the name of the publisher and the resolver' },
   connect_failed: {
