@@ -15,7 +15,7 @@ export interface PinnedTarget {
   readonly host: string;
   readonly port: number;
   /** `sha256/<base64 of the SHA-256 of the DER SubjectPublicKeyInfo>`. */
-  readonly pins: readonly string[];
+  readonly pins: readonly string[] | 'content_is_pinned';
 }
 
 export interface PinnedConnection {
@@ -84,7 +84,8 @@ function connectProblem(error: Error, where: string, reached: boolean): PeerErro
  * pinned, or some pinned authority in the chain signed its way down to a leaf for this name.
  */
 export function pinProblem(leaf: X509Certificate, target: PinnedTarget): string | undefined {
-  if (target.pins.includes(spkiPin(leaf))) return undefined;
+  const { pins } = target;
+  if (pins === 'content_is_pinned' || pins.includes(spkiPin(leaf))) return undefined;
   let child = leaf;
   for (let depth = 1; depth < maxChainLength; depth += 1) {
     const parent = child.issuerCertificate;
@@ -92,7 +93,7 @@ export function pinProblem(leaf: X509Certificate, target: PinnedTarget): string 
     if (!parent.ca || !child.checkIssued(parent) || !child.verify(parent.publicKey)) {
       return 'a certificate in its chain is not signed by the one above it';
     }
-    if (target.pins.includes(spkiPin(parent))) return nameProblem(leaf, target.host);
+    if (pins.includes(spkiPin(parent))) return nameProblem(leaf, target.host);
     child = parent;
   }
   return `its key ${spkiPin(leaf)} is not pinned, nor is any authority above it`;
