@@ -1,0 +1,214 @@
+/**
+ * Does any crash, error or short write at any system call of a replace leave ossec.conf torn,
+ * missing or with another owner or mode? Kills, every errno and lying results are injected by
+ * strace; power cuts are images of an ext4 file system; full disks are small ones.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { build } from 'esbuild';
+import { pairFaults, pick, seededRandom, singleFaults } from '../crash/faults.ts';
+import { fillDisks, tmpfsObstacle } from '../crash/full-disk.ts';
+import { cutPower, loopObstacle } from '../crash/power-cut.ts';
+import {
+  countCalls,
+  type Fault,
+  runTraced,
+  straceObstacle,
+  type VictimRun,
+} from '../crash/strace.ts';
+import { judgeVictim, makeVictim, type VictimMode } from '../crash/victim.ts';
+
+type Print = (line: string) => void;
+
+interface Scenario {
+  readonly mode: VictimMode;
+  readonly tools: 'gnu' | 'none';
+}
+
+const scenarios: readonly Scenario[] = [
+  { mode: 'rename', tools: 'none' },
+  { mode: 'rename', tools: 'gnu' },
+  { mode: 'in_place', tools: 'none' },
+];
+
+export const campaign = {
+  name: 'crash',
+  summary: 'kills, errors, short writes, full disks and power cuts at every step of a replace',
+  usage: 'crash [--short] [--seed N] [--pairs N] [--power-cuts ROUNDS]',
+
+  /** Exit code 0 without any violation, else 1. */
+  async run(args: readonly string[], print: Print): Promise<number> {
+    const { values } = parseArgs({
+      args: [...args],
+      options: {
+        short: { type: 'boolean', default: false },
+        seed: { type: 'string', default: '1' },
+        pairs: { type: 'string' },
+        'power-cuts': { type: 'string' },
+      },
+    });
+    const isShort = values.short;
+    const plan: Plan = {
+      isShort,
+      random: seededRandom(Number(values.seed)),
+      pairs: Number(values.pairs ?? (isShort ? 4 : 400)),
+      rounds: Number(values['power-cuts'] ?? (isShort ? 1 : 12)),
+      print,
+    };
+    const violations = [
+      ...(await injectFaults(plan)),
+      ...(await powerCuts(plan)),
+      ...(await fullDisks(plan)),
+    ];
+    for (const violation of violations.slice(0, 20)) print(`VIOLATION ${violation}`);
+    print(`crash: seed ${values.seed}, ${violations.length} violations`);
+    return violations.length === 0 ? 0 : 1;
+  },
+};
+
+interface Plan {
+  readonly isShort: boolean;
+  readonly random: () => number;
+  readonly pairs: number;
+  readonly rounds: number;
+  readonly print: Print;
+}
+
+async function injectFaults(plan: Plan): Promise<readonly string[]> {
+  const obstacle = straceObstacle();
+  if (obstacle !== undefined) {
+    plan.print(`faults: not run, ${obstacle}`);
+    return [];
+  }
+  const root = await mkdtemp(join(tmpdir(), 'pf-crash-'));
+  try {
+    const bundle = await bundleChild(root);
+    const violations: string[] = [];
+    for (const scenario of scenarios) {
+      violations.push(...(await runScenario({ ...scenario, root, bundle }, plan)));
+    }
+    return violations;
+  } finally {
+    await rm(root, { recursive: true, force: true });
+  }
+}
+
+async function bundleChild(root: string): Promise<string> {
+  const outfile = join(root, 'child.mjs');
+  const entry = new URL('../crash/child.ts', import.meta.url).pathname;
+  const options = { bundle: true, platform: 'node', format: 'esm', logLevel: 'error' } as const;
+  await build({ entryPoints: [entry], outfile, ...options });
+  return outfile;
+}
+
+interface Place extends Scenario {
+  readonly root: string;
+  readonly bundle: string;
+}
+
+/** A run without faults counts the calls; then singles, then pairs, a few at a time. */
+async function runScenario(place: Place, plan: Plan): Promise<readonly string[]> {
+  const log = join(place.root, 'calls.log');
+  const clean = await runOne(place, [], log);
+  if (clean.kind !== 'new') return [`${place.mode}: without any fault it ended ${clean.kind}`];
+  const singles = singleFaults(await countCalls(log));
+  const tried = plan.isShort ? sample(singles, 12, plan.random) : singles;
+  const pairs = pairFaults(singles, plan.pairs, plan.random);
+  const jobs = [...tried.map((fault) => [fault]), ...pairs];
+  const startedMs = performance.now();
+  const table = await runAll(place, jobs);
+  const seconds = ((performance.now() - startedMs) / 1_000).toFixed(1);
+  const of = plan.isShort ? ` of ${singles.length}` : '';
+  plan.print(
+    `faults, ${place.mode}, attributes by ${place.tools}: ` +
+      `${tried.length}${of} singles, ${pairs.length} pairs, ${seconds} s`,
+  );
+  for (const [outcome, count] of [...table.outcomes].toSorted())
+    plan.print(`  ${outcome}: ${count}`);
+  return table.violations;
+}
+
+/** Kills always, errors by chance: short runs see every kind of effect. */
+function sample(singles: readonly Fault[], count: number, random: () => number): readonly Fault[] {
+  const kills = singles.filter(({ effect }) => effect === 'signal=KILL');
+  const others = singles.filter(({ effect }) => effect !== 'signal=KILL');
+  return Array.from({ length: count }, (_, index) =>
+    pick(index % 2 === 0 ? kills : others, random),
+  ).flatMap((fault) => (fault === undefined ? [] : [fault]));
+}
+
+interface Table {
+  readonly outcomes: Map<string, number>;
+  readonly violations: string[];
+}
+
+const parallel = 2;
+
+async function runAll(place: Place, jobs: readonly (readonly Fault[])[]): Promise<Table> {
+  const table: Table = { outcomes: new Map(), violations: [] };
+  const waiting = [...jobs];
+  const work = async (): Promise<void> => {
+    for (let faults = waiting.pop(); faults !== undefined; faults = waiting.pop()) {
+      const { kind, ended, what } = await runOne(place, faults, '/dev/null');
+      const key = `${ended} -> ${kind}`;
+      table.outcomes.set(key, (table.outcomes.get(key) ?? 0) + 1);
+      const shown = faults.map(({ call, when, effect }) => `${call}:${effect}:when=${when}`);
+      if (kind === 'violation')
+        table.violations.push(`${place.mode} ${shown.join(' + ')}: ${what}`);
+    }
+  };
+  await Promise.all(Array.from({ length: parallel }, work));
+  return table;
+}
+
+async function runOne(
+  place: Place,
+  faults: readonly Fault[],
+  log: string,
+): Promise<{ readonly kind: string; readonly ended: string; readonly what: string }> {
+  const directory = await mkdtemp(join(place.root, 'victim-'));
+  try {
+    await makeVictim(directory);
+    const run: VictimRun = { ...place, directory };
+    const { ended } = await runTraced(run, faults, log);
+    const verdict = await judgeVictim(directory, place.mode);
+    const what = verdict.kind === 'violation' ? verdict.what : '';
+    return { kind: verdict.kind, ended: ended.split(' ')[0] ?? ended, what };
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+async function powerCuts({ rounds, isShort, print }: Plan): Promise<readonly string[]> {
+  const obstacle = await loopObstacle();
+  if (obstacle !== undefined) {
+    print(`power cuts: not run, ${obstacle}`);
+    return [];
+  }
+  const violations: string[] = [];
+  const options = isShort ? ['noauto_da_alloc'] : ['', 'noauto_da_alloc', 'data=writeback'];
+  for (const mode of ['rename', 'in_place'] as const) {
+    for (const option of options) {
+      const cuts = await cutPower(rounds, mode, option);
+      const outcomes = [...cuts.outcomes].toSorted().map(([kind, count]) => `${kind} ${count}`);
+      print(
+        `power cuts, ${mode}, ext4 ${option || 'defaults'}: ${cuts.images} images: ${outcomes.join(', ')}`,
+      );
+      violations.push(...cuts.violations.map((what) => `power cut ${mode} ${option}: ${what}`));
+    }
+  }
+  return violations;
+}
+
+async function fullDisks({ isShort, print }: Plan): Promise<readonly string[]> {
+  const obstacle = await tmpfsObstacle();
+  if (obstacle !== undefined) {
+    print(`full disks: not run, ${obstacle}`);
+    return [];
+  }
+  const { runs, refused, violations } = await fillDisks(isShort ? 8_192 : 512);
+  print(`full disks: ${runs} runs, ${refused} refused, ${runs - refused} written`);
+  return violations;
+}
