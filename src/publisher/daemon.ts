@@ -135,7 +135,7 @@ function buildDaemon(world: DaemonWorld, first: DaemonSettings): Daemon {
       });
     },
     async rounds(signal) {
-      let mark = history.changeMark();
+      let mark = Number.NaN; // the first round looks in any case
       while (!signal.aborted) {
         await logFailure(log, 'resign.failed', resignWhenDue);
         await logFailure(log, 'certificate.failed', renewWhenDue);

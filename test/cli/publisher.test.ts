@@ -1,0 +1,298 @@
+import assert from 'node:assert/strict';
+import {
+  chmodSync,
+  cpSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { parseEnvelope } from '../../src/list/envelope.ts';
+import { parseList } from '../../src/list/parse-list.ts';
+import { parseRoot } from '../../src/list/parse-root.ts';
+import { verifyPinnedRoot } from '../../src/list/root.ts';
+import { parseToken } from '../../src/list/token.ts';
+import { freePort, ownAddress, StandIns } from '../fakes/processes.ts';
+import { scratchDirectory } from '../publisher/fixture.ts';
+import { initPublisherDirectory, runPublisher, TestPublisher } from './publisher-fixture.ts';
+
+const standIns = new StandIns();
+after(() => standIns.stopAll());
+
+function contentsOf(directory: string): Readonly<Record<string, string>> {
+  const names = readdirSync(directory, { recursive: true, withFileTypes: true });
+  const files = names.filter((entry) => entry.isFile());
+  return Object.fromEntries(
+    files.map((entry) => {
+      const path = join(entry.parentPath, entry.name);
+      return [path, readFileSync(path, 'base64')];
+    }),
+  );
+}
+
+test('init makes files that only their owner may read, and a root that allows exactly the named managers', async (t) => {
+  const publisher = await initPublisherDirectory(t, [
+    '10.0.0.1',
+    'wm2.acme.example:1515',
+    '2001:db8::1',
+  ]);
+  const files = contentsOf(publisher.directory);
+  for (const path of Object.keys(files)) assert.equal(statSync(path).mode & 0o777, 0o600, path);
+  const envelope = readFileSync(join(publisher.directory, 'roots/1.json'));
+  const { constraints, publishers } = parseRoot(parseEnvelope(envelope).payloadBytes);
+  assert.deepEqual(constraints.hosts, ['wm2.acme.example']);
+  assert.deepEqual(constraints.cidrs, ['10.0.0.1/32', '2001:db8::1/128']);
+  assert.deepEqual(constraints.ports, [1514, 1515]);
+  assert.match(publishers[0]?.spki[0] ?? '', /^sha256\//);
+});
+
+test('a second init with the same flags changes nothing and exits 0', async (t) => {
+  const publisher = await initPublisherDirectory(t);
+  const before = contentsOf(publisher.directory);
+  const again = await runPublisher(publisher.initFlags);
+  assert.equal(again.exit, 0);
+  assert.match(again.out, /already initialised exactly so; nothing was changed/);
+  assert.deepEqual(contentsOf(publisher.directory), before);
+});
+
+test('init with other flags refuses with E040, names the difference and overwrites nothing', async (t) => {
+  const publisher = await initPublisherDirectory(t);
+  const before = contentsOf(publisher.directory);
+  const other = await runPublisher([...publisher.initFlags, '--root-keys', '3']);
+  assert.equal(other.exit, 1);
+  assert.match(other.err, /E040 already_initialised.*rootKeys was 1, now 3/);
+  assert.deepEqual(contentsOf(publisher.directory), before);
+});
+
+test('init refuses a directory that holds keys it did not make', async (t) => {
+  const directory = scratchDirectory(t);
+  writeFileSync(join(directory, 'list-key.jwk'), 'precious');
+  const publisher = new TestPublisher(directory, 8443, ['10.0.0.1']);
+  const { exit, err } = await runPublisher(publisher.initFlags);
+  assert.equal(exit, 1);
+  assert.match(err, /E040 .*list-key\.jwk/);
+  assert.equal(readFileSync(join(directory, 'list-key.jwk'), 'utf8'), 'precious');
+});
+
+test('a finished directory with a lost file is never initialised anew', async (t) => {
+  const publisher = await initPublisherDirectory(t);
+  rmSync(join(publisher.directory, 'list-key.jwk'));
+  const { exit, err } = await runPublisher(publisher.initFlags);
+  assert.equal(exit, 1);
+  assert.match(err, /list-key\.jwk is missing; restore it/);
+});
+
+test('a ceremony writes each root key to a file of its own and asks for the threshold', async (t) => {
+  const publisher = new TestPublisher(join(scratchDirectory(t), 'p'), 8443, ['10.0.0.1']);
+  const flags = ['--root-keys', '3', '--threshold', '2'];
+  assert.equal((await runPublisher([...publisher.initFlags, ...flags])).exit, 0);
+  assert.equal(readdirSync(join(publisher.directory, 'root-keys')).length, 3);
+  const envelope = parseEnvelope(readFileSync(join(publisher.directory, 'roots/1.json')));
+  const root = parseRoot(envelope.payloadBytes);
+  assert.deepEqual([root.roles.root.threshold, root.roles.root.kids.length], [2, 3]);
+  assert.equal(envelope.signatures.length, 3);
+});
+
+test('wrong init flags are usage errors that name the flag', async (t) => {
+  const base = ['init', '--dir', join(scratchDirectory(t), 'p')];
+  const cases: readonly (readonly [readonly string[], RegExp])[] = [
+    [['--org', 'a b', '--manager', '10.0.0.1'], /--org a b/],
+    [['--org', 'a', '--manager', '10.0.0'], /--manager 10\.0\.0:/],
+    [['--org', 'a', '--manager', '10.0.0.1:70000'], /--manager 10\.0\.0\.1:70000/],
+    [['--org', 'a', '--manager', 'x', 'x'], /named twice/],
+    [['--org', 'a', '--manager', 'x', '--url', 'http://x'], /--url http:\/\/x/],
+    [['--org', 'a', '--manager', 'x', '--threshold', '2'], /--threshold 2/],
+    [['--org', 'a'], /--manager/],
+  ];
+  for (const [flags, pattern] of cases) {
+    const { exit, err } = await runPublisher([...base, ...flags]);
+    assert.equal(exit, 2, flags.join(' '));
+    assert.match(err, pattern);
+  }
+});
+
+test('the token pins the root that is served, by hash and by the key of the authority', async (t) => {
+  const publisher = await initPublisherDirectory(t);
+  const { out } = await publisher.run('token', '--group', 'web', '--site', 'eu-1');
+  const token = parseToken(out);
+  assert.deepEqual([token.org, token.group, token.site], ['acme', 'web', 'eu-1']);
+  await publisher.start();
+  const { body } = await publisher.get('/v1/root/1');
+  const { root } = await verifyPinnedRoot(body, token);
+  assert.equal(token.ca, root.publishers[0]?.spki[0]);
+});
+
+test('a drain by command is served at once to whoever waits, and seen in nodes and history', async (t) => {
+  const publisher = await initPublisherDirectory(t);
+  await publisher.start();
+  const first = await publisher.get('/v1/list');
+  const waiting = publisher.get('/v1/list?wait=55', { 'if-none-match': first.etag ?? '' });
+  const drained = await publisher.run('drain', '10-0-0-2');
+  assert.match(
+    drained.out,
+    /published version 2 \(was 1\)\n {2}~ 10-0-0-2 state up -> drain\nthe running publisher serves it/,
+  );
+  const answer = await waiting;
+  const list = parseList(parseEnvelope(answer.body).payloadBytes);
+  assert.deepEqual(
+    list.managers.map((manager) => manager.state),
+    ['up', 'drain', 'up'],
+  );
+  const { history } = await publisher.json('history');
+  assert.deepEqual(
+    history.map((entry: { version: number; reason: string; detail: string }) => [
+      entry.version,
+      entry.reason,
+      entry.detail,
+    ]),
+    [
+      [2, 'drain', '10-0-0-2'],
+      [1, 'first', ''],
+    ],
+  );
+  const table = await publisher.run('history');
+  assert.match(
+    table.out,
+    /^version +issued +reason +managers +expires +root +hash\n +2 .*drain 10-0-0-2 +2 up, 1 drain/,
+  );
+});
+
+test('commands work without a running publisher; the next run serves what they left', async (t) => {
+  const publisher = await initPublisherDirectory(t);
+  assert.match((await publisher.run('publish')).out, /no publisher runs/);
+  await publisher.run('drain', '10-0-0-1');
+  await publisher.run('undrain', '10-0-0-1');
+  assert.match((await publisher.run('rollback', '2')).out, /published version 4/);
+  await publisher.start();
+  const { body } = await publisher.get('/v1/list');
+  const list = parseList(parseEnvelope(body).payloadBytes);
+  assert.deepEqual([list.version, list.managers[0]?.state], [4, 'drain']);
+});
+
+test('publish --dry-run exits 3 when it would change, 0 when not, and writes nothing', async (t) => {
+  const publisher = await initPublisherDirectory(t);
+  const first = await publisher.run('publish', '--dry-run');
+  assert.deepEqual(
+    [first.exit, first.out],
+    [3, 'would publish version 1\n  first list with 3 manager(s)\n'],
+  );
+  assert.deepEqual(await publisher.json('history'), { history: [] });
+  await publisher.run('publish');
+  assert.deepEqual((await publisher.run('publish', '--dry-run')).exit, 0);
+  assert.match((await publisher.run('publish')).out, /nothing to publish: version 1/);
+});
+
+test('SIGHUP reads the configuration: a change is a new version, a broken file changes nothing', async (t) => {
+  const publisher = await initPublisherDirectory(t);
+  await publisher.start();
+  const first = await publisher.get('/v1/list');
+  const waiting = publisher.get('/v1/list?wait=55', { 'if-none-match': first.etag ?? '' });
+  publisher.edit('weight: 100', 'weigth: 1');
+  publisher.reload();
+  publisher.edit('weigth: 1', 'weight: 50 ');
+  publisher.reload();
+  const list = parseList(parseEnvelope((await waiting).body).payloadBytes);
+  assert.deepEqual([list.version, list.managers[0]?.weight], [2, 50]);
+});
+
+test('a second run in the same directory is refused with E030, a taken port with E703', async (t) => {
+  const publisher = await initPublisherDirectory(t);
+  await publisher.start();
+  const idlePort = await freePort('127.0.0.1');
+  const second = new TestPublisher(publisher.directory, idlePort, []);
+  await assert.rejects(second.start(), /E030 second_instance/);
+  const copy = await initPublisherDirectory(t);
+  copy.edit(/listen: .*/, `listen: 127.0.0.1:${publisher.port}`);
+  await assert.rejects(copy.start(), /E703 listen_failed.*EADDRINUSE/);
+});
+
+test('run ends with 0 when asked to, and answers whoever waits', async (t) => {
+  const publisher = await initPublisherDirectory(t);
+  await publisher.start();
+  const { etag = '' } = await publisher.get('/v1/list');
+  const waiting = publisher.get('/v1/list?wait=55', { 'if-none-match': etag });
+  await publisher.get('/livez');
+  assert.equal((await publisher.stop())?.exit, 0);
+  const answer = await waiting.catch(() => undefined);
+  assert.ok(answer === undefined || answer.status === 304);
+});
+
+test('nodes asks every manager: the living with latency, the dead with the reason', async (t) => {
+  const alive = ownAddress(0);
+  const dead = ownAddress(1);
+  await standIns.startManager(`${alive}:1514`);
+  const publisher = await initPublisherDirectory(t, [alive, dead]);
+  const { nodes } = await publisher.json('nodes');
+  assert.deepEqual(
+    nodes.map((node: { isAlive: boolean; probe: string }) => [node.isAlive, node.probe]),
+    [
+      [true, 'up'],
+      [false, 'down: nothing listens there'],
+    ],
+  );
+  const { out } = await publisher.run('nodes');
+  assert.match(out, /^id +address +state +probe +latency +weight +prio +zone +agents\n/);
+  assert.match(out, /up +up +\d+(\.\d)? ms +100 +0 +default +n\/a\n/);
+});
+
+test('unknown ids and versions are E041 and E042 with what is known; --json carries the code', async (t) => {
+  const publisher = await initPublisherDirectory(t);
+  await publisher.run('publish');
+  const drain = await publisher.run('drain', 'wm9');
+  assert.equal(drain.exit, 2);
+  assert.match(
+    drain.err,
+    /E041 unknown_manager: no manager "wm9"; known: 10-0-0-1, 10-0-0-2, 10-0-0-3/,
+  );
+  const rollback = await publisher.json('rollback', '9');
+  assert.deepEqual([rollback.error.code, rollback.error.name], ['E042', 'unknown_version']);
+});
+
+test('a manager outside the root is refused with E408 and named', async (t) => {
+  const publisher = await initPublisherDirectory(t);
+  publisher.edit('address: 10.0.0.2', 'address: 10.9.9.9');
+  const { exit, err } = await publisher.run('publish');
+  assert.equal(exit, 4);
+  assert.match(err, /E408 constraint: .*10\.9\.9\.9/);
+});
+
+test('a directory of another organisation, readable keys and a damaged history are told apart', async (t) => {
+  const publisher = await initPublisherDirectory(t);
+  await publisher.run('publish');
+  const copyOf = (name: string): TestPublisher => {
+    const directory = join(publisher.directory, '..', name);
+    cpSync(publisher.directory, directory, { recursive: true });
+    return new TestPublisher(directory, publisher.port, []);
+  };
+  const other = copyOf('other');
+  other.edit('org: acme', 'org: evil');
+  assert.match((await other.run('publish')).err, /E303 root_org/);
+  const open = copyOf('open');
+  chmodSync(join(open.directory, 'list-key.jwk'), 0o644);
+  assert.match((await open.run('publish')).err, /E001 .*list-key\.jwk.*others may read/);
+  const damaged = copyOf('damaged');
+  writeFileSync(join(damaged.directory, 'history.db'), 'x'.repeat(20_000));
+  assert.match((await damaged.run('publish')).err, /E702 store_failed.*history\.db/);
+});
+
+test('help shows every command, examples, exit codes and the whole configuration', async () => {
+  const { exit, out } = await runPublisher(['--help']);
+  assert.equal(exit, 0);
+  const words = [
+    'init',
+    'token',
+    'run',
+    'nodes',
+    'publish',
+    'drain',
+    'undrain',
+    'history',
+    'rollback',
+  ];
+  for (const word of [...words, 'Examples:', 'Exit codes:', 'managers[].weight', 'list.validFor']) {
+    assert.ok(out.includes(word), word);
+  }
+});
