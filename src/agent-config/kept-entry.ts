@@ -22,7 +22,8 @@ export function keptEdits(
     for (const shadowed of named.slice(0, -1)) {
       edits.push({ ...removalSpan(bytes, shadowed), text: Buffer.alloc(0) });
     }
-    if (name === 'address') continue;
+    const isSettled = name === 'endpoint' && style.endpoint?.port === target.port;
+    if (name === 'address' || isSettled) continue;
     if (last === undefined) edits.push(...missingChild(bytes, entry, name, value, style));
     else if (!says(contentOf(bytes, last), value)) edits.push(setContent(bytes, last, value));
   }

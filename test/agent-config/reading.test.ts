@@ -143,14 +143,18 @@ test('an endpoint is host, optional port and optional prefix', () => {
   const prefix = '/wazuh-manager/';
   assert.deepEqual(parseEndpoint('10.0.0.1', 0), {
     scheme: '',
+    host: '10.0.0.1',
     address: '10.0.0.1',
     port: 1517,
     prefix: '',
   });
   const full = parseEndpoint(`https://[2001:db8::1]:99${prefix}`, 0);
-  assert.deepEqual(full, { scheme: 'https://', address: '2001:db8::1', port: 99, prefix });
+  const host = '[2001:db8::1]';
+  assert.deepEqual(full, { scheme: 'https://', host, address: '2001:db8::1', port: 99, prefix });
   assert.equal(renderEndpoint(full, 'wm-2', 1517), `https://wm-2:1517${prefix}`);
   assert.equal(renderEndpoint(full, '2001:db8::2', 1517), `https://[2001:db8::2]:1517${prefix}`);
+  const zoned = parseEndpoint('[fe80::1%25eth0]/x', 0);
+  assert.equal(renderEndpoint(zoned, 'FE80::1', 99), '[fe80::1%25eth0]:99/x');
 });
 
 for (const value of [
