@@ -19,7 +19,9 @@ const numericLabel = /^(?:[0-9]+|0[xX][0-9A-Fa-f]*)$/;
 export function parseAddress(text: string): Address | undefined {
   if (text.length === 0 || text.length > listLimits.maxHostLength) return undefined;
   if (text.includes(':')) return parseIpv6(text);
-  return isIPv4(text) ? parseIpv4(text) : parseName(text);
+  // isIPv4 takes four decimal numbers without leading zeros only: one spelling per address
+  if (isIPv4(text)) return { kind: 'ipv4', bytes: Uint8Array.from(text.split('.').map(Number)) };
+  return parseName(text);
 }
 
 function parseName(text: string): Address | undefined {
@@ -28,14 +30,12 @@ function parseName(text: string): Address | undefined {
   return numericLabel.test(labels.at(-1) ?? '') ? undefined : { kind: 'name', labels };
 }
 
-function parseIpv4(text: string): Address | undefined {
-  const parts = text.split('.').map(Number);
-  return parts.join('.') === text ? { kind: 'ipv4', bytes: Uint8Array.from(parts) } : undefined;
-}
-
-/** IPv4-mapped addresses are refused: they would be a second spelling of an IPv4 address. */
+/**
+ * Only what renders back to itself, so neither zone ids nor dotted tails. IPv4-mapped addresses are
+ * refused: they would be a second spelling of an IPv4 address.
+ */
 function parseIpv6(text: string): Address | undefined {
-  if (!isIPv6(text) || text.includes('%') || text.includes('.')) return undefined;
+  if (!isIPv6(text)) return undefined;
   const bytes = expandIpv6(text);
   const isMapped =
     bytes.subarray(0, 10).every((byte) => byte === 0) && bytes[10] === 0xff && bytes[11] === 0xff;

@@ -98,7 +98,7 @@ test('client members left out get their defaults', () => {
 test('one key id twice in a role is refused', () => {
   const kids = [listKeys[0].kid, listKeys[0].kid];
   const root = aRoot();
-  const roles = { ...root.roles, list: { threshold: 2, kids } };
+  const roles = { ...root.roles, list: { threshold: 1, kids } };
   assert.throws(() => parseRoot(renderRoot({ ...root, roles })), refusedAs('root_invalid'));
 });
 

@@ -24,6 +24,12 @@ for (const { why, text, hex, reason } of cases.refused) {
   });
 }
 
+for (const text of ['1.5', '1e3', '[2E1]', '12345678901234567']) {
+  test(`says of ${text} that numbers are integers`, () => {
+    assert.throws(() => parseStrictJson(encodeUtf8(text), rules), /numbers are integers/);
+  });
+}
+
 test('a member named __proto__ is data and changes no prototype', () => {
   const seen = parseStrictJson(encodeUtf8('{"__proto__":{"min":0}}'), rules);
   assert.equal(Reflect.get(Object(seen), 'min'), undefined);
