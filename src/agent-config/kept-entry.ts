@@ -1,7 +1,7 @@
 /** The few inner edits that make an entry we keep say what is wanted, everything else untouched. */
 import type { Edit } from './bytes-edit.ts';
 import { contentOf, type Element } from './element.ts';
-import { eolNear, indentAt, removalSpan, visibleEnd } from './layout.ts';
+import { eolNear, indentAt, removal, visibleEnd } from './layout.ts';
 import { DEFAULT_MAX_RETRIES, DEFAULT_RETRY_INTERVAL_SEC, type LoadedServer } from './loaded.ts';
 import { fieldsOf, type Style } from './render.ts';
 import { toInt } from './values.ts';
@@ -20,7 +20,7 @@ export function keptEdits(
     const named = children.filter((child) => child.name === name);
     const last = named.at(-1);
     for (const shadowed of named.slice(0, -1)) {
-      edits.push({ ...removalSpan(bytes, shadowed), text: Buffer.alloc(0) });
+      edits.push(removal(bytes, shadowed));
     }
     const isSettled = name === 'endpoint' && style.endpoint?.port === target.port;
     if (name === 'address' || isSettled) continue;

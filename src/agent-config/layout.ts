@@ -1,4 +1,5 @@
 /** Reading a file's own style around a place: end of line, indentation, what shares the line. */
+import type { Edit } from './bytes-edit.ts';
 import type { Element } from './element.ts';
 import { latin1, SLASH } from './element.ts';
 
@@ -10,6 +11,9 @@ const BACKSLASH = 0x5c;
 const LESS = 0x3c;
 const GREATER = 0x3e;
 const DEFAULT_UNIT = '  ';
+
+const nothing = Buffer.alloc(0);
+const blank = Buffer.from(' ');
 
 export interface Layout {
   readonly eol: string;
@@ -85,18 +89,16 @@ export function visibleEnd(bytes: Uint8Array, element: Element): number {
   return slashEnded ? element.end + 1 : element.end;
 }
 
-/** What goes when an element goes: itself, its leading blanks and one end of line. */
-export function removalSpan(
-  bytes: Uint8Array,
-  element: Element,
-): { readonly start: number; readonly end: number } {
+/** Takes an element out: itself, its leading blanks and one end of line. */
+export function removal(bytes: Uint8Array, element: Element): Edit {
   const end = visibleEnd(bytes, element);
-  const blanks = blanksBefore(bytes, element.start);
-  const start = eolBefore(bytes, blanks);
+  const start = eolBefore(bytes, blanksBefore(bytes, element.start));
   const before = bytes[start - 1];
-  // A backslash or an escaped < must not get a new right neighbour.
-  if (before === BACKSLASH || before === LESS) return { start: element.start, end };
-  return { start, end };
+  // A backslash or an escaped < must not get a new right neighbour, least of all one that makes
+  // a comment of it.
+  if (before !== BACKSLASH && before !== LESS) return { start, end, text: nothing };
+  const joins = start === element.start && before === LESS;
+  return { start: element.start, end, text: joins ? blank : nothing };
 }
 
 function eolBefore(bytes: Uint8Array, offset: number): number {

@@ -10,7 +10,7 @@ import { contentOf, type Element, latin1 } from './element.ts';
 import { parseEndpoint } from './endpoint.ts';
 import { matchEntries, ownSections, type Readable } from './entries.ts';
 import { keptEdits } from './kept-entry.ts';
-import { endsLine, indentAt, type Layout, layoutOf, removalSpan } from './layout.ts';
+import { endsLine, indentAt, type Layout, layoutOf, removal } from './layout.ts';
 import type { LoadedServer } from './loaded.ts';
 import { type Placement, place } from './placement.ts';
 import { renderServer, type Style } from './render.ts';
@@ -25,8 +25,6 @@ export interface ListTask {
   /** Seconds; only for a block that has to be made. */
   readonly notifyTime: number | undefined;
 }
-
-const nothing = Buffer.alloc(0);
 
 /** Edits in the order of the file. There is at least one entry. */
 export function listEdits(task: ListTask): readonly Edit[] {
@@ -164,7 +162,7 @@ function removals(
   return [...gone].flatMap(([section, elements]) => {
     const left = section.children.length - elements.size;
     const targets = left === 0 ? [section] : [...elements];
-    return targets.map((element) => ({ ...removalSpan(task.bytes, element), text: nothing }));
+    return targets.map((element) => removal(task.bytes, element));
   });
 }
 

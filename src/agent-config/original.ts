@@ -5,7 +5,7 @@
 import { applyEdits, type Edit, inOrder } from './bytes-edit.ts';
 import type { Dialect } from './dialect.ts';
 import type { Element } from './element.ts';
-import { eolNear, indentAt, removalSpan, visibleEnd } from './layout.ts';
+import { eolNear, indentAt, removal, visibleEnd } from './layout.ts';
 import { type ConfigReading, readConfig } from './servers.ts';
 import { notEditable, UneditableError } from './uneditable.ts';
 
@@ -69,7 +69,7 @@ function swaps(
   const edits: Edit[] = sections.map((section) => {
     const index = waiting.findIndex(({ name }) => name === section.name);
     const [original] = index < 0 ? [] : waiting.splice(index, 1);
-    if (original === undefined) return { ...removalSpan(current, section), text: Buffer.alloc(0) };
+    if (original === undefined) return removal(current, section);
     return { start: section.start, end: visibleEnd(current, section), text: original.bytes };
   });
   const lead = eolNear(current, last.start) + (indentAt(current, last.start) ?? '');
