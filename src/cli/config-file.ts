@@ -74,13 +74,19 @@ function describeIssue(schema: z.ZodType, issue: z.core.$ZodIssue): string {
   return issue.keys
     .map((key) => {
       const full = [...issue.path, key].join('.');
-      const near = nearestOf(
-        full,
-        listKeys(schema).map((known) => known.key),
-      );
+      const near = nearestOf(full, knownNames(schema));
       return `unknown key ${JSON.stringify(full)}${near === undefined ? '' : ` (did you mean ${near}?)`}`;
     })
     .join('; ');
+}
+
+/** Every key and every section that holds some. */
+function knownNames(schema: z.ZodType): readonly string[] {
+  const keys = listKeys(schema).map((known) => known.key);
+  const sections = keys.flatMap((key) =>
+    key.split('.').map((_, depth, parts) => parts.slice(0, depth).join('.')),
+  );
+  return [...new Set([...keys, ...sections])].filter((name) => name !== '');
 }
 
 function lineOf(

@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parsePublisherConfig } from '../../src/cli/publisher-config.ts';
+import { parseManagers } from '../../src/cli/publisher-endpoint.ts';
+import { renderPublisherConfig } from '../../src/cli/publisher-template.ts';
+import { clientDefaults } from '../../src/list/parse-list.ts';
+
+const least = 'org: acme\nmanagers:\n  - {id: a, address: 10.0.0.1}\n';
+const parse = (text: string) => parsePublisherConfig(text, 'publisher.yml');
+
+test('organisation and one manager are enough; the rest has defaults', () => {
+  const config = parse(least);
+  assert.deepEqual(config.listen, { host: '0.0.0.0', port: 8443 });
+  assert.deepEqual(config.configured, {
+    managers: [
+      {
+        ...{ id: 'a', address: '10.0.0.1', port: 1514, protocol: 'tcp', zone: 'default' },
+        ...{ prio: 0, weight: 100, state: 'up' },
+      },
+    ],
+    client: clientDefaults,
+    validFor: 86_400,
+    aud: { group: '*', site: '*' },
+  });
+});
+
+test('every mistake names the file, the line or the key, and what is expected', () => {
+  const cases: readonly (readonly [string, RegExp])[] = [
+    [`${least}lits: {}\n`, /unknown key "lits" \(did you mean list\?\)/],
+    [`${least}list: {polSec: 5}\n`, /unknown key "list\.polSec" \(did you mean list\.pollSec\?\)/],
+    [`${least}list: {pollSec: 0}\n`, /publisher\.yml:4: list\.pollSec/],
+    [`${least}list: {resignEvery: 20h}\n`, /list\.resignEvery: expected at most half/],
+    [`${least}listen: 8443\n`, /listen/],
+    [`${least}listen: 'x:99999'\n`, /port above 65535/],
+    ['org: acme\nmanagers: []\n', /at least one manager/],
+    [
+      'org: acme\nmanagers: [{id: a, address: "10.0.0"}]\n',
+      /managers\.0\.address: expected a host/,
+    ],
+    [`${least}  - {id: a, address: 10.0.0.2}\n`, /managers: id a twice/],
+    [`${least}  - {id: b, address: 10.0.0.1}\n`, /managers: address 10\.0\.0\.1:1514 twice/],
+    ['managers: [{id: a, address: x}]\n', /org/],
+  ];
+  for (const [text, pattern] of cases) {
+    assert.throws(() => parse(text), { code: 'E002', message: pattern }, text);
+  }
+});
+
+test('what init writes is read back as what was asked', () => {
+  const request = {
+    org: 'acme',
+    managers: parseManagers(['wm1.acme.example', '[2001:db8::1]:1515']),
+    urls: ['https://p1.acme.example:8443'],
+    listen: '[::]:8443',
+    rootKeys: 1,
+    threshold: 1,
+  };
+  const config = parse(renderPublisherConfig(request));
+  assert.deepEqual(
+    config.configured.managers.map(({ id, address, port }) => ({ id, address, port })),
+    request.managers,
+  );
+  assert.deepEqual(config.listen, { host: '::', port: 8443 });
+});
+
+test('managers get the shortest id that tells them apart', () => {
+  const idsOf = (...texts: readonly string[]) => parseManagers(texts).map((manager) => manager.id);
+  assert.deepEqual(idsOf('wm1.a.example', 'WM2.a.example:1515'), ['wm1', 'wm2']);
+  assert.deepEqual(idsOf('wm.a.example', 'wm.b.example'), ['wm-a-example', 'wm-b-example']);
+  assert.deepEqual(idsOf('10.0.0.1:1514', '10.0.0.1:1515'), ['10-0-0-1-1514', '10-0-0-1-1515']);
+  assert.deepEqual(idsOf('2001:db8::1'), ['2001-db8-1']);
+});
