@@ -4,10 +4,16 @@ import type { LossWatch } from './world.ts';
 
 export function buildLossWatch(): LossWatch {
   let lostSinceAtMs: number | undefined;
+  let isFirstLook = true;
   return {
     sinceAtMs(facts, nowMs) {
+      // A process that just started was not there when it happened: the last ack tells.
+      const heardAtMs = isFirstLook ? (facts.lastAckAtMs ?? nowMs) : nowMs;
+      isFirstLook = false;
       if (!isLost(facts)) lostSinceAtMs = undefined;
-      else if (lostSinceAtMs === undefined || lostSinceAtMs > nowMs) lostSinceAtMs = nowMs;
+      else if (lostSinceAtMs === undefined || lostSinceAtMs > nowMs) {
+        lostSinceAtMs = Math.min(heardAtMs, nowMs);
+      }
       return lostSinceAtMs;
     },
   };

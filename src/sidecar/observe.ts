@@ -2,7 +2,9 @@
 import type { RankedList, Seen } from './seen.ts';
 import type { World } from './world.ts';
 
-export async function observe(world: World, list: RankedList): Promise<Seen> {
+type Eyes = Pick<World, 'agent' | 'health' | 'loss' | 'clock'>;
+
+export async function observe(world: Eyes, list: RankedList): Promise<Seen> {
   const [{ agent, file }, health, pause] = await Promise.all([
     readAgent(world),
     world.health.probe(list.list.managers),
@@ -19,7 +21,7 @@ export async function observe(world: World, list: RankedList): Promise<Seen> {
 }
 
 /** The version says which grammar the file is read with. */
-async function readAgent(world: World): Promise<Pick<Seen, 'agent' | 'file'>> {
+async function readAgent(world: Eyes): Promise<Pick<Seen, 'agent' | 'file'>> {
   const agent = await world.agent.readFacts();
   return { agent, file: await world.agent.readFile(agent.version) };
 }

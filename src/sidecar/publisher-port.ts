@@ -3,8 +3,11 @@
 export interface PublisherQuestion {
   /** `https://host:port` from the root (or, before the first root, from the join token). */
   readonly url: string;
-  /** `sha256/<base64>` pins of its certificate authority or of its own key; never empty. */
-  readonly pins: readonly string[];
+  /**
+   * `sha256/<base64>` pins of its certificate authority or of its own key. `content_is_pinned` is
+   * for the one document whose hash a join token pins: then anybody may deliver it.
+   */
+  readonly pins: readonly string[] | 'content_is_pinned';
   /** Absolute path with query, such as `/v1/root/8`. */
   readonly path: string;
   /** `PF-Nonce`: asks for a receipt. */

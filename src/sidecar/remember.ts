@@ -55,7 +55,8 @@ export function rememberResult(memory: Memory, ending: Ending): Memory {
   const { step, result, listHash, nowMs } = ending;
   const isMove = step.kind === 'move';
   const isDone = ['unchanged', 'written', 'moved'].includes(result.outcome);
-  const isGood = isDone && (!isMove || result.connected);
+  // Kept although unconfirmed: the file is right, the target did not take the agent.
+  const isGood = isDone && !(isMove && result.outcome === 'written' && !result.connected);
   const begun = memory.attempts.at(-1);
   const attempts =
     begun?.outcome === 'begun'

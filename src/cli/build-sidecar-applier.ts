@@ -1,0 +1,163 @@
+/** The applier put together from real parts: in this process, or behind a spool directory. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { apply } from '../applier/apply.ts';
+import { encodeMemory, newMemory, parseMemory } from '../applier/memory.ts';
+import type { ApplyRequest } from '../applier/request.ts';
+import { restore, resume } from '../applier/restore.ts';
+import type { ApplyResult } from '../applier/result.ts';
+import type { ApplierSettings } from '../applier/settings.ts';
+import { trustRoot } from '../applier/verify-again.ts';
+import type { ApplierWorld } from '../applier/world.ts';
+import { equalBytes } from '../bytes.ts';
+import { deadline, sleep } from '../clock.ts';
+import { HostError } from '../errors.ts';
+import type { Prober } from '../health/probe.ts';
+import { openAgentControl } from '../host/agent-control.ts';
+import { openUnixAgent } from '../host/agent-files.ts';
+import { openAgentLog } from '../host/agent-log-file.ts';
+import { openPreflight } from '../host/agent-preflight.ts';
+import { openBackupStore } from '../host/backup-store.ts';
+import { gnuAttributes, noAttributes } from '../host/file-attributes.ts';
+import { acquireLock } from '../host/lock.ts';
+import { readReport, submitRequest } from '../host/spool-directory.ts';
+import { systemClock as clock, systemRandom as random } from '../host/system-clock.ts';
+import { openTwoGenerationFile, type TwoGenerationFile } from '../host/two-generation-file.ts';
+import { openUnixConfigFile } from '../host/unix-config-file.ts';
+import type { Log } from '../log.ts';
+import type { Applier } from '../sidecar/world.ts';
+import type { AgentHome } from '../wazuh/agent-home.ts';
+
+export interface ApplierParts {
+  readonly home: AgentHome;
+  readonly stateDirectory: string;
+  readonly settings: ApplierSettings;
+  readonly log: Log;
+  readonly prober: Prober;
+  readonly probeDeadlineMs: number;
+}
+
+export function buildApplierWorld(parts: ApplierParts): ApplierWorld {
+  const { home, settings, log } = parts;
+  const stateDirectory = join(parts.stateDirectory, 'applier');
+  const backups = openBackupStore(join(stateDirectory, 'backups'));
+  const shared = { clock, random };
+  return {
+    settings,
+    home,
+    clock,
+    log,
+    memory: openTwoGenerationFile(join(stateDirectory, 'memory')),
+    file: openUnixConfigFile({
+      ...shared,
+      path: home.configPath,
+      stateDirectory,
+      maxBytes: 8 * 1024 * 1024,
+      onLostAttributes: 'warn',
+      attributes: home.platform === 'linux' ? gnuAttributes : noAttributes,
+      backups,
+    }),
+    backups,
+    agent: openUnixAgent(home, clock),
+    control: openAgentControl({ home, clock, log }),
+    preflight: openPreflight(home, stateDirectory),
+    agentLog: openAgentLog(home.logPath),
+    readSharedConfig: () => readFile(home.sharedConfigPath).catch(() => Buffer.alloc(0)),
+    lock: () =>
+      acquireLock({ path: join(stateDirectory, 'apply.lock'), reason: 'lock_held', ...shared }),
+    countHealthy: (servers) => countHealthy(parts, servers),
+  };
+}
+
+async function countHealthy(
+  { prober, probeDeadlineMs }: ApplierParts,
+  servers: readonly { readonly address: string; readonly port: number }[],
+): Promise<number> {
+  const outcomes = await Promise.all(
+    servers.map((server) => prober.probe({ ...server, kind: 'ping-tcp' }, probeDeadlineMs)),
+  );
+  return outcomes.filter(({ kind }) => kind === 'alive').length;
+}
+
+/** The applier in this process. */
+export function buildDirectApplier(world: ApplierWorld): Applier {
+  return {
+    async apply(request) {
+      const rootEnvelopes = await newerRoots(world, request.rootEnvelopes);
+      return apply(world, { ...request, rootEnvelopes });
+    },
+    restoreNewest: () => restore(world, { kind: 'generation', generation: 1 }, false),
+  };
+}
+
+/** Only roots behind the applier's own are worth sending: it refuses older ones. */
+async function newerRoots(
+  { memory }: ApplierWorld,
+  roots: readonly Uint8Array[],
+): Promise<readonly Uint8Array[]> {
+  const bytes = await memory.read();
+  if (bytes === undefined) return roots;
+  const own = parseMemory(bytes).trust.root.envelope;
+  return roots.slice(roots.findIndex((root) => equalBytes(root, own)) + 1);
+}
+
+/** Finishes what a kill interrupted. */
+export function resumeApplier(world: ApplierWorld): Promise<ApplyResult> {
+  return resume(world);
+}
+
+/** The root that the token pinned becomes the applier's ground; what it already reached stays. */
+export async function trustFirstRoot(
+  file: TwoGenerationFile,
+  root: { readonly envelope: Uint8Array; readonly hash: string },
+  options: { readonly org: string; readonly reset: boolean },
+): Promise<void> {
+  const bytes = options.reset ? undefined : await file.read();
+  if (bytes !== undefined && parseMemory(bytes).trust.org === options.org) return;
+  const pin = { org: options.org, rootHash: root.hash };
+  await file.write(encodeMemory(newMemory(await trustRoot(root.envelope, pin, 0))));
+}
+
+export interface SpoolParts {
+  readonly spool: string;
+  readonly results: string;
+  /** Longest wait for a result: the applier's own limits and some room. */
+  readonly timeoutMs: number;
+}
+
+/** An applier that runs as another user: it finds the request by file, we find its report. */
+export function buildSpoolApplier({ spool, results, timeoutMs }: SpoolParts): Applier {
+  return {
+    apply: (request) => applyThroughSpool(request, { spool, results, timeoutMs }),
+    restoreNewest: () =>
+      Promise.reject(
+        new HostError(
+          'not_found',
+          'a restore never goes through the spool: run `pilotfish restore`',
+        ),
+      ),
+  };
+}
+
+const lookMs = 200;
+
+async function applyThroughSpool(
+  request: ApplyRequest,
+  { spool, results, timeoutMs }: SpoolParts,
+): Promise<ApplyResult> {
+  const tag = await submitRequest(spool, request);
+  const limit = deadline(clock, timeoutMs);
+  try {
+    for (;;) {
+      const report = await readReport(results, tag);
+      if (report !== undefined) return report.result;
+      await sleep(clock, lookMs, limit.signal);
+    }
+  } catch (error) {
+    if (!limit.signal.aborted) throw error;
+    const seen = `no result in ${results} within ${timeoutMs / 1000} s: does the applier run?`;
+    throw new HostError('lock_held', seen, { cause: error });
+  } finally {
+    limit.cancel();
+  }
+}

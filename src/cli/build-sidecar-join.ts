@@ -1,0 +1,89 @@
+/** Joining, and coming back after the state was lost, with real files. */
+import { join as joinPath, resolve } from 'node:path';
+import { ConfigError, HostError } from '../errors.ts';
+import { sourceFiles } from '../host/sidecar-files.ts';
+import { systemClock as clock } from '../host/system-clock.ts';
+import { openTwoGenerationFile } from '../host/two-generation-file.ts';
+import { listLimits } from '../list/model.ts';
+import { join } from '../sidecar/join.ts';
+import type { Memory } from '../sidecar/memory.ts';
+import { encodeMemory, readMemory } from '../sidecar/memory.ts';
+import { readTrust } from '../sidecar/trust.ts';
+import { trustFirstRoot } from './build-sidecar-applier.ts';
+import { buildSourceWorld, type Rooms } from './build-sidecar-rooms.ts';
+import type { JoinedHost, JoinFlags } from './sidecar-host.ts';
+
+export async function joinHost(rooms: Rooms, flags: JoinFlags): Promise<JoinedHost> {
+  const { listFile, rootFile, reset } = flags;
+  const rootEnvelope = rootFile === undefined ? undefined : await readDocument(rootFile);
+  const files = listFile === undefined ? rooms.config.sources.files : [resolve(listFile)];
+  const joined = await join(buildSourceWorld(files), {
+    token: flags.token,
+    ...(rootEnvelope === undefined ? {} : { rootEnvelope }),
+    before: reset ? undefined : await rememberedBefore(rooms),
+    agentId: rooms.place.agentId,
+  });
+  const { memory, news } = joined;
+  const trust = await readTrust(memory, clock.nowMs());
+  // The applier first: a kill in between leaves a host that has not joined, and joins again.
+  await groundApplier(rooms, memory, { org: trust.token.org, reset });
+  await rooms.files.writeToken(flags.token);
+  await rooms.memoryFile.write(encodeMemory(memory));
+  return { memory, news, trust };
+}
+
+/** A state that cannot be read must not hide that this host belongs to somebody. */
+async function rememberedBefore({ memoryFile, files }: Rooms): Promise<Memory | undefined> {
+  try {
+    return await readMemory(memoryFile);
+  } catch (error) {
+    if (!(error instanceof HostError) || error.reason !== 'state_unreadable') throw error;
+    if ((await files.readToken()) === undefined) return undefined;
+    throw new HostError(
+      'state_unreadable',
+      `${error.message}; \`run\` rebuilds it, --reset forgets it`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+async function groundApplier(
+  { stateDirectory }: Rooms,
+  memory: Memory,
+  options: { readonly org: string; readonly reset: boolean },
+): Promise<void> {
+  const [envelope] = memory.roots;
+  if (envelope === undefined) throw new ConfigError('not_joined', 'no root is remembered');
+  const file = openTwoGenerationFile(joinPath(stateDirectory, 'applier', 'memory'));
+  await trustFirstRoot(file, { envelope, hash: memory.rootPin }, options);
+}
+
+/**
+ * E701 with both generations damaged: everything is proven anew from the token's pin. The floor
+ * against older lists is the applier's own state, which nobody but the applier writes.
+ */
+export async function recoverMemory(rooms: Rooms): Promise<void> {
+  try {
+    await readMemory(rooms.memoryFile);
+    return;
+  } catch (error) {
+    if (!(error instanceof HostError) || error.reason !== 'state_unreadable') throw error;
+    const token = await rooms.files.readToken();
+    if (token === undefined) throw error;
+    rooms.log.error('state.rebuilt', { code: error.code, message: error.message });
+    const joined = await join(buildSourceWorld(rooms.config.sources.files), {
+      token,
+      before: undefined,
+      agentId: rooms.place.agentId,
+    });
+    await rooms.memoryFile.write(encodeMemory(joined.memory));
+  }
+}
+
+async function readDocument(path: string): Promise<Uint8Array> {
+  const bytes = await sourceFiles.read(resolve(path), listLimits.maxEnvelopeBytes);
+  if (bytes === undefined) throw new HostError('not_found', `${path} does not exist`);
+  return bytes;
+}

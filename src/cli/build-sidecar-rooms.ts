@@ -1,0 +1,28 @@
+/** What every command of this host shares, and where lists come from. */
+import type { Prober } from '../health/probe.ts';
+import { buildPublisherLink } from '../host/https-source.ts';
+import { type SidecarFiles, sourceFiles } from '../host/sidecar-files.ts';
+import { systemClock as clock, systemRandom as random } from '../host/system-clock.ts';
+import type { TwoGenerationFile } from '../host/two-generation-file.ts';
+import type { Log } from '../log.ts';
+import { PublisherBook } from '../sidecar/publisher-book.ts';
+import type { SourceWorld } from '../sidecar/source.ts';
+import type { Place } from '../sidecar/world.ts';
+import type { AgentHome } from '../wazuh/agent-home.ts';
+import type { SidecarConfig } from './sidecar-config.ts';
+
+export interface Rooms {
+  readonly config: SidecarConfig;
+  readonly home: AgentHome;
+  readonly stateDirectory: string;
+  readonly log: Log;
+  readonly place: Place;
+  readonly prober: Prober;
+  readonly files: SidecarFiles;
+  readonly memoryFile: TwoGenerationFile;
+}
+
+export function buildSourceWorld(filePaths: readonly string[]): SourceWorld {
+  const link = buildPublisherLink(clock);
+  return { clock, random, link, files: sourceFiles, filePaths, book: new PublisherBook() };
+}

@@ -1,0 +1,226 @@
+/** The world of `runCycle` from real parts: for one cycle, for ever, and for looking only. */
+
+import { join } from 'node:path';
+import { diffLines } from '../agent-config/diff.ts';
+import { draftConfig } from '../applier/draft.ts';
+import type { ApplierSettings } from '../applier/settings.ts';
+import { chooseServers, makeWish } from '../applier/wanted.ts';
+import { ConfigError } from '../errors.ts';
+import { openUnixAgent } from '../host/agent-files.ts';
+import { openBackupStore } from '../host/backup-store.ts';
+import { readAgentFile } from '../host/sidecar-files.ts';
+import { systemClock as clock, systemRandom as random } from '../host/system-clock.ts';
+import { Bell } from '../sidecar/bell.ts';
+import { type CycleReport, runCycle } from '../sidecar/cycle.ts';
+import { runDaemon } from '../sidecar/daemon.ts';
+import { decide } from '../sidecar/decide.ts';
+import { fileSeenOf } from '../sidecar/file-seen.ts';
+import { buildHealthBook } from '../sidecar/health-book.ts';
+import { buildLossWatch } from '../sidecar/loss-watch.ts';
+import { buildMemoryStore } from '../sidecar/memory-store.ts';
+import { observe } from '../sidecar/observe.ts';
+import { buildPoller } from '../sidecar/poller.ts';
+import { reportOf } from '../sidecar/report.ts';
+import { rankedList, situationOf } from '../sidecar/situation.ts';
+import { pollSources } from '../sidecar/source.ts';
+import { TrustReader } from '../sidecar/trust.ts';
+import type { AgentView, Applier, ListSource, MemoryStore, World } from '../sidecar/world.ts';
+import {
+  buildApplierWorld,
+  buildDirectApplier,
+  buildSpoolApplier,
+  resumeApplier,
+} from './build-sidecar-applier.ts';
+import { recoverMemory } from './build-sidecar-join.ts';
+import { buildSourceWorld, type Rooms } from './build-sidecar-rooms.ts';
+import { parseDurationMs } from './config-file.ts';
+import { applierSettingsOf, policyOf } from './sidecar-config.ts';
+import type { KnownList, Plan } from './sidecar-host.ts';
+
+export async function cycleOnce(rooms: Rooms): Promise<CycleReport> {
+  const sources = buildSourceWorld(rooms.config.sources.files);
+  const source: ListSource = {
+    news: async (memory, trust) => [await pollSources(sources, memory, trust, { waitMs: 0 })],
+  };
+  const world = await buildWorld(rooms, source, await openMemory(rooms));
+  const report = await runCycle(world);
+  await rooms.files.writeStatus(reportOf(report, rooms.place.agentId));
+  return report;
+}
+
+export async function runForever(rooms: Rooms, stop: AbortSignal): Promise<void> {
+  const { config, log } = rooms;
+  const memory = await openMemory(rooms);
+  const bell = new Bell();
+  const { interval } = config.poll;
+  const poller = buildPoller({
+    clock,
+    memory,
+    trust: new TrustReader(),
+    log,
+    bell,
+    sources: buildSourceWorld(config.sources.files),
+    settings: {
+      waitMs: config.poll.wait,
+      intervalMs: interval === undefined ? undefined : parseDurationMs(interval),
+    },
+  });
+  const world = await buildWorld(rooms, poller, memory);
+  log.info('sidecar.started', { agent: rooms.place.agentId, stateDir: rooms.stateDirectory });
+  await runDaemon(
+    {
+      world,
+      poller,
+      bell,
+      random,
+      probeIntervalMs: config.probe.interval,
+      onCycle: buildStatusWriter(rooms),
+    },
+    stop,
+  );
+  log.info('sidecar.stopped');
+}
+
+const statusEveryMs = 5_000;
+
+/** At every change, and now and then so that its age shows a sidecar that died. */
+function buildStatusWriter(rooms: Rooms): (report: CycleReport) => Promise<void> {
+  let last = '';
+  let writtenAtMs = Number.NEGATIVE_INFINITY;
+  return async (report) => {
+    const status = reportOf(report, rooms.place.agentId);
+    const { atMs: _, ...lasting } = status;
+    const text = JSON.stringify({
+      ...lasting,
+      managers: status.managers.map(({ seen: __, ...one }) => one),
+    });
+    const isDue = clock.monotonicMs() - writtenAtMs >= statusEveryMs;
+    if (text === last && !isDue) return;
+    last = text;
+    writtenAtMs = clock.monotonicMs();
+    await rooms.files.writeStatus(status);
+  };
+}
+
+export async function knownList(rooms: Rooms): Promise<KnownList> {
+  const memory = await buildMemoryStore(rooms.memoryFile).read();
+  const trust = await new TrustReader().read(memory, clock.nowMs());
+  const list = rankedList(rooms.place, memory, trust);
+  if (list !== undefined) return { memory, trust, list };
+  throw new ConfigError('not_joined', 'no list was ever accepted here');
+}
+
+export async function planOnce(rooms: Rooms): Promise<Plan> {
+  const { memory, trust, list } = await knownList(rooms);
+  const world = {
+    clock,
+    place: rooms.place,
+    policy: policyOf(rooms.config),
+    agent: buildAgentView(rooms),
+    health: buildHealth(rooms),
+    loss: buildLossWatch(),
+  };
+  const seen = await observe(world, list);
+  const situation = situationOf(world, { memory, trust, list, seen });
+  const decision = decide(situation);
+  const report: CycleReport = {
+    atMs: situation.nowMs,
+    memory: situation.memory,
+    trust,
+    news: [],
+    list,
+    seen,
+    decision,
+  };
+  return { report, diff: await diffOf(rooms, report, settingsOf(rooms, trust.audience)) };
+}
+
+/** What the step would write, by the applier's own rendering. */
+async function diffOf(
+  { home }: Rooms,
+  { decision: { step }, list, seen }: CycleReport,
+  settings: ApplierSettings,
+): Promise<string> {
+  if ((step.kind !== 'write' && step.kind !== 'move') || list === undefined) return '';
+  const bytes = await readAgentFile(home.configPath);
+  if (!(bytes instanceof Uint8Array)) return '';
+  const agentVersion = seen?.agent.version;
+  const servers = chooseServers(list.list, { order: step.order }, settings);
+  const draft = draftConfig(bytes, agentVersion, (present) =>
+    makeWish(list.list, servers, settings, { agentVersion, present }),
+  );
+  return diffLines(bytes, draft.bytes);
+}
+
+/** Both generations damaged: the token that lies beside them still pins the root (E701). */
+async function openMemory(rooms: Rooms): Promise<MemoryStore> {
+  await recoverMemory(rooms);
+  return buildMemoryStore(rooms.memoryFile);
+}
+
+async function buildWorld(rooms: Rooms, source: ListSource, memory: MemoryStore): Promise<World> {
+  const trust = new TrustReader();
+  const { audience } = await trust.read(await memory.read(), clock.nowMs());
+  return {
+    clock,
+    log: rooms.log,
+    place: rooms.place,
+    policy: policyOf(rooms.config),
+    memory,
+    trust,
+    source,
+    agent: buildAgentView(rooms),
+    health: buildHealth(rooms),
+    applier: await buildApplier(rooms, settingsOf(rooms, audience)),
+    loss: buildLossWatch(),
+  };
+}
+
+function settingsOf(
+  { config, home }: Rooms,
+  audience: { readonly group: string; readonly site: string },
+): ApplierSettings {
+  return applierSettingsOf(config, home.platform, audience);
+}
+
+async function buildApplier(rooms: Rooms, settings: ApplierSettings): Promise<Applier> {
+  const { spool, results, confirm } = rooms.config.apply;
+  if (spool !== undefined && results !== undefined) {
+    return buildSpoolApplier({ spool, results, timeoutMs: 2 * confirm + 120_000 });
+  }
+  const world = buildApplierWorld({
+    ...rooms,
+    settings,
+    probeDeadlineMs: rooms.config.probe.deadline,
+  });
+  const resumed = await resumeApplier(world);
+  if (resumed.outcome !== 'unchanged') {
+    rooms.log.warn('apply.resumed', { outcome: resumed.outcome, code: resumed.reason?.code });
+  }
+  return buildDirectApplier(world);
+}
+
+function buildHealth({ config, log, prober }: Rooms) {
+  const { rise, fall } = config.probe;
+  const parts = { clock, log, prober, settings: { rise, fall } };
+  return buildHealthBook({ ...parts, deadlineMs: config.probe.deadline });
+}
+
+function buildAgentView({ home, files, stateDirectory }: Rooms): AgentView {
+  const agent = openUnixAgent(home, clock);
+  const backups = openBackupStore(join(stateDirectory, 'applier', 'backups'));
+  return {
+    readFacts: () => agent.readFacts(),
+    readPause: () => files.readPause(),
+    async readFile(agentVersion) {
+      const bytes = await readAgentFile(home.configPath);
+      if (bytes instanceof Uint8Array) return fileSeenOf(bytes, agentVersion);
+      if (bytes !== 'missing') return { kind: 'refused', code: 'E506', why: bytes.why };
+      const hasBackup = await backups.read(1).then(
+        () => true,
+        () => false,
+      );
+      return { kind: 'missing', hasBackup };
+    },
+  };
+}

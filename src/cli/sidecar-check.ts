@@ -1,0 +1,46 @@
+/** `pilotfish check`: one line and an exit code for Nagios and its kin. */
+import type { Command } from 'commander';
+import { PilotfishError } from '../errors.ts';
+import type { StatusReport } from '../sidecar/report.ts';
+import { addCommand, type Common, currentStatus, type SidecarParts } from './sidecar-command.ts';
+import { printable, show } from './terminal.ts';
+
+const levels = ['OK', 'WARNING', 'CRITICAL', 'UNKNOWN'] as const;
+
+export function addCheck(program: Command, { terminal, host, outcome }: SidecarParts): void {
+  addCommand(program, 'check', 'for monitoring: 0 ok, 1 warning, 2 critical, 3 unknown').action(
+    async (flags: Common) => {
+      try {
+        const status = await currentStatus(await host.open(flags.config));
+        const level = levelOf(status);
+        outcome.exit = level;
+        show(terminal, flags.json, { level: levels[level], alarms: status.alarms }, () =>
+          lineOf(level, status),
+        );
+      } catch (thrown) {
+        if (!(thrown instanceof PilotfishError)) throw thrown;
+        outcome.exit = 3;
+        show(
+          terminal,
+          flags.json,
+          { level: 'UNKNOWN', error: thrown },
+          () => `PILOTFISH UNKNOWN - ${thrown.code} ${printable(thrown.message)}`,
+        );
+      }
+    },
+  );
+}
+
+function levelOf({ alarms }: StatusReport): 0 | 1 | 2 {
+  if (alarms.some(({ level }) => level === 'critical')) return 2;
+  return alarms.length > 0 ? 1 : 0;
+}
+
+/** Text, then performance data after the bar. */
+function lineOf(level: 0 | 1 | 2, status: StatusReport): string {
+  const where = status.agent?.connectedTo ?? 'nowhere';
+  const told = status.alarms.map(({ text }) => printable(text)).join('; ') || `agent on ${where}`;
+  const up = status.managers.filter(({ verdict }) => verdict === 'up').length;
+  const data = `managers_up=${up};;;0;${status.managers.length} stale_polls=${status.stalePolls}`;
+  return `PILOTFISH ${levels[level]} - ${told} | ${data}`;
+}

@@ -1,0 +1,243 @@
+/** pilotfish.yml: one schema gives defaults, units, limits, the reference in `--help`, JSON Schema. */
+import { z } from 'zod';
+import { tuningBounds } from '../agent-config/wish.ts';
+import {
+  type ApplierSettings,
+  type ControlSettings,
+  defaultSettings,
+} from '../applier/settings.ts';
+import { ConfigError } from '../errors.ts';
+import { defaultJudgeSettings } from '../health/judge.ts';
+import { defaultPolicy, type LocalPolicy } from '../sidecar/decide-view.ts';
+import type { Platform } from '../wazuh/agent-home.ts';
+import { duration, parseConfig, parseDurationMs } from './config-file.ts';
+
+const whole = (min: number, max: number) => z.number().int().min(min).max(max);
+const path = (text: string) => z.string().min(1).max(4096).describe(text);
+const argv = (text: string) => z.array(z.string().min(1)).min(1).max(32).optional().describe(text);
+const seconds = ([min, max]: readonly [number, number], text: string) =>
+  whole(min, max).optional().describe(`${text}; unset: as the list says, or left alone`);
+const optionalDuration = (text: string) =>
+  z
+    .string()
+    .regex(/^\d+(\.\d+)?(ms|s|m|h|d)$/, 'expected a number with a unit, such as 5s or 2m')
+    .optional()
+    .describe(text);
+
+const agent = z.strictObject({
+  home: path("the agent's directory; unset: where its package puts it").optional(),
+  config: path('its ossec.conf; unset: where its home has it').optional(),
+  id: z
+    .string()
+    .regex(/^[A-Za-z0-9_.-]{1,128}$/, 'expected 1 to 128 of A-Z a-z 0-9 _ . -')
+    .optional()
+    .describe('who it is for placement; unset: its id in client.keys, else the host name'),
+});
+
+const apply = z.strictObject({
+  mode: z
+    .enum(['agentd', 'service'])
+    .default('agentd')
+    .describe('what a move restarts: agentd alone where that is safe, or the whole agent'),
+  control: z
+    .enum(['auto', 'systemd', 'wazuh-control', 'launchd', 'windows', 'command'])
+    .default('auto')
+    .describe('how the agent is stopped and started'),
+  unit: z.string().default('wazuh-agent.service').describe('its systemd unit'),
+  restart: argv('control: command: program and arguments that restart the whole agent'),
+  restartAgentd: argv('control: command: program and arguments that restart agentd alone'),
+  restartsPerHour: whole(1, 1_000)
+    .default(defaultSettings.restartsPerHour)
+    .describe('restarts that moves of the last hour may have cost'),
+  restartsPerDay: whole(1, 10_000)
+    .default(defaultSettings.restartsPerDay)
+    .describe('restarts that moves of the last day may have cost'),
+  cooldown: optionalDuration(
+    'least time between two moves of choice; unset: as the list says. Never delays leaving a dead manager',
+  ),
+  minInterval: optionalDuration('least time between two rewrites; unset: as the root says'),
+  spread: optionalDuration('planned moves spread over this time; unset: as the list says'),
+  minServers: whole(1, 16)
+    .default(defaultSettings.minServers)
+    .describe('a list with fewer usable managers is not applied'),
+  confirm: duration(
+    '180s',
+    { min: '5s', max: '15m' },
+    'longest wait for the agent to connect after a move',
+  ),
+  stable: duration(
+    '1s',
+    { min: '0s', max: '60s' },
+    'a connection must stand so long before it is believed',
+  ),
+  foreign: z
+    .enum(['adopt', 'respect', 'reassert'])
+    .default('reassert')
+    .describe('when somebody else changes the server entries: take theirs, wait, or put ours back'),
+  retargetEnrollment: z
+    .boolean()
+    .default(false)
+    .describe('point enrollment elsewhere when it names a manager that left the list'),
+  spool: path('hand requests to a root applier through this directory').optional(),
+  results: path('where that applier leaves its results').optional(),
+});
+
+const probe = z.strictObject({
+  interval: duration('1s', { min: '100ms', max: '1h' }, 'least time between two rounds of probes'),
+  deadline: duration('800ms', { min: '50ms', max: '30s' }, 'time a manager has to answer'),
+  rise: whole(1, 100)
+    .default(defaultJudgeSettings.rise)
+    .describe('answers in a row that bring a manager back'),
+  fall: whole(1, 100)
+    .default(defaultJudgeSettings.fall)
+    .describe('failures in a row that make it dead; a failed probe is repeated at once'),
+  doubt: duration(
+    '30s',
+    { min: '0s', max: '1h' },
+    'how long this host doubts itself when most managers look dead at once',
+  ),
+  grace: duration(
+    '20s',
+    { min: '0s', max: '1h' },
+    'how long a disconnected agent may look for a manager by itself',
+  ),
+  settle: duration(
+    '15m',
+    { min: '0s', max: '7d' },
+    "all managers up for so long: the file goes back to this agent's own order",
+  ),
+});
+
+const tuning = z.strictObject({
+  maxRetries: seconds(tuningBounds.maxRetries, 'max_retries of every entry'),
+  retryInterval: seconds(tuningBounds.retryInterval, 'retry_interval of every entry, seconds'),
+  notifyTime: seconds(tuningBounds.notifyTime, 'notify_time, seconds'),
+  timeReconnect: seconds(tuningBounds.timeReconnect, 'time-reconnect, seconds'),
+});
+
+export const sidecarSchema = z.strictObject({
+  agent: agent.prefault({}),
+  stateDir: path('where trust, memory and backups are kept; unset: the usual place').optional(),
+  zone: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{1,64}$/, 'expected 1 to 64 of A-Z a-z 0-9 _ -')
+    .optional()
+    .describe('managers of this zone come first'),
+  apply: apply.prefault({}),
+  probe: probe.prefault({}),
+  sources: z
+    .strictObject({
+      files: z
+        .array(z.string().min(1))
+        .max(8)
+        .default([])
+        .describe('signed list files that something else delivers; roots beside them as root/N'),
+    })
+    .prefault({}),
+  poll: z
+    .strictObject({
+      wait: duration(
+        '55s',
+        { min: '0s', max: '55s' },
+        'how long a publisher may hold a question back; 0s: plain polling',
+      ),
+      interval: optionalDuration('time between two plain polls; unset: as the list says'),
+    })
+    .prefault({}),
+  tuning: tuning.prefault({}),
+  log: z
+    .strictObject({
+      level: z
+        .enum(['debug', 'info', 'warn', 'error', 'silent'])
+        .default('info')
+        .describe('to stderr'),
+    })
+    .prefault({}),
+});
+
+export type SidecarConfig = z.output<typeof sidecarSchema>;
+
+/** Throws ConfigError `config_invalid` naming file, line and key. */
+export function parseSidecarConfig(text: string, file: string): SidecarConfig {
+  const config = parseConfig(sidecarSchema, text, file);
+  const wrong = inconsistency(config);
+  if (wrong === undefined) return config;
+  throw new ConfigError('config_invalid', `${file}: ${wrong}`);
+}
+
+function inconsistency({ apply: { control, restart, spool, results } }: SidecarConfig) {
+  if (control === 'command' && restart === undefined)
+    return 'apply.control: command needs apply.restart';
+  if ((spool === undefined) !== (results === undefined))
+    return 'apply.spool and apply.results go together';
+  return undefined;
+}
+
+export function policyOf({
+  apply: applying,
+  probe: probing,
+  tuning: tuned,
+}: SidecarConfig): LocalPolicy {
+  return {
+    ...defaultPolicy,
+    cooldownMs: optionalMs(applying.cooldown),
+    spreadMs: optionalMs(applying.spread),
+    minApplyMs: optionalMs(applying.minInterval),
+    minServers: applying.minServers,
+    reconnectGraceMs: probing.grace,
+    settleMs: probing.settle,
+    doubtMs: probing.doubt,
+    tuning: tuned,
+  };
+}
+
+export function applierSettingsOf(
+  config: SidecarConfig,
+  platform: Platform,
+  audience: { readonly group: string; readonly site: string },
+): ApplierSettings {
+  const { apply: applying, tuning: tuned } = config;
+  const { maxRetries, retryInterval, notifyTime, timeReconnect } = tuned;
+  return {
+    ...defaultSettings,
+    ...audience,
+    mode: applying.mode,
+    control: controlOf(applying, platform),
+    minServers: applying.minServers,
+    restartsPerHour: applying.restartsPerHour,
+    restartsPerDay: applying.restartsPerDay,
+    foreign: applying.foreign,
+    stableMs: applying.stable,
+    maxConfirmMs: applying.confirm,
+    retargetEnrollment: applying.retargetEnrollment,
+    ...(maxRetries === undefined ? {} : { maxRetries }),
+    ...(retryInterval === undefined ? {} : { retryInterval }),
+    ...(notifyTime === undefined ? {} : { notifyTime }),
+    ...(timeReconnect === undefined ? {} : { timeReconnect }),
+  };
+}
+
+const autoControl = { linux: 'systemd', macos: 'launchd', windows: 'windows' } as const;
+
+function controlOf(
+  { control, unit, restart, restartAgentd }: SidecarConfig['apply'],
+  platform: Platform,
+): ControlSettings {
+  const kind = control === 'auto' ? autoControl[platform] : control;
+  if (kind === 'systemd') return { kind, unit };
+  if (kind === 'wazuh-control') return { kind: 'wazuh_control' };
+  if (kind === 'windows') return { kind: 'scm', service: 'WazuhSvc' };
+  if (kind === 'launchd') {
+    const label = 'com.wazuh.agent';
+    return { kind, label, plist: `/Library/LaunchDaemons/${label}.plist` };
+  }
+  return {
+    kind,
+    restart: restart ?? [],
+    ...(restartAgentd === undefined ? {} : { restartAgentd }),
+  };
+}
+
+function optionalMs(text: string | undefined): number | undefined {
+  return text === undefined ? undefined : parseDurationMs(text);
+}

@@ -1,0 +1,68 @@
+/** What the sidecar's commands need of the world; `build-sidecar.ts` brings it. */
+import type { RestoreTarget } from '../applier/restore.ts';
+import type { ApplyResult } from '../applier/result.ts';
+import type { Clock } from '../clock.ts';
+import type { Prober } from '../health/probe.ts';
+import type { CycleReport } from '../sidecar/cycle.ts';
+import type { Memory } from '../sidecar/memory.ts';
+import type { StatusReport } from '../sidecar/report.ts';
+import type { Pause, RankedList } from '../sidecar/seen.ts';
+import type { News } from '../sidecar/source.ts';
+import type { Trust } from '../sidecar/trust.ts';
+import type { SidecarConfig } from './sidecar-config.ts';
+
+export interface JoinFlags {
+  readonly token: string;
+  readonly rootFile: string | undefined;
+  readonly listFile: string | undefined;
+  /** Forget everything first, another organisation included. */
+  readonly reset: boolean;
+}
+
+export interface JoinedHost {
+  readonly memory: Memory;
+  readonly news: News;
+  readonly trust: Trust;
+}
+
+export interface Plan {
+  readonly report: CycleReport;
+  /** Unified diff of ossec.conf; empty when the step leaves it as it is. */
+  readonly diff: string;
+}
+
+export interface KnownList {
+  readonly trust: Trust;
+  readonly memory: Memory;
+  readonly list: RankedList;
+}
+
+/** This host's sidecar, its configuration read. */
+export interface SidecarOffice {
+  readonly config: SidecarConfig;
+  readonly agentId: string;
+  join(flags: JoinFlags): Promise<JoinedHost>;
+  /** One whole cycle: polls, probes, decides, acts. */
+  once(): Promise<CycleReport>;
+  /** Until `stop` aborts. */
+  run(stop: AbortSignal): Promise<void>;
+  /** Looks and decides, polls nothing, changes nothing. */
+  plan(): Promise<Plan>;
+  list(): Promise<KnownList>;
+  /** Of the running sidecar; undefined when none has written one lately. */
+  status(): Promise<StatusReport | undefined>;
+  restore(target: RestoreTarget, restart: boolean): Promise<ApplyResult>;
+  applySpool(directory: string): Promise<readonly ApplyResult[]>;
+  pause(pause: Pause | undefined): Promise<void>;
+}
+
+export interface SidecarHost {
+  readonly clock: Clock;
+  readonly prober: Prober;
+  readonly version: string;
+  /** `undefined`: the usual place, where a missing file means the defaults. */
+  open(configPath: string | undefined): Promise<SidecarOffice>;
+  readFile(path: string): Promise<Uint8Array>;
+  /** Whole or not at all. */
+  writeFile(path: string, bytes: Uint8Array): Promise<void>;
+}

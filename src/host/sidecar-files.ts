@@ -1,0 +1,106 @@
+/** Files of the sidecar on this host: signed files, the pause, the status, the agent's identity. */
+import { readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { HostError } from '../errors.ts';
+import { isJsonObject, messageOf, systemCodeOf } from '../guards.ts';
+import type { Pause } from '../sidecar/seen.ts';
+import type { SourceFiles } from '../sidecar/source.ts';
+import { readBounded } from './read-bounded.ts';
+import { writeDurably } from './two-generation-file.ts';
+
+export const sourceFiles: SourceFiles = {
+  async read(path, maxBytes) {
+    if (!(await isThere(path))) return undefined;
+    const bytes = await readBounded(path, maxBytes + 1);
+    if (bytes !== undefined) return bytes;
+    throw new HostError('not_found', `${path}: not a regular file, or it may not be read`);
+  },
+};
+
+async function isThere(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** Bytes of the agent's own file: absent, unreadable and too long are three different things. */
+export async function readAgentFile(
+  path: string,
+): Promise<Uint8Array | 'missing' | { readonly why: string }> {
+  try {
+    const { size } = await stat(path);
+    if (size > maxConfigBytes) return { why: `${path} has ${size} bytes` };
+    return await readFile(path);
+  } catch (error) {
+    return systemCodeOf(error) === 'ENOENT' ? 'missing' : { why: messageOf(error) };
+  }
+}
+
+const maxConfigBytes = 8 * 1024 * 1024;
+
+const pauseName = 'pause.json';
+const statusName = 'status.json';
+const maxStatusBytes = 1024 * 1024;
+
+export interface SidecarFiles {
+  readPause(): Promise<Pause | undefined>;
+  writePause(pause: Pause | undefined): Promise<void>;
+  /** Best effort: a status that cannot be written must not stop the sidecar. */
+  writeStatus(status: object): Promise<void>;
+  readStatus(): Promise<unknown>;
+  readToken(): Promise<string | undefined>;
+  writeToken(token: string): Promise<void>;
+}
+
+export function openSidecarFiles(directory: string): SidecarFiles {
+  const at = (name: string): string => join(directory, name);
+  return {
+    async readPause() {
+      const value = await readJson(at(pauseName), 4096);
+      if (!isJsonObject(value)) return undefined;
+      const { untilMs, reason } = value;
+      if (typeof untilMs !== 'number' || typeof reason !== 'string') return undefined;
+      return { untilMs, reason };
+    },
+    async writePause(pause) {
+      if (pause === undefined) return rm(at(pauseName), { force: true });
+      return writeDurably(at(pauseName), Buffer.from(JSON.stringify(pause)));
+    },
+    writeStatus: (status) => replaceFile(at(statusName), JSON.stringify(status)),
+    readStatus: () => readJson(at(statusName), maxStatusBytes),
+    async readToken() {
+      const text = (await readBounded(at('token'), 8192))?.toString('utf8').trim();
+      return text === '' ? undefined : text;
+    },
+    writeToken: (token) => writeDurably(at('token'), Buffer.from(`${token}\n`)),
+  };
+}
+
+async function readJson(path: string, maxBytes: number): Promise<unknown> {
+  const text = (await readBounded(path, maxBytes))?.toString('utf8');
+  if (text === undefined) return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined; // damaged: as good as absent, it is written anew
+  }
+}
+
+/** Whole or not at all, but not worth a sync: it is written again in a moment. */
+async function replaceFile(path: string, text: string): Promise<void> {
+  const temp = `${path}.new`;
+  try {
+    await writeFile(temp, text, { mode: 0o644 });
+    await rename(temp, path);
+  } catch {
+    await rm(temp, { force: true }).catch(() => undefined);
+  }
+}
+
+/** The id in `client.keys` (its first word), which an agent keeps for life; undefined before enrolment. */
+export async function readAgentId(keysPath: string): Promise<string | undefined> {
+  const text = (await readBounded(keysPath, 64 * 1024))?.toString('utf8') ?? '';
+  const id = text.split('\n').map((line) => line.trim().split(/\s+/)[0] ?? '');
+  return id.find((word) => /^[0-9]{1,12}$/.test(word));
+}

@@ -1,0 +1,36 @@
+/** `pilotfish`: argv to exit code; the only sidecar file that touches `process`. */
+import { readFileSync } from 'node:fs';
+import { buildSidecarHost } from './cli/build-sidecar.ts';
+import { processTerminal } from './cli/process-terminal.ts';
+import { type Outcome, runCommand } from './cli/run-command.ts';
+import { buildSidecarProgram } from './cli/sidecar-commands.ts';
+
+declare global {
+  // Set by scripts/build.ts in the bundled program.
+  var pilotfishBuild: { readonly version: string; readonly commit: string } | undefined;
+}
+
+function stopSignal(): AbortSignal {
+  const stop = new AbortController();
+  const end = (): void => stop.abort(new DOMException('asked to stop', 'AbortError'));
+  process.once('SIGTERM', end);
+  process.once('SIGINT', end);
+  return stop.signal;
+}
+
+function versionText(): string {
+  const built = globalThis.pilotfishBuild;
+  if (built !== undefined) return `${built.version} (${built.commit})`;
+  const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+  return `${manifest.version} (source)`;
+}
+
+const terminal = processTerminal(process);
+const outcome: Outcome = { exit: 0 };
+const program = buildSidecarProgram({
+  terminal,
+  host: buildSidecarHost(versionText()),
+  outcome,
+  stop: stopSignal,
+});
+process.exitCode = await runCommand(program, process.argv.slice(2), terminal, outcome);

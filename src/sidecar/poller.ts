@@ -1,0 +1,101 @@
+/**
+ * Polls for news for ever, beside the probing: a question that a publisher holds back for a minute
+ * must not delay the leaving of a dead manager, and its answer must not wait for the next probe.
+ */
+import { fullJitterMs, sleep } from '../clock.ts';
+import type { Log } from '../log.ts';
+import type { Bell } from './bell.ts';
+import { type News, pollSources, type SourceWorld } from './source.ts';
+import type { ListSource, World } from './world.ts';
+
+export interface PollSettings {
+  /** How long a publisher is asked to hold a question back; 0: ask every `pollSec` of the list. */
+  readonly waitMs: number;
+  /** Local setting; the list's `pollSec` otherwise. */
+  readonly intervalMs: number | undefined;
+}
+
+export interface PollerParts extends Pick<World, 'clock' | 'memory' | 'trust'> {
+  readonly log: Log;
+  readonly sources: SourceWorld;
+  readonly settings: PollSettings;
+  readonly bell: Bell;
+}
+
+export interface Poller extends ListSource {
+  run(signal: AbortSignal): Promise<void>;
+}
+
+/** More than this is not kept while a long apply goes on; nothing is lost, the next poll sees it. */
+const maxWaiting = 8;
+const backoff = { baseMs: 1_000, capMs: 300_000 } as const;
+
+export function buildPoller(parts: PollerParts): Poller {
+  const waiting: News[] = [];
+  return {
+    news: async () => waiting.splice(0),
+    async run(signal) {
+      let failures = 0;
+      for (;;) {
+        const startMs = parts.clock.monotonicMs();
+        const news = await pollOnce(parts, waiting.length === 0, signal);
+        if (news !== undefined) {
+          if (waiting.length < maxWaiting) waiting.push(news);
+          parts.bell.ring();
+          failures = news.freshness === 'none' ? failures + 1 : 0;
+          tell(parts.log, news);
+        }
+        const tookMs = parts.clock.monotonicMs() - startMs;
+        await sleep(parts.clock, await pauseMs(parts, news, failures, tookMs), signal);
+      }
+    },
+  };
+}
+
+/** While earlier news are not taken yet, memory is behind: asking again would bring them twice. */
+async function pollOnce(
+  { sources, memory, trust, clock, settings }: PollerParts,
+  isTaken: boolean,
+  signal: AbortSignal,
+): Promise<News | undefined> {
+  if (!isTaken) return undefined;
+  const known = await memory.read();
+  const proven = await trust.read(known, clock.nowMs());
+  return pollSources(sources, known, proven, { waitMs: settings.waitMs, signal });
+}
+
+async function pauseMs(
+  parts: PollerParts,
+  news: News | undefined,
+  failures: number,
+  tookMs: number,
+): Promise<number> {
+  const { random } = parts.sources;
+  if (news === undefined) return 200;
+  if (failures > 0) return 200 + fullJitterMs(random, failures, backoff);
+  const wasHeldBack = parts.settings.waitMs > 0 && tookMs >= parts.settings.waitMs * 0.8;
+  if (news.list !== undefined || wasHeldBack) return Math.floor(random.fraction() * 1_000);
+  if (parts.settings.waitMs > 0 && news.freshness === 'fresh') return 500;
+  return Math.floor((await intervalMs(parts)) * (0.8 + 0.4 * random.fraction()));
+}
+
+async function intervalMs({ settings, memory, trust, clock }: PollerParts): Promise<number> {
+  if (settings.intervalMs !== undefined) return settings.intervalMs;
+  const { list } = await trust.read(await memory.read(), clock.nowMs());
+  return (list?.list.client.pollSec ?? 60) * 1000;
+}
+
+function tell(log: Log, { list, faults, warnings, publisher }: News): void {
+  for (const { source, error } of faults) {
+    log.warn('source.failed', {
+      source,
+      code: error.code,
+      reason: error.reason,
+      message: error.message,
+    });
+  }
+  for (const warning of warnings) log.warn('source.warned', { warning });
+  if (list === undefined) return;
+  const { epoch, term, version } = list.position;
+  log.info('list.proven', { epoch, term, version, hash: list.hash, publisher });
+}

@@ -1,0 +1,170 @@
+/** What `status`, `check` and the dashboard read: one plain JSON value of the last cycle. Pure. */
+
+import type { PilotfishError } from '../errors.ts';
+import { verdictOf } from '../health/judge.ts';
+import { expiresAtMs } from '../list/freshness.ts';
+import { renderPosition } from '../list/position.ts';
+import { rootStatus } from '../list/root.ts';
+import type { CycleReport } from './cycle.ts';
+import { connectionOf } from './decide-view.ts';
+import type { RankedList, Seen } from './seen.ts';
+import { staleAlarmPolls } from './source.ts';
+import type { Step } from './step.ts';
+
+export interface ManagerStatus {
+  readonly id: string;
+  readonly address: string;
+  readonly port: number;
+  /** What the list says: `up`, `drain`, `down`. */
+  readonly state: string;
+  /** What it adds up to here. */
+  readonly verdict: string;
+  readonly sinceAtMs?: number;
+  readonly seen?: string;
+  /** 1 is this agent's first choice; absent for managers it never uses. */
+  readonly rank?: number;
+  readonly isCurrent: boolean;
+}
+
+export interface Alarm {
+  readonly level: 'warning' | 'critical';
+  readonly text: string;
+}
+
+export interface StatusReport {
+  readonly atMs: number;
+  readonly agentId: string;
+  readonly org: string;
+  readonly group: string;
+  readonly site: string;
+  readonly agent?: {
+    readonly installed: boolean;
+    readonly version?: string;
+    readonly running: boolean;
+    readonly status: string;
+    readonly connectedTo?: string;
+  };
+  readonly list?: {
+    readonly position: string;
+    readonly hash: string;
+    readonly acceptedAtMs: number;
+    readonly expiresAtMs: number;
+    readonly pending?: string;
+  };
+  readonly rootVersion: number;
+  readonly freshAtMs?: number;
+  readonly stalePolls: number;
+  readonly managers: readonly ManagerStatus[];
+  readonly step: Step;
+  readonly trace: readonly string[];
+  /** The last thing that was ordered, and how it ended. */
+  readonly lastAttempt?: CycleReport['memory']['attempts'][number];
+  readonly lastResult?: CycleReport['result'];
+  readonly faults: readonly {
+    readonly source: string;
+    readonly error: ReturnType<PilotfishError['toJSON']>;
+  }[];
+  readonly alarms: readonly Alarm[];
+}
+
+export function reportOf(cycle: CycleReport, agentId: string): StatusReport {
+  const { memory, trust, list, seen, decision, result } = cycle;
+  const lastAttempt = memory.attempts.at(-1);
+  const faults = cycle.news.flatMap((news) => news.faults);
+  return {
+    atMs: cycle.atMs,
+    agentId,
+    org: trust.token.org,
+    group: trust.audience.group,
+    site: trust.audience.site,
+    ...(seen === undefined || list === undefined ? {} : { agent: agentStatus(cycle, list, seen) }),
+    ...(list === undefined ? {} : { list: listStatus(cycle, list) }),
+    rootVersion: trust.newest.root.version,
+    ...(memory.freshAtMs === undefined ? {} : { freshAtMs: memory.freshAtMs }),
+    stalePolls: memory.stalePolls,
+    managers: list === undefined ? [] : managerStatuses(cycle, list),
+    step: decision.step,
+    trace: decision.trace,
+    ...(lastAttempt === undefined ? {} : { lastAttempt }),
+    ...(result === undefined ? {} : { lastResult: result }),
+    faults: faults.map(({ source, error }) => ({ source, error: error.toJSON() })),
+    alarms: alarmsOf(cycle),
+  };
+}
+
+function agentStatus({ memory }: CycleReport, list: RankedList, seen: Seen) {
+  const { installed, version, running, status } = seen.agent;
+  const connection = connectionOf({ memory, list, seen });
+  return {
+    installed,
+    ...(version === undefined ? {} : { version }),
+    running,
+    status,
+    ...(connection.kind === 'listed' ? { connectedTo: connection.manager.id } : {}),
+    ...(connection.kind === 'unlisted' ? { connectedTo: connection.address } : {}),
+  };
+}
+
+function listStatus({ trust }: CycleReport, { list, hash, acceptedAtMs }: RankedList) {
+  const { pending } = trust;
+  return {
+    position: renderPosition(list),
+    hash,
+    acceptedAtMs,
+    expiresAtMs: expiresAtMs(list),
+    ...(pending === undefined ? {} : { pending: renderPosition(pending.position) }),
+  };
+}
+
+function managerStatuses(
+  { seen, memory }: CycleReport,
+  list: RankedList,
+): readonly ManagerStatus[] {
+  const connection = seen === undefined ? undefined : connectionOf({ memory, list, seen });
+  return list.list.managers.map(({ id, address, port, state }) => {
+    const health = seen?.health.get(id);
+    const rank = list.ranking.findIndex((one) => one.id === id) + 1;
+    return {
+      id,
+      address,
+      port,
+      state,
+      verdict: verdictOf(state, health),
+      ...(health === undefined ? {} : { sinceAtMs: health.sinceAtMs, seen: health.seen }),
+      ...(rank === 0 ? {} : { rank }),
+      isCurrent: connection?.kind === 'listed' && connection.manager.id === id,
+    };
+  });
+}
+
+/** Everything that somebody should look at, worst first. */
+function alarmsOf(cycle: CycleReport): readonly Alarm[] {
+  const { memory, trust, list, seen, decision, atMs } = cycle;
+  const alarms: (Alarm | false | undefined)[] = [
+    seen?.file.kind === 'refused' && critical(`ossec.conf: ${seen.file.why}`),
+    seen?.agent.running === false && critical('the agent is not running'),
+    seen?.agent.running && isAway(seen) && critical('the agent is not connected'),
+    list === undefined && critical('no list was ever accepted here'),
+    decision.step.kind === 'hold' && critical(`held: ${decision.step.reason}`),
+    memory.stalePolls >= staleAlarmPolls &&
+      warning(`E406 no proof of freshness in ${memory.stalePolls} polls; the last good list stays`),
+    list !== undefined &&
+      memory.stalePolls > 0 &&
+      atMs >= expiresAtMs(list.list) &&
+      warning('the list has expired; it stays in use'),
+    rootStatus(trust.newest.root, atMs) === 'expired' && warning('E304 the root has expired'),
+  ];
+  return alarms.filter((one) => one !== false && one !== undefined);
+}
+
+function isAway({ agent }: Seen): boolean {
+  return agent.waiting || (agent.peers.length === 0 && agent.status !== 'connected');
+}
+
+function warning(text: string): Alarm {
+  return { level: 'warning', text };
+}
+
+function critical(text: string): Alarm {
+  return { level: 'critical', text };
+}
