@@ -40,8 +40,6 @@ interface Tally {
 
 const SHOWN_IDS = 20;
 const NUL_RULE = 73;
-/** The oracle's uninitialised memory: a deprecated first entry has no interface_index at all. */
-const UNINITIALISED = 0xbebebebe;
 
 export const campaign = {
   name: 'verdicts',
@@ -64,8 +62,14 @@ export const campaign = {
     const tally = newTally();
     const random = seededRandom(Number(values.seed));
     const startedMs = performance.now();
-    for await (const line of linesOf(path))
-      checkRecord(parseRecord(line), dialect ?? '4', tally, random);
+    try {
+      for await (const line of linesOf(path)) {
+        checkRecord(parseRecord(line), dialect ?? '4', tally, random);
+      }
+    } catch (thrown) {
+      print(`${path}, record ${tally.files + 1}: ${messageOf(thrown)}`);
+      return 2;
+    }
     report(tally, performance.now() - startedMs, print);
     return tally.disagreements.length + tally.violations.length === 0 && tally.files > 0 ? 0 : 1;
   },
@@ -111,15 +115,16 @@ export function disagreement(
 ): string | undefined {
   if (reading.kind !== record.verdict) return `agent: ${record.verdict}, we: ${reading.kind}`;
   if (reading.kind === 'refused') return undefined;
+  // The agent leaves interface_index of a deprecated first entry uninitialised: any value will do.
   const ours = reading.servers.map((server, index) => {
     const named = { address: server.address, port: server.port };
     if (dialect === '5') return named;
-    const uninitialised = record.servers[index]?.interface_index === UNINITIALISED;
     const isDeprecated = server.form === 'server-ip' || server.form === 'server-hostname';
+    const uninitialised = index === 0 && isDeprecated;
     return {
       ...named,
       protocol: server.protocol,
-      interface_index: uninitialised && isDeprecated ? UNINITIALISED : server.interfaceIndex,
+      interface_index: uninitialised ? record.servers[0]?.interface_index : server.interfaceIndex,
       max_retries: server.maxRetries,
       retry_interval: server.retryInterval,
     };
