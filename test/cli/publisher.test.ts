@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   chmodSync,
   cpSync,
@@ -6,10 +8,12 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { parseEnvelope } from '../../src/list/envelope.ts';
 import { parseList } from '../../src/list/parse-list.ts';
 import { parseRoot } from '../../src/list/parse-root.ts';
@@ -19,6 +23,7 @@ import { freePort, ownAddress, StandIns } from '../fakes/processes.ts';
 import { scratchDirectory } from '../publisher/fixture.ts';
 import { initPublisherDirectory, runPublisher, TestPublisher } from './publisher-fixture.ts';
 
+const launcher = fileURLToPath(new URL('../../scripts/pilotfish-publisher', import.meta.url));
 const standIns = new StandIns();
 after(() => standIns.stopAll());
 
@@ -218,6 +223,55 @@ test('run ends with 0 when asked to, and answers whoever waits', async (t) => {
   assert.equal((await publisher.stop())?.exit, 0);
   const answer = await waiting.catch(() => undefined);
   assert.ok(answer === undefined || answer.status === 304);
+});
+
+test('the running publisher signs anew long before a list ends', async (t) => {
+  const publisher = await initPublisherDirectory(t);
+  publisher.edit('validFor: 24h\n  resignEvery: 3h', 'validFor: 1m\n  resignEvery: 1s');
+  await publisher.start();
+  const first = await publisher.get('/v1/list');
+  const next = await publisher.get('/v1/list?wait=55', { 'if-none-match': first.etag ?? '' });
+  const list = parseList(parseEnvelope(next.body).payloadBytes);
+  const { history } = await publisher.json('history');
+  assert.ok(list.version >= 2);
+  assert.equal(history[0].reason, 'resign');
+});
+
+test('a change whose message is lost is found by looking at the history', async (t) => {
+  const publisher = await initPublisherDirectory(t);
+  await publisher.start();
+  rmSync(join(publisher.directory, 'publisher.sock'));
+  const { etag = '' } = await publisher.get('/v1/list');
+  const waiting = publisher.get('/v1/list?wait=55', { 'if-none-match': etag });
+  assert.match((await publisher.run('drain', '10-0-0-3')).out, /no publisher runs/);
+  assert.equal((await waiting).status, 200);
+});
+
+test('the launcher works through a symlink; SIGHUP reloads and SIGTERM ends the process with 0', async (t) => {
+  const publisher = await initPublisherDirectory(t);
+  publisher.edit('level: silent', 'level: info');
+  const link = join(publisher.directory, '..', 'linked');
+  symlinkSync(launcher, link);
+  const child = spawn(link, ['run', '--dir', publisher.directory], {
+    stdio: ['ignore', 'inherit', 'pipe'],
+  });
+  t.after(() => child.kill('SIGKILL'));
+  const ended = once(child, 'close');
+  let log = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    log += text;
+  });
+  const logged = async (event: string): Promise<void> => {
+    while (!log.includes(event) && child.exitCode === null) await once(child.stderr, 'data');
+  };
+  await logged('publisher.listening');
+  publisher.edit('weight: 100', 'weight: 7  ');
+  child.kill('SIGHUP');
+  await logged('reload.done');
+  child.kill('SIGTERM');
+  assert.deepEqual(await ended, [0, null]);
+  assert.match(log, /"event":"reload.done","version":2/);
+  assert.match(log, /"event":"publisher.stopped"/);
 });
 
 test('nodes asks every manager: the living with latency, the dead with the reason', async (t) => {
