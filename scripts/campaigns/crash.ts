@@ -53,7 +53,7 @@ export const campaign = {
     const plan: Plan = {
       isShort,
       random: seededRandom(Number(values.seed)),
-      pairs: Number(values.pairs ?? (isShort ? 4 : 400)),
+      pairs: Number(values.pairs ?? (isShort ? 2 : 400)),
       rounds: Number(values['power-cuts'] ?? (isShort ? 1 : 12)),
       print,
     };
@@ -114,7 +114,7 @@ async function runScenario(place: Place, plan: Plan): Promise<readonly string[]>
   const clean = await runOne(place, [], log);
   if (clean.kind !== 'new') return [`${place.mode}: without any fault it ended ${clean.kind}`];
   const singles = singleFaults(await countCalls(log));
-  const tried = plan.isShort ? sample(singles, 12, plan.random) : singles;
+  const tried = plan.isShort ? sample(singles, 8, plan.random) : singles;
   const pairs = pairFaults(singles, plan.pairs, plan.random);
   const jobs = [...tried.map((fault) => [fault]), ...pairs];
   const startedMs = performance.now();

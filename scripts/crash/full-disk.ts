@@ -27,7 +27,7 @@ export async function fillDisks(stepBytes: number): Promise<FullDisk> {
   const violations: string[] = [];
   let runs = 0;
   let refused = 0;
-  for (let free = 0; free <= newConfig.length * 3; free += stepBytes) {
+  for (let free = 0; free <= newConfig.length * 6; free += stepBytes) {
     runs += 1;
     await onTmpfs(async (mount) => {
       await makeVictim(mount);

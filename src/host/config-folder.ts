@@ -191,7 +191,9 @@ async function commit(job: CommitJob): Promise<'renamed' | 'changed' | 'busy'> {
     const made = lstatSync(folder.reach(temp.name), { bigint: true });
     if (String(made.ino) !== temp.identity) return 'changed';
     renameSync(folder.reach(temp.name), name);
-    return 'renamed';
+    // Between look and rename the name may have been swapped: then what stands there is not ours.
+    const installed = lstatSync(name, { bigint: true });
+    return String(installed.ino) === temp.identity ? 'renamed' : 'changed';
   } catch (error) {
     const code = systemCodeOf(error);
     if (code === 'EBUSY' || code === 'EXDEV') return 'busy';
