@@ -10,6 +10,7 @@ import { openUnixAgent } from '../host/agent-files.ts';
 import { openBackupStore } from '../host/backup-store.ts';
 import { readAgentFile } from '../host/sidecar-files.ts';
 import { systemClock as clock, systemRandom as random } from '../host/system-clock.ts';
+import { silentLog } from '../log.ts';
 import { Bell } from '../sidecar/bell.ts';
 import { type CycleReport, runCycle } from '../sidecar/cycle.ts';
 import { runDaemon } from '../sidecar/daemon.ts';
@@ -117,7 +118,7 @@ export async function planOnce(rooms: Rooms): Promise<Plan> {
     place: rooms.place,
     policy: policyOf(rooms.config),
     agent: buildAgentView(rooms),
-    health: buildHealth(rooms),
+    health: buildHealth({ ...rooms, log: silentLog }),
     loss: buildLossWatch(),
   };
   const seen = await observe(world, list);

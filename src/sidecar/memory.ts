@@ -49,6 +49,8 @@ export interface Memory {
   readonly freshAtMs?: number;
   /** Polls in a row without proof of freshness. */
   readonly stalePolls: number;
+  /** When the last of them was counted: quick retries are one poll. */
+  readonly staleAtMs?: number;
   /** URL of the publisher that served us last. */
   readonly lastPublisher?: string;
   /** The manager the agent was last seen connected to. */
@@ -115,7 +117,7 @@ function readDocument(value: unknown): Memory {
   if (document.spec !== 1) throw new TypeError('unknown spec');
   const token = text(document.token);
   parseToken(token);
-  const { list, pending, freshAtMs, lastPublisher, lastManager, held } = document;
+  const { list, pending, freshAtMs, staleAtMs, lastPublisher, lastManager, held } = document;
   return {
     token,
     rootPin: text(document.rootPin),
@@ -125,6 +127,7 @@ function readDocument(value: unknown): Memory {
     floorMs: number(document.floorMs),
     ...(freshAtMs === undefined ? {} : { freshAtMs: number(freshAtMs) }),
     stalePolls: number(document.stalePolls),
+    ...(staleAtMs === undefined ? {} : { staleAtMs: number(staleAtMs) }),
     ...(lastPublisher === undefined ? {} : { lastPublisher: text(lastPublisher) }),
     ...(lastManager === undefined ? {} : { lastManager: text(lastManager) }),
     attempts: array(document.attempts).map(readAttempt),

@@ -11,7 +11,7 @@ export function rememberNews(memory: Memory, news: News, agentId: string, nowMs:
   const next = {
     ...rememberRoots(memory, news),
     floorMs: Math.max(memory.floorMs, news.seenAtMs ?? 0),
-    stalePolls: stalePollsAfter(memory, news),
+    ...countStale(memory, news, nowMs),
     ...(news.freshness === 'fresh' ? { freshAtMs: nowMs } : {}),
     ...(news.publisher === undefined ? {} : { lastPublisher: news.publisher }),
   };
@@ -22,9 +22,18 @@ export function rememberNews(memory: Memory, news: News, agentId: string, nowMs:
   return isOurs ? { ...rest, list: news.list } : { ...rest, pending: news.list };
 }
 
-function stalePollsAfter({ stalePolls }: Memory, { freshness }: News): number {
-  if (freshness === 'fresh' || freshness === 'static') return 0;
-  return Math.min(stalePolls + 1, 1_000_000);
+/** Retries while nobody can be reached come quickly: in half a minute they are one poll. */
+const staleEveryMs = 30_000;
+
+function countStale(
+  { stalePolls, staleAtMs = Number.NEGATIVE_INFINITY }: Memory,
+  { freshness }: News,
+  nowMs: number,
+): Pick<Memory, 'stalePolls' | 'staleAtMs'> {
+  if (freshness === 'fresh' || freshness === 'static') return { stalePolls: 0 };
+  const isRetry = nowMs >= staleAtMs && nowMs - staleAtMs < staleEveryMs;
+  if (isRetry) return { stalePolls, staleAtMs };
+  return { stalePolls: Math.min(stalePolls + 1, 1_000_000), staleAtMs: nowMs };
 }
 
 /** Long chains lose their oldest links: the pin moves up with the first root that is kept. */
