@@ -12,8 +12,10 @@ import type {
   ListenPlace,
   RelayManager,
   RelayNetwork,
+  SendQueue,
 } from '../relay/ports.ts';
 import { bindDatagrams, dialDatagrams } from './relay-datagrams.ts';
+import { readSendQueue } from './send-queue.ts';
 
 /** A peer that vanished without a word and with nothing under way is noticed after about 4 s. */
 const keepAlive = { enable: true, initialDelay: 2_000, interval: 1_000, count: 2 };
@@ -108,6 +110,11 @@ class SocketConnection implements Connection {
 
   get waitingBytes(): number {
     return this.#socket.writableLength;
+  }
+
+  sendQueue(): SendQueue | undefined {
+    const { localPort = 0, remotePort = 0, localFamily } = this.#socket;
+    return readSendQueue({ localPort, remotePort, isIpv6: localFamily === 'IPv6' });
   }
 
   attach(events: ConnectionEvents): void {

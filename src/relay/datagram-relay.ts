@@ -195,6 +195,6 @@ export class DatagramRelay {
 }
 
 function sampleOf({ number, manager, upstream: _, told: __, ...rest }: Flow): SessionSample {
-  const waiting = { waitingBytes: 0, waitingSinceAtMs: undefined };
+  const waiting = { retransmits: 0, waitingBytes: 0, waitingSinceAtMs: undefined };
   return { session: number, managerId: manager.id, protocol: 'udp', ...rest, ...waiting };
 }

@@ -18,12 +18,24 @@ export type ListenPlace =
   | ({ readonly kind: 'address' } & ListenAddress)
   | { readonly kind: 'inherited'; readonly fd: number };
 
+/** What the kernel knows of the bytes it was given for the other side. */
+export interface SendQueue {
+  /** Sent or not, the other side's kernel has not acknowledged them. */
+  readonly unackedBytes: number;
+  /** Times in a row that the oldest of them was sent again. */
+  readonly retransmits: number;
+  /** The other side's kernel answers, and has no room left: nobody reads there. */
+  readonly isWindowClosed: boolean;
+}
+
 /** One stream connection. It starts paused; nothing is read before `attach` and `resume`. */
 export interface Connection {
   /** IP literal of the other side, empty when it is gone already. */
   readonly peerAddress: string;
   /** Bytes taken by `write` that the kernel has not taken yet. */
   readonly waitingBytes: number;
+  /** Undefined where the platform does not say. Costs a look into a table of all connections. */
+  sendQueue(): SendQueue | undefined;
   /** Says who hears of this connection; replaces who heard of it before. */
   attach(events: ConnectionEvents): void;
   pause(): void;
@@ -87,6 +99,7 @@ export type SuspectWhy =
   | 'dial_silent'
   | 'closed'
   | 'reset'
+  | 'not_acking'
   | 'not_draining'
   | 'not_answering';
 
@@ -125,6 +138,8 @@ export interface SessionSample {
   readonly unansweredSinceAtMs: number | undefined;
   readonly lastFromAgentAtMs: number;
   readonly lastFromManagerAtMs: number;
+  /** Times in a row that the kernel sent the same bytes again to the manager. */
+  readonly retransmits: number;
   /** Bytes the manager's side has not taken, and since when without a pause there are some. */
   readonly waitingBytes: number;
   readonly waitingSinceAtMs: number | undefined;

@@ -1,6 +1,6 @@
 /** One accepted agent connection from its splice to its end, with what it cost and showed. */
 import type { Clock } from '../clock.ts';
-import type { Connection, RelayManager, SessionSample } from './ports.ts';
+import type { Connection, RelayManager, SendQueue, SessionSample } from './ports.ts';
 import { type Splice, splice } from './splice.ts';
 import { judgeStall, type Stall, type StallSettings } from './stall.ts';
 
@@ -9,11 +9,19 @@ export interface SessionEvents {
   closed(): void;
 }
 
+/** Looking at the kernel's table may take this part of the time at most: it grows with the host. */
+const lookShare = 1 / 1_000;
+
 export class Session {
   readonly number: number;
   readonly manager: RelayManager;
   readonly openedAtMs: number;
+  readonly #clock: Clock;
+  readonly #upstream: Connection;
   readonly #splice: Splice;
+  #queue: SendQueue | undefined;
+  #windowClosedSinceAtMs: number | undefined;
+  #nextLookAtMs = 0;
   #told: Stall | undefined;
 
   constructor(
@@ -31,6 +39,8 @@ export class Session {
     },
     events: SessionEvents,
   ) {
+    this.#clock = clock;
+    this.#upstream = upstream;
     this.number = number;
     this.manager = manager;
     this.openedAtMs = clock.monotonicMs();
@@ -50,13 +60,15 @@ export class Session {
       unansweredSinceAtMs,
       lastFromAgentAtMs,
       lastFromManagerAtMs,
+      retransmits: this.#queue?.retransmits ?? 0,
       waitingBytes,
-      waitingSinceAtMs,
+      waitingSinceAtMs: this.#windowClosedSinceAtMs ?? waitingSinceAtMs,
     };
   }
 
   /** A stall that was not told yet; a session that recovers may stall and be told again. */
   newStall(settings: StallSettings, nowMs: number): Stall | undefined {
+    this.#lookAtKernel(nowMs);
     const stall = judgeStall(this.sample, settings, nowMs);
     const isNew = stall !== this.#told;
     this.#told = stall;
@@ -68,6 +80,18 @@ export class Session {
     const { lastFromAgentAtMs, lastFromManagerAtMs, isHalfClosed } = this.#splice;
     const quietMs = nowMs - Math.max(lastFromAgentAtMs, lastFromManagerAtMs);
     return quietMs >= (isHalfClosed ? limits.halfClosedMs : limits.idleMs);
+  }
+
+  /** Only while the agent has said something unanswered: nothing else can be under way. */
+  #lookAtKernel(nowMs: number): void {
+    if (this.#splice.unansweredSinceAtMs === undefined) this.#queue = undefined;
+    else if (nowMs >= this.#nextLookAtMs) {
+      this.#queue = this.#upstream.sendQueue();
+      const tookMs = this.#clock.monotonicMs() - nowMs;
+      this.#nextLookAtMs = nowMs + tookMs / lookShare;
+    }
+    if (this.#queue?.isWindowClosed) this.#windowClosedSinceAtMs ??= nowMs;
+    else this.#windowClosedSinceAtMs = undefined;
   }
 
   closeGently(): void {

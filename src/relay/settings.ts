@@ -36,6 +36,6 @@ export const defaultRelaySettings: RelaySettings = {
   gentleMs: 2_000,
   idleMs: 600_000,
   halfClosedMs: 10_000,
-  watchMs: 500,
+  watchMs: 250,
   stall: defaultStallSettings,
 };

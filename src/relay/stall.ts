@@ -6,6 +6,8 @@
 import type { SessionSample } from './ports.ts';
 
 export interface StallSettings {
+  /** The same bytes were sent so often without an answer of the manager's kernel (0.2, 0.6, 1.4 s). */
+  readonly notAckingRetransmits: number;
   /** The agent's bytes wait in front of the manager for so long: nobody reads there. */
   readonly notDrainingMs: number;
   /** The agent talks, the manager says nothing: over twice the agent's notify_time (20 s). */
@@ -15,12 +17,13 @@ export interface StallSettings {
 }
 
 export const defaultStallSettings: StallSettings = {
+  notAckingRetransmits: 2,
   notDrainingMs: 1_000,
   notAnsweringMs: 45_000,
   noFirstAnswerMs: 2_000,
 };
 
-export type Stall = 'not_draining' | 'not_answering';
+export type Stall = 'not_acking' | 'not_draining' | 'not_answering';
 
 /** Undefined: nothing speaks against this manager. */
 export function judgeStall(
@@ -28,6 +31,7 @@ export function judgeStall(
   settings: StallSettings,
   nowMs: number,
 ): Stall | undefined {
+  if (sample.retransmits >= settings.notAckingRetransmits) return 'not_acking';
   if (hasPassed(sample.waitingSinceAtMs, settings.notDrainingMs, nowMs)) return 'not_draining';
   // Over UDP a flow may begin in the middle of a session; over TCP it begins with a handshake.
   const isGreeting = sample.protocol === 'tcp' && sample.bytesDown === 0;

@@ -153,7 +153,7 @@ test('a manager that never answers is told as a stall', async () => {
   managers = [{ id: 'silent', address: '127.0.0.1', port: silent.address().port, protocol: 'udp' }];
   const { port } = await open({
     watchMs: 10,
-    stall: { notDrainingMs: 1_000, notAnsweringMs: 50, noFirstAnswerMs: 10 },
+    stall: { ...defaultRelaySettings.stall, notAnsweringMs: 50 },
   });
   (await agent(port)).send('1');
   await eventually('the stall is told', () => events.some(({ kind }) => kind === 'suspect'));

@@ -4,8 +4,17 @@ import { afterEach, beforeEach, test } from 'node:test';
 import { relayNetwork } from '../../src/host/relay-sockets.ts';
 import { systemClock } from '../../src/host/system-clock.ts';
 import type { Connection } from '../../src/relay/ports.ts';
+import type { StallSettings } from '../../src/relay/stall.ts';
 import { eventually } from '../fakes/processes.ts';
 import { RelayWorld } from './world.ts';
+
+/** Nothing is a stall. */
+const patient: StallSettings = {
+  notAckingRetransmits: 1_000,
+  notDrainingMs: 60_000,
+  notAnsweringMs: 60_000,
+  noFirstAnswerMs: 60_000,
+};
 
 let world: RelayWorld;
 beforeEach(() => {
@@ -276,6 +285,7 @@ test('a peer that is not on this host is reset before anything else', async () =
   const stranger: Connection = {
     peerAddress: '192.0.2.7',
     waitingBytes: 0,
+    sendQueue: () => undefined,
     attach: () => void ends.push('attach'),
     pause: () => undefined,
     resume: () => void ends.push('resume'),
@@ -353,7 +363,7 @@ test('a manager that stops reading is told as a stall, once, while it lasts', as
   world.managers = [slow];
   const { port } = await world.open({
     watchMs: 10,
-    stall: { notDrainingMs: 60, notAnsweringMs: 60_000, noFirstAnswerMs: 60_000 },
+    stall: { ...patient, notDrainingMs: 60 },
   });
   const agent = world.agent(port);
   agent.socket.write(Buffer.alloc(24 * 1024 * 1024));

@@ -15,6 +15,7 @@ const calm: SessionSample = {
   unansweredSinceAtMs: undefined,
   lastFromAgentAtMs: 0,
   lastFromManagerAtMs: 0,
+  retransmits: 0,
   waitingBytes: 0,
   waitingSinceAtMs: undefined,
 };
@@ -30,6 +31,11 @@ test('a quiet session is no stall, however long', () => {
 test('bytes that wait for a second are a stall, before that they are back-pressure', () => {
   assert.equal(judge({ waitingSinceAtMs: 5_000 }, 5_999), undefined);
   assert.equal(judge({ waitingSinceAtMs: 5_000 }, 6_000), 'not_draining');
+});
+
+test('one retransmission is the network, a second one a manager that is gone', () => {
+  assert.equal(judge({ retransmits: 1 }, 0), undefined);
+  assert.equal(judge({ retransmits: 2 }, 0), 'not_acking');
 });
 
 test('events without an answer are ordinary for two keepalives and a little, then a stall', () => {
