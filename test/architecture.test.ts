@@ -24,14 +24,8 @@ const layers: readonly (readonly string[])[] = [
     'src/balancer',
   ],
   ['src/wazuh'],
-  [
-    'src/list',
-    'src/agent-config',
-    'src/health',
-    'src/dns',
-    'src/cluster/wire',
-    'src/cluster/session',
-  ],
+  ['src/agent-config', 'src/health', 'src/dns', 'src/cluster/session'],
+  ['src/list', 'src/cluster/wire'],
   ['src/log.ts'],
   ['src/errors.ts', 'src/clock.ts', 'src/bytes.ts', 'src/guards.ts'],
 ];

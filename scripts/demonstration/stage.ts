@@ -1,0 +1,151 @@
+/**
+ * The actors of the demo: three stand-in managers, one publisher, one agent home, one sidecar.
+ * The same stage carries the failover bench and the end-to-end tests.
+ */
+import { execFile, execFileSync, type SpawnSyncReturns, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { stringify } from 'yaml';
+import { makeAgentHome, type StandInHome } from '../../test/fakes/agent-home.ts';
+import { freePort, ownAddress, type StandInProcess, StandIns } from '../../test/fakes/processes.ts';
+
+const run = promisify(execFile);
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const sidecarMain = join(root, 'src/sidecar-main.ts');
+const publisherMain = join(root, 'src/publisher-main.ts');
+
+/** Real agents' port; every stage has addresses of its own. */
+const agentPort = 1514;
+
+export interface StageOptions {
+  /** One loopback address per manager, none used by anything else; three by default. */
+  readonly addresses?: readonly string[];
+  readonly lineEnd?: '\n' | '\r\n';
+  readonly agentFlags?: readonly string[];
+  /** Agent defaults when absent. */
+  readonly notifyS?: number;
+  readonly reconnectS?: number;
+}
+
+export interface StageManager {
+  readonly id: string;
+  readonly address: string;
+  process: StandInProcess;
+}
+
+export class Stage {
+  readonly directory: string;
+  readonly managers: StageManager[] = [];
+  readonly home: StandInHome;
+  readonly configPath: string;
+  readonly publisherDirectory: string;
+  readonly #addresses: readonly string[];
+  readonly #standIns = new StandIns();
+  publisher: StandInProcess | undefined;
+  sidecar: StandInProcess | undefined;
+
+  private constructor(addresses: readonly string[], directory: string, home: StandInHome) {
+    this.#addresses = addresses;
+    this.directory = directory;
+    this.home = home;
+    this.configPath = join(directory, 'pilotfish.yml');
+    this.publisherDirectory = join(directory, 'publisher');
+  }
+
+  /** An agent home that knows only the first manager, as a fresh install does. */
+  static make(options: StageOptions = {}): Stage {
+    const { addresses = [1, 2, 3].map(ownAddress), lineEnd = '\n', agentFlags = [] } = options;
+    const directory = mkdtempSync(join(tmpdir(), 'pilotfish-demo-'));
+    const home = makeAgentHome({
+      directory: join(directory, 'agent'),
+      servers: [{ address: addresses[0] ?? '', port: agentPort }],
+      lineEnd,
+      enrollment: 'yes',
+      agentFlags,
+      ...(options.notifyS === undefined ? {} : { notifyS: options.notifyS }),
+      ...(options.reconnectS === undefined ? {} : { reconnectS: options.reconnectS }),
+    });
+    return new Stage(addresses, directory, home);
+  }
+
+  async startManagers(): Promise<void> {
+    for (const address of this.#addresses) {
+      const id = address.replaceAll('.', '-'); // as the publisher names it
+      this.managers.push({ id, address, process: await this.#startManager(id, address) });
+    }
+  }
+
+  #startManager(id: string, address: string): Promise<StandInProcess> {
+    return this.#standIns.startManager(`${address}:${agentPort}`, ['--name', id]);
+  }
+
+  /** The same manager again, after a kill. */
+  async revive(manager: StageManager): Promise<void> {
+    manager.process = await this.#startManager(manager.id, manager.address);
+  }
+
+  async startPublisher(): Promise<string> {
+    const port = await freePort('127.0.0.1');
+    const url = `https://127.0.0.1:${port}`;
+    const managers = this.#addresses.flatMap((address) => ['--manager', `${address}:${agentPort}`]);
+    this.publisherRun(
+      'init',
+      '--org',
+      'demo',
+      '--url',
+      url,
+      '--listen',
+      `127.0.0.1:${port}`,
+      ...managers,
+    );
+    this.publisher = this.#standIns.start(process.execPath, [
+      publisherMain,
+      'run',
+      '--dir',
+      this.publisherDirectory,
+    ]);
+    return url;
+  }
+
+  /** One publisher command that must succeed; its standard output. */
+  publisherRun(command: string, ...args: readonly string[]): string {
+    const argv = [publisherMain, command, '--dir', this.publisherDirectory, ...args];
+    return execFileSync(process.execPath, argv, { encoding: 'utf8', timeout: 30_000 });
+  }
+
+  writeSidecarConfig(config: object): void {
+    mkdirSync(join(this.directory, 'state'), { mode: 0o700, recursive: true });
+    writeFileSync(this.configPath, stringify(config), { mode: 0o600 });
+  }
+
+  /** One sidecar command; any exit code. */
+  sidecarRun(...args: readonly string[]): SpawnSyncReturns<string> {
+    const argv = [sidecarMain, ...args, '--config', this.configPath];
+    return spawnSync(process.execPath, argv, { encoding: 'utf8', timeout: 60_000 });
+  }
+
+  async sidecarJson<Answer>(...args: readonly string[]): Promise<Answer> {
+    const argv = [sidecarMain, ...args, '--config', this.configPath, '--json'];
+    const { stdout } = await run(process.execPath, argv, { encoding: 'utf8', timeout: 30_000 });
+    return JSON.parse(stdout) as Answer;
+  }
+
+  startSidecar(): void {
+    this.sidecar = this.#standIns.start(process.execPath, [
+      sidecarMain,
+      'run',
+      '--config',
+      this.configPath,
+    ]);
+  }
+
+  async stop(): Promise<void> {
+    this.sidecar?.signal('SIGTERM');
+    await this.#standIns.stopAll();
+    this.home.remove();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
