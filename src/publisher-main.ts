@@ -27,4 +27,6 @@ const program = buildPublisherProgram({
   outcome,
   signals: processSignals,
 });
-process.exitCode = await runCommand(program, process.argv.slice(2), terminal, outcome);
+void runCommand(program, process.argv.slice(2), terminal, outcome).then((exit) => {
+  process.exitCode = exit;
+});

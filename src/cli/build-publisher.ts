@@ -12,6 +12,7 @@ import { acquireLock } from '../host/lock.ts';
 import { buildProber } from '../host/probe-socket.ts';
 import { openPublisherFolder } from '../host/publisher-folder.ts';
 import { systemClock, systemRandom } from '../host/system-clock.ts';
+import type { AcceptedRoot } from '../list/root.ts';
 import { parseSigningKey, type SigningKey } from '../list/sign.ts';
 import { buildLog, type Log } from '../log.ts';
 import { buildConnectionLedger } from '../publisher/connection-ledger.ts';
@@ -19,7 +20,8 @@ import { listedManagers } from '../publisher/content.ts';
 import { type ListeningFront, runDaemon } from '../publisher/daemon.ts';
 import { initPublisher, type PublisherFolder } from '../publisher/init.ts';
 import { buildListService } from '../publisher/list-service.ts';
-import { loadRoots } from '../publisher/load-roots.ts';
+import { followRoots, loadRoots } from '../publisher/load-roots.ts';
+import { renewRoot } from '../publisher/renew-root.ts';
 import { buildRoutes } from '../publisher/routes.ts';
 import {
   hostsOf,
@@ -29,7 +31,7 @@ import {
 } from '../publisher/server-identity.ts';
 import { watchManagers } from '../publisher/watch-managers.ts';
 import { type PublisherConfig, parsePublisherConfig } from './publisher-config.ts';
-import type { PublisherHost, PublisherOffice, Signals } from './publisher-host.ts';
+import type { PublisherHost, PublisherOffice, RenewFlags, Signals } from './publisher-host.ts';
 import { renderPublisherConfig } from './publisher-template.ts';
 
 const clock = systemClock;
@@ -63,6 +65,7 @@ export function buildPublisherHost(): PublisherHost {
       }
     },
     open: (directory) => openOffice(resolve(directory)),
+    renewRoot: (directory, flags) => renewInOffice(resolve(directory), flags),
     announce: (directory) => announceChange(join(resolve(directory), socketName), clock),
     async run(directory, signals) {
       const path = resolve(directory);
@@ -87,7 +90,7 @@ async function openOffice(path: string): Promise<PublisherOffice> {
   const config = await readConfig(folder);
   const roots = await loadRoots(folder, config.files.roots, config.org);
   const { root } = roots.newest;
-  const listKey = await readListKey(folder, config.files.listKey);
+  const listKey = await readKey(folder, config.files.listKey);
   if (!root.roles.list.kids.includes(listKey.kid)) {
     const seen = `${config.files.listKey} holds ${listKey.kid}`;
     throw new ListError('unknown_key', `${seen}; root ${root.version} does not let it sign lists`);
@@ -95,6 +98,20 @@ async function openOffice(path: string): Promise<PublisherOffice> {
   const history = openHistory(resolve(path, config.files.history));
   const desk = { history, root, listKey, clock };
   return { config, roots, history, desk, close: () => history.close() };
+}
+
+const keyDirectory = 'root-keys';
+
+async function renewInOffice(path: string, flags: RenewFlags): Promise<AcceptedRoot> {
+  const folder = openPublisherFolder(path);
+  const config = await readConfig(folder);
+  const { newest } = await loadRoots(folder, config.files.roots, config.org);
+  const here = (await folder.list(keyDirectory)).map((name) => join(keyDirectory, name));
+  const named = flags.keyFiles.map((name) => resolve(name));
+  const keys = await Promise.all([...here, ...named].map((name) => readKey(folder, name)));
+  const distinct = [...new Map(keys.map((key) => [key.kid, key])).values()];
+  const request = { managers: flags.managers, keys: distinct, directory: config.files.roots };
+  return renewRoot({ folder, clock }, newest, request);
 }
 
 async function runOffice(path: string, signals: Signals): Promise<void> {
@@ -121,7 +138,8 @@ interface Serving {
 }
 
 async function serveOffice({ path, office, log, lagMs, signals }: Serving): Promise<void> {
-  const { desk, roots } = office;
+  const { desk } = office;
+  let { roots } = office;
   const folder = openPublisherFolder(path);
   let { config } = office;
   const ledger = buildConnectionLedger(config.limits);
@@ -155,6 +173,11 @@ async function serveOffice({ path, office, log, lagMs, signals }: Serving): Prom
       readSettings: async () => {
         config = await readConfig(folder);
         return { configured: config.configured, resignEveryMs: config.list.resignEvery };
+      },
+      readNewerRoot: async () => {
+        const before = roots;
+        roots = await followRoots(folder, config.files.roots, config.org, before);
+        return roots === before ? undefined : roots.newest.root;
       },
       renewCertificate: identity.renew,
       onReload: signals.onReload,
@@ -241,7 +264,7 @@ async function readConfig(folder: PublisherFolder): Promise<PublisherConfig> {
   return parsePublisherConfig(text, join(folder.path, configName));
 }
 
-async function readListKey(folder: PublisherFolder, name: string): Promise<SigningKey> {
+async function readKey(folder: PublisherFolder, name: string): Promise<SigningKey> {
   const text = await requireFile(folder, name);
   try {
     return parseSigningKey(JSON.parse(text));

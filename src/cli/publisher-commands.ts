@@ -21,6 +21,7 @@ import {
   nodesTable,
   outcomeJson,
   outcomeText,
+  rootText,
 } from './publisher-output.ts';
 import { buildProgram, type Outcome } from './run-command.ts';
 import { show, type Terminal } from './terminal.ts';
@@ -52,6 +53,7 @@ export function buildPublisherProgram(parts: CommandParts): Command {
   addInit(program, parts);
   addToken(program, parts);
   addRun(program, parts);
+  addRoot(program, parts);
   addNodes(program, parts);
   addPublish(program, parts);
   addDrains(program, parts);
@@ -70,6 +72,7 @@ Examples:
   pilotfish-publisher nodes                    every manager, asked now
   pilotfish-publisher publish --dry-run        what a changed configuration would change
   pilotfish-publisher drain wm1                agents leave wm1; undrain takes them back
+  pilotfish-publisher root renew --manager wm3.acme.example      allow one more manager
   pilotfish-publisher rollback 7               a new version with the content of version 7
 
 Exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 would change (--dry-run), 4 trust failure.
@@ -198,9 +201,44 @@ function addRun(program: Command, { host, signals }: CommandParts): void {
     .command('run')
     .description('serve the list until SIGTERM; SIGHUP reads the configuration again')
     .option('--dir <dir>', 'directory of the publisher', defaultDirectory)
-    .addHelpText('after', `\nConfiguration (publisher.yml):\n${reference()}\n\n${firstForm}`)
+    .addHelpText(
+      'after',
+      `\n${reloadHelp}\nConfiguration (publisher.yml):\n${reference()}\n\n${firstForm}`,
+    )
     .action((flags: { readonly dir: string }) => host.run(flags.dir, signals()));
 }
+
+const reloadHelp = `SIGHUP takes managers, list and probe from the file; listen, files, limits and log are read at
+the start. A file with a mistake changes nothing and is logged (reload.failed).
+`;
+
+function addRoot(program: Command, { terminal, host }: CommandParts): void {
+  const root = program.command('root').description('the root document that every list obeys');
+  addCommand(root, 'renew', 'sign the next root: new dates, and more managers if named')
+    .option('--manager <endpoint...>', 'HOST[:PORT] that lists may name from now on')
+    .option('--root-key <file...>', 'root key that does not lie in root-keys of the directory')
+    .addHelpText('after', renewHelp)
+    .action(async (flags: Common & RenewWords) => {
+      const managers = parseManagers(flags.manager ?? []);
+      const { root: next } = await host.renewRoot(flags.dir, {
+        managers,
+        keyFiles: flags.rootKey ?? [],
+      });
+      const isRunning = (await host.announce(flags.dir)) !== undefined;
+      const { value, text } = rootText(next, isRunning);
+      show(terminal, flags.json, value, () => text);
+    });
+}
+
+interface RenewWords {
+  readonly manager?: readonly string[];
+  readonly rootKey?: readonly string[];
+}
+
+const renewHelp = `
+Every sidecar follows the new root by itself; no token has to be given out again. The list is
+signed anew under it: at once by a running publisher, else by the next run or publish.
+`;
 
 function addNodes(program: Command, { terminal, host }: CommandParts): void {
   addCommand(program, 'nodes', 'every manager of the list, asked now')

@@ -1,8 +1,9 @@
 /** What the publisher's commands need of the world; `build-publisher.ts` brings it. */
 import type { Clock, Random } from '../clock.ts';
 import type { Prober } from '../health/probe.ts';
+import type { AcceptedRoot } from '../list/root.ts';
 import type { History } from '../publisher/history.ts';
-import type { InitOutcome, InitRequest } from '../publisher/init.ts';
+import type { InitManager, InitOutcome, InitRequest } from '../publisher/init.ts';
 import type { RootChain } from '../publisher/load-roots.ts';
 import type { PublishDesk } from '../publisher/publish.ts';
 import type { PublisherConfig } from './publisher-config.ts';
@@ -24,6 +25,12 @@ export interface Signals {
   onReload(handler: () => void): () => void;
 }
 
+export interface RenewFlags {
+  readonly managers: readonly InitManager[];
+  /** Paths of key files beside those in the directory. */
+  readonly keyFiles: readonly string[];
+}
+
 export interface PublisherHost {
   readonly clock: Clock;
   readonly random: Random;
@@ -31,6 +38,8 @@ export interface PublisherHost {
   hostName(): string;
   init(directory: string, request: InitRequest): Promise<InitOutcome>;
   open(directory: string): Promise<PublisherOffice>;
+  /** The next root, signed with every key in `root-keys` and in `keyFiles`, written. */
+  renewRoot(directory: string, request: RenewFlags): Promise<AcceptedRoot>;
   /** Tells the running publisher; its answer, or undefined when none runs. */
   announce(directory: string): Promise<string | undefined>;
   /** Until SIGTERM. */

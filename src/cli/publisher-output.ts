@@ -1,5 +1,6 @@
 /** What the publisher's commands print, as text for people and as values for `--json`. */
 import { failureTexts, type ProbeOutcome } from '../health/probe.ts';
+import type { Root } from '../list/model.ts';
 import { type Content, describeChange, listedManagers } from '../publisher/content.ts';
 import { listExpiresAtMs, type PublishedList } from '../publisher/history.ts';
 import type { InitOutcome, InitRequest } from '../publisher/init.ts';
@@ -25,6 +26,17 @@ export function initText(outcome: InitOutcome, request: InitRequest, directory: 
   return `${head}made for ${request.org}:\n${files}${keys}next:
   pilotfish-publisher run${dir}
   pilotfish-publisher token${dir}      then on each agent host: pilotfish join TOKEN\n`;
+}
+
+export function rootText(root: Root, isRunning: boolean): Printed {
+  const { hosts, cidrs, ports } = root.constraints;
+  const expires = new Date(root.expiresAtMs).toISOString();
+  const value = { version: root.version, expires, constraints: root.constraints, isRunning };
+  const where = isRunning
+    ? 'the running publisher follows it\n'
+    : 'no publisher runs in this directory; the next `run` or `publish` follows it\n';
+  const allowed = `  hosts ${[...hosts, ...cidrs].join(', ')}\n  ports ${ports.join(', ')}\n`;
+  return { value, text: `root ${root.version}, good until ${expires}\n${allowed}${where}` };
 }
 
 /** Agents are not counted yet: that needs a live roster. */

@@ -7,7 +7,7 @@ import type { Server } from 'node:https';
 import { type Clock, sleep } from '../clock.ts';
 import { PilotfishError } from '../errors.ts';
 import { messageOf } from '../guards.ts';
-import { rootStatus } from '../list/root.ts';
+import { rootStatus, type VerifiedRoot } from '../list/root.ts';
 import type { Log } from '../log.ts';
 import type { ConfiguredContent } from './content.ts';
 import type { PublishedList } from './history.ts';
@@ -47,6 +47,8 @@ export interface DaemonWorld {
   readonly listen: { readonly host: string; readonly port: number };
   /** Throws ConfigError; the settings in use then stay. */
   readSettings(): Promise<DaemonSettings>;
+  /** The newest root when one came after that of the desk. Throws ListError, ConfigError. */
+  readNewerRoot(): Promise<VerifiedRoot | undefined>;
   /** A new certificate when the one in use must be replaced. */
   renewCertificate(): Promise<KeyedCertificate | undefined>;
   /** Calls `handler` at every SIGHUP; returns the undo. */
@@ -62,14 +64,18 @@ const futureMs = 5 * 60_000;
 export async function runDaemon(world: DaemonWorld, signal: AbortSignal): Promise<void> {
   const { service, front, log } = world;
   const daemon = buildDaemon(world, await world.readSettings());
-  await daemon.publishNews();
+  if (daemon.serveNewest() === 0) await daemon.publishNews();
+  else await logFailure(log, 'config.refused', daemon.publishNews); // the last good list stays
   daemon.serveNewest();
   const port = await front.listen(world.listen.host, world.listen.port);
-  const stopNotices = await world.notices.listen(async () => `serving ${daemon.serveNewest()}`);
+  const stopNotices = await world.notices.listen(async () => {
+    await daemon.followRoot();
+    return `serving ${daemon.serveNewest()}`;
+  });
   const stopReloads = world.onReload(() => void daemon.reload());
   log.info('publisher.listening', { host: world.listen.host, port });
   try {
-    await daemon.rounds(signal);
+    await runRounds(world, daemon, signal);
   } finally {
     stopReloads();
     await stopNotices();
@@ -81,18 +87,23 @@ export async function runDaemon(world: DaemonWorld, signal: AbortSignal): Promis
 
 interface Daemon {
   publishNews(): Promise<void>;
+  /** Takes a newer root and signs the list under it. */
+  followRoot(): Promise<void>;
   /** The version that is served now, 0 when there is none. */
   serveNewest(): number;
   reload(): Promise<void>;
-  rounds(signal: AbortSignal): Promise<void>;
+  resignWhenDue(): Promise<void>;
+  renewWhenDue(): Promise<void>;
 }
 
 function buildDaemon(world: DaemonWorld, first: DaemonSettings): Daemon {
-  const { desk, service, log, clock } = world;
-  const { history } = desk;
+  const { service, log, clock } = world;
+  const { history } = world.desk;
+  let desk = world.desk;
   let settings = first;
   let failedAtMs = Number.NEGATIVE_INFINITY;
   let certificateAtMs = Number.NEGATIVE_INFINITY;
+  let reloading: Promise<void> = Promise.resolve();
 
   const serveNewest = (): number => {
     const newest = history.newest();
@@ -100,9 +111,29 @@ function buildDaemon(world: DaemonWorld, first: DaemonSettings): Daemon {
     return newest?.version ?? 0;
   };
   const publishNews = async (): Promise<void> => {
-    if (!isConfigNews(settings.configured, history.newest())) return;
-    await publish(desk, publishConfigured(settings.configured, 'config'));
+    const newest = history.newest();
+    if (isConfigNews(settings.configured, newest)) {
+      await publish(desk, publishConfigured(settings.configured, 'config'));
+    } else if (newest !== undefined && newest.rootVersion < desk.root.version) {
+      await publish(desk, resignOrder(settings.configured));
+    }
   };
+  const followRoot = async (): Promise<void> => {
+    const root = await world.readNewerRoot();
+    if (root === undefined) return;
+    desk = { ...desk, root };
+    log.info('root.followed', { version: root.version, epoch: root.epoch });
+    if ((history.newest()?.rootVersion ?? root.version) < root.version) {
+      await publish(desk, resignOrder(settings.configured));
+    }
+    serveNewest();
+  };
+  const reloadOnce = (): Promise<void> =>
+    logFailure(log, 'reload.failed', async () => {
+      settings = await world.readSettings();
+      await publishNews();
+      log.info('reload.done', { version: serveNewest() });
+    });
   const resignWhenDue = async (): Promise<void> => {
     const newest = history.newest();
     const mayTry = clock.monotonicMs() - failedAtMs >= 60_000;
@@ -118,7 +149,7 @@ function buildDaemon(world: DaemonWorld, first: DaemonSettings): Daemon {
   const renewWhenDue = async (): Promise<void> => {
     if (clock.monotonicMs() - certificateAtMs < certificateEveryMs) return;
     certificateAtMs = clock.monotonicMs();
-    warnOfRoot(world);
+    warnOfRoot({ ...world, desk });
     const renewed = await world.renewCertificate();
     if (renewed === undefined) return;
     world.front.setCertificate(renewed);
@@ -127,27 +158,31 @@ function buildDaemon(world: DaemonWorld, first: DaemonSettings): Daemon {
   return {
     publishNews,
     serveNewest,
-    async reload() {
-      await logFailure(log, 'reload.failed', async () => {
-        settings = await world.readSettings();
-        await publishNews();
-        log.info('reload.done', { version: serveNewest() });
-      });
+    followRoot: () => logFailure(log, 'root.failed', followRoot),
+    reload() {
+      reloading = reloading.then(reloadOnce); // one after the other: the last file read wins
+      return reloading;
     },
-    async rounds(signal) {
-      let mark = Number.NaN; // the first round looks in any case
-      while (!signal.aborted) {
-        await logFailure(log, 'resign.failed', resignWhenDue);
-        await logFailure(log, 'certificate.failed', renewWhenDue);
-        await logFailure(log, 'history.failed', async () => {
-          const seen = history.changeMark();
-          if (seen !== mark) serveNewest();
-          mark = seen;
-        });
-        await sleep(clock, roundMs, signal).catch(() => undefined);
-      }
-    },
+    resignWhenDue: () => logFailure(log, 'resign.failed', resignWhenDue),
+    renewWhenDue: () => logFailure(log, 'certificate.failed', renewWhenDue),
   };
+}
+
+/** Once a second: whatever is due. */
+async function runRounds(world: DaemonWorld, daemon: Daemon, signal: AbortSignal): Promise<void> {
+  const { clock, log, desk } = world;
+  let mark = Number.NaN; // the first round looks in any case
+  while (!signal.aborted) {
+    await daemon.followRoot();
+    await daemon.resignWhenDue();
+    await daemon.renewWhenDue();
+    await logFailure(log, 'history.failed', async () => {
+      const seen = desk.history.changeMark();
+      if (seen !== mark) daemon.serveNewest();
+      mark = seen;
+    });
+    await sleep(clock, roundMs, signal).catch(() => undefined);
+  }
 }
 
 /** Exported for its rule alone: a list is renewed by age, or when the clock was set back. */

@@ -64,8 +64,8 @@ export interface InitOutcome {
 }
 
 const record = 'init.json';
-const dayMs = 86_400_000;
-const rootValidDays = 365;
+/** How long a root is good for new lists without a receipt. */
+export const rootValidMs = 365 * 86_400_000;
 const maxListValidForSeconds = 7 * 86_400;
 
 /** Throws ConfigError `already_initialised`, HostError `write_failed`; see the file comment. */
@@ -127,7 +127,7 @@ function firstRoot(
     org: request.org,
     version: 1,
     issuedAtMs,
-    expiresAtMs: issuedAtMs + rootValidDays * dayMs,
+    expiresAtMs: issuedAtMs + rootValidMs,
     keys: Object.fromEntries(named),
     roles: { root: rootRole, list: { threshold: 1, kids: [listKey.kid] }, rescue: rootRole },
     epoch: 1,

@@ -19,18 +19,29 @@ export async function loadRoots(
   directory: string,
   org: string,
 ): Promise<RootChain> {
-  const envelopes = new Map<number, Uint8Array>();
-  let newest: AcceptedRoot | undefined;
-  for (let version = 1; version <= maxRoots; version += 1) {
-    const text = await folder.read(`${directory}/${version}.json`);
+  const chain = await followRoots(folder, directory, org, undefined);
+  if (chain !== undefined) return chain;
+  const seen = `${folder.path}/${directory}/1.json is missing`;
+  throw new ConfigError('config_unreadable', `${seen}; \`pilotfish-publisher init\` makes it`);
+}
+
+/** `known` with the roots that came after it; the very same value when none did. */
+export async function followRoots<Known extends RootChain | undefined>(
+  folder: PublisherFolder,
+  directory: string,
+  org: string,
+  known: Known,
+): Promise<Known | RootChain> {
+  const envelopes = new Map(known?.envelopes);
+  let newest = known?.newest;
+  while (envelopes.size < maxRoots) {
+    const text = await folder.read(`${directory}/${(newest?.root.version ?? 0) + 1}.json`);
     if (text === undefined) break;
     const bytes = Buffer.from(text, 'utf8');
     newest = await nextRoot(newest, bytes, org);
     envelopes.set(newest.root.version, bytes);
   }
-  if (newest !== undefined) return { newest, envelopes };
-  const seen = `${folder.path}/${directory}/1.json is missing`;
-  throw new ConfigError('config_unreadable', `${seen}; \`pilotfish-publisher init\` makes it`);
+  return newest === undefined || newest === known?.newest ? known : { newest, envelopes };
 }
 
 function nextRoot(

@@ -6,6 +6,7 @@ import {
   cpSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -190,14 +191,12 @@ test('publish --dry-run exits 3 when it would change, 0 when not, and writes not
   assert.match((await publisher.run('publish')).out, /nothing to publish: version 1/);
 });
 
-test('SIGHUP reads the configuration: a change is a new version, a broken file changes nothing', async (t) => {
+test('a reload publishes a changed configuration at once', async (t) => {
   const publisher = await initPublisherDirectory(t);
   await publisher.start();
   const first = await publisher.get('/v1/list');
   const waiting = publisher.get('/v1/list?wait=55', { 'if-none-match': first.etag ?? '' });
-  publisher.edit('weight: 100', 'weigth: 1');
-  publisher.reload();
-  publisher.edit('weigth: 1', 'weight: 50 ');
+  publisher.edit('weight: 100', 'weight: 50 ');
   publisher.reload();
   const list = parseList(parseEnvelope((await waiting).body).payloadBytes);
   assert.deepEqual([list.version, list.managers[0]?.weight], [2, 50]);
@@ -247,7 +246,7 @@ test('a change whose message is lost is found by looking at the history', async 
   assert.equal((await waiting).status, 200);
 });
 
-test('the launcher works through a symlink; SIGHUP reloads and SIGTERM ends the process with 0', async (t) => {
+test('the launcher works through a symlink; SIGHUP refuses a broken file and takes the mended one; SIGTERM ends with 0', async (t) => {
   const publisher = await initPublisherDirectory(t);
   publisher.edit('level: silent', 'level: info');
   const link = join(publisher.directory, '..', 'linked');
@@ -265,7 +264,10 @@ test('the launcher works through a symlink; SIGHUP reloads and SIGTERM ends the 
     while (!log.includes(event) && child.exitCode === null) await once(child.stderr, 'data');
   };
   await logged('publisher.listening');
-  publisher.edit('weight: 100', 'weight: 7  ');
+  publisher.edit('weight: 100', 'weigth: 7  ');
+  child.kill('SIGHUP');
+  await logged('reload.failed');
+  publisher.edit('weigth: 7  ', 'weight: 7  ');
   child.kill('SIGHUP');
   await logged('reload.done');
   child.kill('SIGTERM');
@@ -311,6 +313,57 @@ test('a manager outside the root is refused with E408 and named', async (t) => {
   const { exit, err } = await publisher.run('publish');
   assert.equal(exit, 4);
   assert.match(err, /E408 constraint: .*10\.9\.9\.9/);
+});
+
+test('root renew allows one more manager; the running publisher follows it without a restart', async (t) => {
+  const publisher = await initPublisherDirectory(t);
+  await publisher.start();
+  const { etag = '' } = await publisher.get('/v1/list');
+  const waiting = publisher.get('/v1/list?wait=55', { 'if-none-match': etag });
+  publisher.edit('list:', '  - {id: wm9, address: 10.0.0.9, port: 1519}\nlist:');
+  assert.match((await publisher.run('publish')).err, /E408 constraint: .*10\.0\.0\.9/);
+  const renewed = await runPublisher([
+    ...['root', 'renew', '--dir', publisher.directory, '--manager', '10.0.0.9:1519'],
+  ]);
+  assert.match(
+    renewed.out,
+    /^root 2, .*10\.0\.0\.9\/32\n {2}ports 1514, 1519\nthe running publisher/s,
+  );
+  const signed = parseList(parseEnvelope((await waiting).body).payloadBytes);
+  assert.deepEqual([signed.version, signed.rootVersion, signed.managers.length], [2, 2, 3]);
+  const [first, second] = await Promise.all(
+    ['/v1/root/1', '/v1/root/2'].map((path) => publisher.get(path)),
+  );
+  const token = parseToken((await publisher.run('token')).out);
+  assert.equal(token.rootVersion, 2);
+  const { root } = await verifyPinnedRoot(second?.body ?? Buffer.of(), token);
+  assert.equal(root.version, 2);
+  assert.equal(first?.status, 200);
+  assert.match((await publisher.run('publish')).out, /published version 3.*\n {2}\+ wm9/);
+});
+
+test('root renew needs the threshold of root keys, wherever they lie', async (t) => {
+  const publisher = new TestPublisher(join(scratchDirectory(t), 'p'), 8443, ['10.0.0.1']);
+  await runPublisher([...publisher.initFlags, '--root-keys', '3', '--threshold', '2']);
+  const elsewhere = join(publisher.directory, '..', 'holder.jwk');
+  renameSync(join(publisher.directory, 'root-keys/root-1.jwk'), elsewhere);
+  rmSync(join(publisher.directory, 'root-keys/root-2.jwk'));
+  const renew = ['root', 'renew', '--dir', publisher.directory];
+  const alone = await runPublisher(renew);
+  assert.equal(alone.exit, 2);
+  assert.match(alone.err, /1 of the root keys are at hand; needed: 2/);
+  const both = await runPublisher([...renew, '--root-key', elsewhere]);
+  assert.equal(both.exit, 0, both.err);
+  assert.match((await publisher.run('publish')).out, /published version 1/);
+});
+
+test('run with a configuration that the root refuses goes on serving the last good list', async (t) => {
+  const publisher = await initPublisherDirectory(t);
+  await publisher.run('publish');
+  publisher.edit('address: 10.0.0.2', 'address: 10.9.9.9');
+  await publisher.start();
+  const list = parseList(parseEnvelope((await publisher.get('/v1/list')).body).payloadBytes);
+  assert.deepEqual([list.version, list.managers[1]?.address], [1, '10.0.0.2']);
 });
 
 test('a directory of another organisation, readable keys and a damaged history are told apart', async (t) => {
