@@ -1,0 +1,35 @@
+/**
+ * What a killed or failed `ReplaceFileW` may leave, and the way out. It is not documented to be
+ * atomic; its failures 1175 to 1177 leave defined states (trust-and-safety 3.2). Pure.
+ *
+ * | seen | left by | way out |
+ * |---|---|---|
+ * | target | 1175, 1176 with a backup name, or success | remove our leftovers |
+ * | no target, backup | 1177, or a kill in the middle | backup becomes target |
+ * | no target, no backup | 1176 without a backup name, or somebody else | newest kept generation |
+ */
+
+export interface LeftBehind {
+  readonly target: boolean;
+  /** `pf-HEX.bak` and `pf-HEX.new` beside it, newest first. */
+  readonly backups: readonly string[];
+  readonly temps: readonly string[];
+}
+
+export type RecoveryStep =
+  | { readonly kind: 'rename_to_target'; readonly name: string }
+  | { readonly kind: 'write_newest_generation' }
+  | { readonly kind: 'remove'; readonly name: string };
+
+export const leftoverPattern = /^pf-[0-9a-f]{24}\.(new|bak)$/;
+
+export function planRecovery(seen: LeftBehind): readonly RecoveryStep[] {
+  const [newest, ...older] = seen.backups;
+  const remove = (name: string): RecoveryStep => ({ kind: 'remove', name });
+  if (seen.target) return [...seen.backups, ...seen.temps].map(remove);
+  const first: RecoveryStep =
+    newest === undefined
+      ? { kind: 'write_newest_generation' }
+      : { kind: 'rename_to_target', name: newest };
+  return [first, ...older.map(remove), ...seen.temps.map(remove)];
+}
