@@ -11,6 +11,8 @@ export interface SessionEvents {
 
 /** Looking at the kernel's table may take this part of the time at most: it grows with the host. */
 const lookShare = 1 / 1_000;
+/** A look that was itself held up by a busy host must not make us blind for long. */
+const maxLookPauseMs = 1_000;
 
 export class Session {
   readonly number: number;
@@ -86,9 +88,10 @@ export class Session {
   #lookAtKernel(nowMs: number): void {
     if (this.#splice.unansweredSinceAtMs === undefined) this.#queue = undefined;
     else if (nowMs >= this.#nextLookAtMs) {
+      const startMs = this.#clock.monotonicMs();
       this.#queue = this.#upstream.sendQueue();
-      const tookMs = this.#clock.monotonicMs() - nowMs;
-      this.#nextLookAtMs = nowMs + tookMs / lookShare;
+      const tookMs = this.#clock.monotonicMs() - startMs;
+      this.#nextLookAtMs = nowMs + Math.min(maxLookPauseMs, tookMs / lookShare);
     }
     if (this.#queue?.isWindowClosed) this.#windowClosedSinceAtMs ??= nowMs;
     else this.#windowClosedSinceAtMs = undefined;
