@@ -19,7 +19,7 @@ const reasons = {
   config_unreadable: {
     code: 'E001',
     exit: 2,
-    fix: 'check that the file exists and may be read; --config names another one',
+    fix: 'check that the file exists and may be read; --config (publisher: --dir) names another one',
   },
   config_invalid: {
     code: 'E002',

@@ -12,7 +12,7 @@ import { drainOrder, publishConfigured, rollbackOrder, undrainOrder } from '../p
 import { type PublishOrder, preparePublication, publish } from '../publisher/publish.ts';
 import { probeManagers } from '../publisher/watch-managers.ts';
 import { renderReference } from './config-file.ts';
-import { publisherSchema } from './publisher-config.ts';
+import { parsePublisherConfig, publisherSchema } from './publisher-config.ts';
 import { parseManagers } from './publisher-endpoint.ts';
 import type { PublisherHost, PublisherOffice, Signals } from './publisher-host.ts';
 import {
@@ -23,6 +23,7 @@ import {
   outcomeText,
   rootText,
 } from './publisher-output.ts';
+import { renderPublisherConfig } from './publisher-template.ts';
 import { buildProgram, type Outcome } from './run-command.ts';
 import { show, type Terminal } from './terminal.ts';
 
@@ -147,7 +148,7 @@ function readInitFlags(flags: InitFlags, host: PublisherHost): InitRequest {
   }
   const rootKeys = readNumber('--root-keys', flags.rootKeys, maxRootKeys);
   const port = new URL(urls[0] ?? '').port || '443';
-  return {
+  const request: InitRequest = {
     org: flags.org,
     managers: parseManagers(flags.manager),
     urls,
@@ -155,6 +156,8 @@ function readInitFlags(flags: InitFlags, host: PublisherHost): InitRequest {
     rootKeys,
     threshold: readNumber('--threshold', flags.threshold, rootKeys),
   };
+  parsePublisherConfig(renderPublisherConfig(request), 'the publisher.yml to be made');
+  return request;
 }
 
 function readNumber(name: string, text: string, max: number): number {

@@ -15,11 +15,14 @@ import {
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { buildPublisherLink } from '../../src/host/https-source.ts';
+import { systemClock } from '../../src/host/system-clock.ts';
 import { parseEnvelope } from '../../src/list/envelope.ts';
 import { parseList } from '../../src/list/parse-list.ts';
 import { parseRoot } from '../../src/list/parse-root.ts';
 import { verifyPinnedRoot } from '../../src/list/root.ts';
 import { parseToken } from '../../src/list/token.ts';
+import { verifyList } from '../../src/list/verify.ts';
 import { freePort, ownAddress, StandIns } from '../fakes/processes.ts';
 import { scratchDirectory } from '../publisher/fixture.ts';
 import { initPublisherDirectory, runPublisher, TestPublisher } from './publisher-fixture.ts';
@@ -111,6 +114,7 @@ test('wrong init flags are usage errors that name the flag', async (t) => {
     [['--org', 'a', '--manager', 'x', 'x'], /named twice/],
     [['--org', 'a', '--manager', 'x', '--url', 'http://x'], /--url http:\/\/x/],
     [['--org', 'a', '--manager', 'x', '--threshold', '2'], /--threshold 2/],
+    [['--org', 'a', '--manager', 'x', '--listen', '8443'], /listen: expected HOST:PORT/],
     [['--org', 'a'], /--manager/],
   ];
   for (const [flags, pattern] of cases) {
@@ -129,6 +133,33 @@ test('the token pins the root that is served, by hash and by the key of the auth
   const { body } = await publisher.get('/v1/root/1');
   const { root } = await verifyPinnedRoot(body, token);
   assert.equal(token.ca, root.publishers[0]?.spki[0]);
+});
+
+test('a sidecar that holds only the token reaches the publisher by its pin and proves list and receipt', async (t) => {
+  const publisher = await initPublisherDirectory(t);
+  const token = parseToken((await publisher.run('token')).out);
+  await publisher.start();
+  const link = buildPublisherLink(systemClock);
+  const [url = ''] = token.publishers;
+  const common = { url, pins: [token.ca ?? ''], waitMs: 0, maxBytes: 65_536 };
+  const rootAnswer = await link.ask({ ...common, path: '/v1/root/1' });
+  assert.ok(rootAnswer.kind === 'document');
+  const { root } = await verifyPinnedRoot(rootAnswer.body, token);
+  const nonce = Buffer.alloc(16, 9).toString('base64url');
+  const path = `/v1/list?g=${token.group}&s=${token.site}`;
+  const answer = await link.ask({ ...common, path, nonce });
+  assert.ok(answer.kind === 'document');
+  const accepted = await verifyList({
+    envelope: answer.body,
+    root,
+    audience: { group: token.group, site: token.site },
+    receipt: { compact: answer.receipt ?? '', nonce },
+    nowMs: Date.now() + 10 * 365 * 86_400_000, // a clock ten years off: the receipt vouches
+  });
+  assert.deepEqual([accepted.kind, accepted.freshness.kind], ['new', 'fresh']);
+  const { etag = '' } = answer;
+  assert.equal((await link.ask({ ...common, path, nonce, etag })).kind, 'unchanged');
+  assert.equal((await link.ask({ ...common, path: '/v1/root/2' })).kind, 'absent');
 });
 
 test('a drain by command is served at once to whoever waits, and seen in nodes and history', async (t) => {
