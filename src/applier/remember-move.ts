@@ -1,6 +1,7 @@
 /** The move inside one apply: is it needed, may it be spent, and what follows from how it ended. */
 import { AgentError, HostError, PilotfishError } from '../errors.ts';
 import type { AgentFacts } from '../wazuh/agent-facts.ts';
+import { readyAgent } from './agent-ready.ts';
 import { forgetOld, judgeBudget, type Restart } from './budget.ts';
 import { confirmBudgetMs, talksToOneOf } from './confirm.ts';
 import { type Draft, readServers } from './draft.ts';
@@ -32,7 +33,8 @@ function talksToFirst(facts: AgentFacts, draft: Draft): boolean {
 
 /** budget -> restart and watch -> moved | kept | restored */
 export async function moveAndRemember(run: Run, situation: Situation): Promise<End> {
-  const { draft, facts } = situation;
+  const { draft } = situation;
+  const facts = await readyAgent(run.world); // an upgrade may have begun meanwhile
   const written = { servers: draft.after.servers, hash: draft.hash };
   const over = facts.running ? budgetError(run) : undefined;
   if (over !== undefined) {
