@@ -85,6 +85,31 @@ test('children of a later <var> belong to the element before it, as in the agent
   );
 });
 
+test('<var> lends nothing across the end of a section', () => {
+  const second = '<client><var><port>99</port></var><notify_time>1</notify_time></client>';
+  const text = client(server).replace('</ossec_config>', `${second}</ossec_config>`);
+  assert.deepEqual(
+    readable(text).servers.map(({ port }) => port),
+    [1514],
+  );
+});
+
+test('an attribute called var makes the agent forget the ones before it', () => {
+  const withAttributes = (attributes: string) =>
+    client(server.replace('<server', `<server ${attributes}`));
+  assert.equal(read(withAttributes('a="1" VAR="2" a="3"')).kind, 'starts');
+  assert.equal(read(withAttributes('a="1" b="2" a="3"')).kind, 'refused');
+});
+
+test('1024 levels are read, one more is not', () => {
+  const nested = (levels: number) =>
+    `<ossec_config>${'<localfile>'.repeat(levels - 1)}${'</localfile>'.repeat(levels - 1)}</ossec_config>`;
+  assert.equal(read(client(server) + nested(1024)).kind, 'starts');
+  const tooDeep = read(client(server) + nested(1025));
+  assert.ok(tooDeep.kind === 'refused');
+  assert.match(tooDeep.problem.said, /Max recursion level reached/);
+});
+
 test('the text behind the last child is the value of an element', () => {
   const text = client('<server><address><x>no</x>10.0.0.2</address></server>');
   assert.deepEqual(
@@ -94,7 +119,9 @@ test('the text behind the last child is the value of an element', () => {
 });
 
 test('0xFF right behind < ends the file for the agent, and so it does for us', () => {
-  assert.equal(read(`${client(server)}<\xff`).kind, 'refused');
+  const log = client(server).replace('<client>', '<localfile><\xffx>1</\xffx></localfile><client>');
+  assert.equal(read(log).kind, 'refused');
+  assert.equal(read(log.replaceAll('\xffx', 'x\xff')).kind, 'starts');
   assert.equal(read(`${client(server)}\\<\xff <broken`).kind, 'starts');
   assert.equal(read(`<!-- a -\xff -->${client(server)}`).kind, 'refused');
   assert.equal(read(`<!-- a \xff -->${client(server)}`).kind, 'starts');
@@ -109,9 +136,11 @@ test('ports beyond 32 bits wrap, beyond 64 bits they saturate', () => {
     wrapped.servers.map((entry) => entry.port),
     [1514],
   );
-  const saturated = port('9'.repeat(40));
-  assert.ok(saturated.kind === 'refused');
-  assert.equal(saturated.problem.said, "(1205): Invalid port number: '-1'.");
+  for (const digits of ['9'.repeat(40), '9223372036854775808', '9999999999999999999']) {
+    const saturated = port(digits);
+    assert.ok(saturated.kind === 'refused');
+    assert.equal(saturated.problem.said, "(1205): Invalid port number: '-1'.");
+  }
 });
 
 test('<batch> and <ciphers> of 5.x have bounds', () => {
