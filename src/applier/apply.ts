@@ -9,7 +9,7 @@ import { account } from './account.ts';
 import { readyAgent } from './agent-ready.ts';
 import type { ConfigSnapshot } from './config-file.ts';
 import { type Draft, draftConfig } from './draft.ts';
-import { precheck } from './precheck.ts';
+import { precheck, precheckRestart } from './precheck.ts';
 import { moveAndRemember, needsMove } from './remember-move.ts';
 import type { ApplyRequest } from './request.ts';
 import type { ApplyResult } from './result.ts';
@@ -43,6 +43,8 @@ async function applyUnderLock(run: Run, request: ApplyRequest): Promise<End> {
   if (draft.changed) {
     await precheck(world, before.bytes, draft.bytes);
     await write(run, before, draft, move);
+  } else if (move && facts.running) {
+    await precheckRestart(world, before.bytes);
   }
   if (move) return moveAndRemember(run, { facts, before, draft });
   await settle(run, { servers: draft.after.servers, hash: draft.hash });

@@ -66,10 +66,11 @@ export async function moveAgent(world: ApplierWorld, order: MoveOrder): Promise<
 
 async function plannedRestart(world: ApplierWorld, order: MoveOrder): Promise<RestartPlan> {
   const { home, settings } = world;
-  const deaf = [
+  const configured = [
     ...findDeafModules(order.config),
     ...findDeafModules(await world.readSharedConfig()),
   ];
+  const deaf = (await world.control.isRunning('modulesd')) ? configured : [];
   const tag = String(Math.floor(world.clock.nowMs()));
   const plan = planRestart({ facts: order.facts, home, settings, deafModules: deaf, tag });
   return order.facts.running ? plan : withoutStop(plan);

@@ -21,3 +21,14 @@ export async function precheck(
   }
   throw new AgentError('agent_refuses', `the agent would reject the new file: ${verdict.why}`);
 }
+
+/** Before a restart in a file that we do not change: a running agent must be able to come back. */
+export async function precheckRestart(
+  world: Pick<ApplierWorld, 'preflight'>,
+  config: Uint8Array,
+): Promise<void> {
+  const verdict = await world.preflight.test(config);
+  if (verdict.kind !== 'rejected') return;
+  const seen = `not restarted, the agent would not start again with its file: ${verdict.why}`;
+  throw new AgentError('config_unparseable', seen);
+}

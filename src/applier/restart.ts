@@ -163,8 +163,9 @@ function requireControl(home: AgentHome): string {
   );
 }
 
-/** Port: performs one step. Throws HostError `restart_failed` that says what the program said. */
+/** Port: performs a step. Throws HostError `restart_failed` that says what the program said. */
 export interface AgentControl {
+  isRunning(daemon: Daemon): Promise<boolean>;
   perform(step: RestartStep, timeoutMs: number): Promise<void>;
 }
 

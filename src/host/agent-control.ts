@@ -26,7 +26,10 @@ const killedMs = 5_000;
 
 export function openAgentControl(options: ControlOptions): AgentControl {
   const control = new StepRunner(options);
-  return { perform: (step, timeoutMs) => control.perform(step, timeoutMs) };
+  return {
+    isRunning: (daemon) => control.isRunning(daemon),
+    perform: (step, timeoutMs) => control.perform(step, timeoutMs),
+  };
 }
 
 class StepRunner {
@@ -34,6 +37,10 @@ class StepRunner {
 
   constructor(options: ControlOptions) {
     this.#options = options;
+  }
+
+  async isRunning(daemon: Daemon): Promise<boolean> {
+    return (await this.#pids(daemon)).length > 0;
   }
 
   perform(step: RestartStep, timeoutMs: number): Promise<void> {

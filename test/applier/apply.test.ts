@@ -129,6 +129,27 @@ test('a new file that the agent alone rejects is not installed', async () => {
   assert.deepEqual(host.servers, ['10.0.0.1']);
 });
 
+test('case 94: an agent is not restarted in an unchanged file with which it would not start', async () => {
+  const host = await HostInMemory.make();
+  await apply(host.world(), request({ move: false }));
+  host.preflight = () => ({ kind: 'rejected', why: '(1202): Configuration error' });
+  const { pid } = host;
+  const result = await apply(host.world(), request());
+  assert.deepEqual([result.reason?.code, host.pid, host.running], ['E504', pid, true]);
+});
+
+test('modulesd goes with agentd when a module would stay deaf, and stays stopped when it was', async () => {
+  const wodle = '<wodle name="aws-s3"><disabled>no</disabled></wodle>\n</ossec_config>';
+  const config = configOf('10.0.0.1').replace('</ossec_config>', wodle);
+  for (const modulesd of [true, false]) {
+    const host = await HostInMemory.make({}, config);
+    host.modulesd = modulesd;
+    assert.equal((await apply(host.world(), request())).outcome, 'moved');
+    const stopped = host.steps.flatMap((step) => (step.kind === 'stop' ? [step.daemon] : []));
+    assert.deepEqual(stopped, modulesd ? ['agentd', 'modulesd'] : ['agentd']);
+  }
+});
+
 test('another apply under way is held, not refused', async () => {
   const host = await HostInMemory.make();
   host.locked = true;

@@ -50,6 +50,7 @@ export class HostInMemory {
   memory: Uint8Array | undefined;
   now = nowMs;
   running = true;
+  modulesd = true;
   pid = 100;
   version = '4.14.8';
   upgrade: string | undefined;
@@ -118,7 +119,10 @@ export class HostInMemory {
       file: this.#file(),
       backups: this.#backups(),
       agent: { readFacts: async () => this.#touch(() => this.#facts()) },
-      control: { perform: async (step) => this.#touch(() => this.#perform(step)) },
+      control: {
+        isRunning: async (daemon) => (daemon === 'agentd' ? this.running : this.modulesd),
+        perform: async (step) => this.#touch(() => this.#perform(step)),
+      },
       preflight: { test: async (bytes) => this.#touch(() => this.preflight(Buffer.from(bytes))) },
       agentLog: {
         mark: async () => this.log.length,
@@ -205,8 +209,8 @@ export class HostInMemory {
 
   #perform(step: RestartStep): void {
     this.steps.push(step);
-    if (step.kind === 'stop') this.running = false;
-    if (step.kind === 'run') this.#start();
+    if (step.kind === 'stop' && step.daemon === 'agentd') this.running = false;
+    if (step.kind === 'run' && !step.argv.at(-1)?.endsWith('modulesd')) this.#start();
   }
 
   #start(): void {

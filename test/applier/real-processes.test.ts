@@ -88,6 +88,7 @@ describe('the applier with real files and processes', { concurrency: 3 }, () => 
     const dying: ApplierWorld = {
       ...world,
       control: {
+        ...world.control,
         perform: (step, timeoutMs) =>
           step.kind === 'run'
             ? Promise.reject(new Error('killed here'))
