@@ -15,8 +15,9 @@ import {
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { buildCertificateMaker } from '../../src/host/certificate-maker.ts';
 import { buildPublisherLink } from '../../src/host/https-source.ts';
-import { systemClock } from '../../src/host/system-clock.ts';
+import { systemClock, systemRandom } from '../../src/host/system-clock.ts';
 import { parseEnvelope } from '../../src/list/envelope.ts';
 import { parseList } from '../../src/list/parse-list.ts';
 import { parseRoot } from '../../src/list/parse-root.ts';
@@ -305,6 +306,22 @@ test('the launcher works through a symlink; SIGHUP refuses a broken file and tak
   assert.deepEqual(await ended, [0, null]);
   assert.match(log, /"event":"reload.done","version":2/);
   assert.match(log, /"event":"publisher.stopped"/);
+});
+
+test('a lost or ended server certificate is made anew at the start', async (t) => {
+  const publisher = await initPublisherDirectory(t);
+  const path = join(publisher.directory, 'server.pem');
+  const maker = buildCertificateMaker(systemClock, systemRandom);
+  const authority = {
+    certificatePem: readFileSync(join(publisher.directory, 'ca.crt'), 'utf8'),
+    keyPem: readFileSync(join(publisher.directory, 'ca.key'), 'utf8'),
+  };
+  const ended = maker.makeServer({ authority, hosts: ['127.0.0.1'], validDays: 1 });
+  writeFileSync(path, `${ended.certificatePem}${ended.keyPem}`, { mode: 0o600 });
+  await publisher.start();
+  const { notAfterMs } = maker.inspect(readFileSync(path, 'utf8'));
+  assert.ok(notAfterMs > Date.now() + 20 * 86_400_000);
+  assert.equal(statSync(path).mode & 0o777, 0o600);
 });
 
 test('nodes asks every manager: the living with latency, the dead with the reason', async (t) => {

@@ -20,7 +20,12 @@ import { listKey } from './fixture.ts';
 
 const maker = buildCertificateMaker(systemClock, systemRandom);
 const authority = maker.makeAuthority({ org: 'acme', validDays: 30 });
-const certificate = maker.makeServer({ authority, hosts: ['127.0.0.1'], validDays: 30 });
+/** One more under the same authority. */
+export function newCertificate() {
+  return maker.makeServer({ authority, hosts: ['127.0.0.1'], validDays: 30 });
+}
+
+const certificate = newCertificate();
 
 export const looseLimits: ConnectionLimits = {
   maxConnections: 1_000,

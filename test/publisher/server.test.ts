@@ -7,7 +7,7 @@ import { verifyReceipt } from '../../src/list/receipt.ts';
 import { publishConfigured } from '../../src/publisher/orders.ts';
 import { publish } from '../../src/publisher/publish.ts';
 import { configuredOf, openDesk } from './fixture.ts';
-import { gone, type ServerOptions, startServer } from './server-fixture.ts';
+import { gone, newCertificate, type ServerOptions, startServer } from './server-fixture.ts';
 
 const nonce = Buffer.alloc(16, 7).toString('base64url');
 
@@ -251,4 +251,18 @@ test('the chain that is sent ends in the authority, so that its key can be pinne
   const leaf = socket.getPeerCertificate(true);
   assert.match(String(leaf.issuerCertificate.subject.CN), /Pilotfish authority of acme/);
   socket.destroy();
+});
+
+test('a renewed certificate is shown to the next connection without a restart', async (t) => {
+  const { server } = await publishedServer(t);
+  const serialOf = async (): Promise<string> => {
+    const socket = await server.dial();
+    const { serialNumber } = socket.getPeerCertificate();
+    socket.destroy();
+    return serialNumber;
+  };
+  const before = await serialOf();
+  server.front.setCertificate(newCertificate());
+  assert.notEqual(await serialOf(), before);
+  assert.equal((await server.get('/v1/list')).status, 200);
 });
