@@ -13,6 +13,8 @@ export interface DialPorts {
   readonly network: RelayNetwork;
   readonly settings: RelaySettings;
   failed(manager: RelayManager, why: SuspectWhy): void;
+  /** A connection that is already there; it has to answer once more. */
+  spare?(manager: RelayManager): Connection | undefined;
 }
 
 export interface Dialled {
@@ -52,7 +54,8 @@ export async function dialOne(
 ): Promise<Connection | undefined> {
   const limit = deadline(ports.clock, ports.settings.dialMs, signal);
   try {
-    const connection = await ports.network.dial(manager, limit.signal);
+    const spare = ports.spare?.(manager);
+    const connection = spare ?? (await ports.network.dial(manager, limit.signal));
     if (ports.settings.proof === 'pong') await askPong(connection, limit.signal);
     return connection;
   } catch {

@@ -5,7 +5,7 @@
  */
 import type { Cancel } from '../clock.ts';
 import { Avoided } from './avoid.ts';
-import { type Dialled, dialBest } from './dial.ts';
+import { type Dialled, type DialPorts, dialBest } from './dial.ts';
 import { isLoopback } from './loopback.ts';
 import type {
   Connection,
@@ -20,6 +20,7 @@ import type {
 } from './ports.ts';
 import { Session } from './session.ts';
 import type { RelaySettings } from './settings.ts';
+import { Standby } from './standby.ts';
 
 /** `failed`: the manager is dead or hung, cut now. `planned`: a drain, lose nothing. */
 export type SwitchReason = 'failed' | 'planned';
@@ -28,6 +29,7 @@ export class Relay {
   readonly #ports: RelayPorts;
   readonly #settings: RelaySettings;
   readonly #avoided: Avoided;
+  readonly #standby: Standby;
   readonly #sessions = new Map<number, Session>();
   readonly #dialling = new Set<AbortController>();
   #listening: Listening | undefined;
@@ -40,6 +42,7 @@ export class Relay {
     this.#ports = ports;
     this.#settings = settings;
     this.#avoided = new Avoided(settings.avoidMs);
+    this.#standby = new Standby(this.#dialPorts());
   }
 
   /** Throws HostError `listen_failed`. Returns where the agent may dial. */
@@ -92,6 +95,7 @@ export class Relay {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#stopWatch?.();
+    this.#standby.close();
     for (const dialling of this.#dialling) dialling.abort(new Error('the relay closes'));
     for (const session of this.#sessions.values()) this.#closeGently(session);
     await Promise.all([this.#listening?.close(), this.#whenEmpty()]);
@@ -113,16 +117,21 @@ export class Relay {
   }
 
   async #dial(managers: readonly RelayManager[]): Promise<Dialled | undefined> {
-    const { clock, network } = this.#ports;
     const stop = new AbortController();
     this.#dialling.add(stop);
-    const failed = ({ id }: RelayManager, why: SuspectWhy): void => this.#suspect(id, why);
-    const ports = { clock, network, settings: this.#settings, failed };
+    const spare = (manager: RelayManager) => this.#standby.take(manager);
+    const ports = { ...this.#dialPorts(), spare };
     const dialled = await dialBest(ports, managers, stop.signal);
     this.#dialling.delete(stop);
     if (!this.#isClosed) return dialled;
     dialled?.connection.reset();
     return undefined;
+  }
+
+  #dialPorts(): DialPorts {
+    const { clock, network } = this.#ports;
+    const failed = ({ id }: RelayManager, why: SuspectWhy): void => this.#suspect(id, why);
+    return { clock, network, settings: this.#settings, failed };
   }
 
   #splice(agent: Connection, { manager, connection, skipped }: Dialled, tookMs: number): void {
@@ -190,8 +199,15 @@ export class Relay {
       this.#stopWatch = undefined;
       const nowMs = this.#nowMs();
       for (const session of [...this.#sessions.values()]) this.#look(session, nowMs);
+      if (this.#settings.standby) this.#standby.want(this.#next());
       if (this.#sessions.size > 0) this.#watch();
     });
+  }
+
+  /** Who would get the agent if every manager in use failed now. */
+  #next(): RelayManager | undefined {
+    const inUse = new Set([...this.#sessions.values()].map(({ manager }) => manager.id));
+    return this.#choose().find(({ id }) => !inUse.has(id));
   }
 
   #look(session: Session, nowMs: number): void {

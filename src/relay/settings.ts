@@ -22,6 +22,8 @@ export interface RelaySettings {
   readonly idleMs: number;
   /** The same when one side has ended already: a manager closes at once, a hung one never. */
   readonly halfClosedMs: number;
+  /** Keep one spare connection to the manager that would be next (see `standby.ts`). */
+  readonly standby: boolean;
   /** How often sessions are looked at for stalls. */
   readonly watchMs: number;
   readonly stall: StallSettings;
@@ -36,6 +38,7 @@ export const defaultRelaySettings: RelaySettings = {
   gentleMs: 2_000,
   idleMs: 600_000,
   halfClosedMs: 10_000,
+  standby: false,
   watchMs: 250,
   stall: defaultStallSettings,
 };
