@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { type TestContext, test } from 'node:test';
+import { describe, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { closesAtOnce, holdPort, readHolder, readPortFacts } from '../../src/host/relay-guard.ts';
 import { systemClock } from '../../src/host/system-clock.ts';
@@ -78,79 +78,81 @@ async function permission({ enrollment }: Scene, enabled: boolean): Promise<stri
   return answer.kind === 'refused' ? answer.why : answer.kind;
 }
 
-test('without a guard an agent enrols with whoever listens there: the rule refuses the relay', async (context) => {
-  const place = await scene(context);
-  assert.equal(await permission(place, true), 'enrollment_open');
-  const hostile = await hostileAt(place);
-  assert.equal(await permission(place, true), 'enrollment_taken');
-  const agent = startAgent(place, true);
-  await hostile.waitFor({ event: 'heard', on: 'relay' });
-  await hostile.waitFor({ event: 'heard', on: 'enrollment' }); // the door that the rule shuts
-  await agent.waitFor({ event: 'connected', index: 1 });
-});
+describe('a dead sidecar and a hostile local listener', { concurrency: 3 }, () => {
+  test('without a guard an agent enrols with whoever listens there: the rule refuses the relay', async (context) => {
+    const place = await scene(context);
+    assert.equal(await permission(place, true), 'enrollment_open');
+    const hostile = await hostileAt(place);
+    assert.equal(await permission(place, true), 'enrollment_taken');
+    const agent = startAgent(place, true);
+    await hostile.waitFor({ event: 'heard', on: 'relay' });
+    await hostile.waitFor({ event: 'heard', on: 'enrollment' }); // the door that the rule shuts
+    await agent.waitFor({ event: 'connected', index: 1 });
+  });
 
-test('with enrollment off nobody asks there: the rule allows the relay', async (context) => {
-  const place = await scene(context);
-  assert.equal(await permission(place, false), 'allowed');
-  const hostile = await hostileAt(place);
-  const agent = startAgent(place, false);
-  await agent.waitFor({ event: 'connected', index: 1 });
-  assert.deepEqual(
-    hostile.events.filter(({ event }) => event === 'heard').map(({ on }) => on),
-    ['relay'],
-  );
-});
+  test('with enrollment off nobody asks there: the rule allows the relay', async (context) => {
+    const place = await scene(context);
+    assert.equal(await permission(place, false), 'allowed');
+    const hostile = await hostileAt(place);
+    const agent = startAgent(place, false);
+    await agent.waitFor({ event: 'connected', index: 1 });
+    assert.deepEqual(
+      hostile.events.filter(({ event }) => event === 'heard').map(({ on }) => on),
+      ['relay'],
+    );
+  });
 
-test('a guard of root keeps the port: hostile users cannot bind it and the agent hands nothing over', async (context) => {
-  const place = await scene(context);
-  const { address, port } = place.enrollment;
-  const guard = place.stage.standIns.start(process.execPath, [
-    program('guard-program.ts'),
-    address,
-    String(port),
-  ]);
-  await guard.waitFor({ event: 'mode' });
-  // Only what root holds counts as a guard: under another user this is one more stranger.
-  assert.equal(await permission(place, true), isRoot ? 'allowed' : 'enrollment_taken');
-  const hostile = await hostileAt(place);
-  await hostile.waitFor({ event: 'bind_failed', on: 'enrollment' });
-  const agent = startAgent(place, true);
-  await hostile.waitFor({ event: 'heard', on: 'relay' });
-  await agent.waitFor({ event: 'connected', index: 1 });
-  const heard = hostile.events.filter(({ event }) => event === 'heard').map(({ on }) => on);
-  assert.deepEqual(heard, ['relay']);
-});
+  test('a guard of root keeps the port: hostile users cannot bind it and the agent hands nothing over', async (context) => {
+    const place = await scene(context);
+    const { address, port } = place.enrollment;
+    const guard = place.stage.standIns.start(process.execPath, [
+      program('guard-program.ts'),
+      address,
+      String(port),
+    ]);
+    await guard.waitFor({ event: 'mode' });
+    // Only what root holds counts as a guard: under another user this is one more stranger.
+    assert.equal(await permission(place, true), isRoot ? 'allowed' : 'enrollment_taken');
+    const hostile = await hostileAt(place);
+    await hostile.waitFor({ event: 'bind_failed', on: 'enrollment' });
+    const agent = startAgent(place, true);
+    await hostile.waitFor({ event: 'heard', on: 'relay' });
+    await agent.waitFor({ event: 'connected', index: 1 });
+    const heard = hostile.events.filter(({ event }) => event === 'heard').map(({ on }) => on);
+    assert.deepEqual(heard, ['relay']);
+  });
 
-test('the sidecar itself holds the port while it runs, closes at once, and says that this ends with it', async (context) => {
-  const place = await scene(context);
-  const held = await holdPort(place.enrollment);
-  context.after(() => held.close());
-  assert.equal(await closesAtOnce(systemClock, place.enrollment, 300), true);
-  assert.equal(readHolder(place.enrollment, true), 'this_sidecar');
-  await assert.rejects(holdPort(place.enrollment), { reason: 'listen_failed' });
-  await held.close();
-  assert.equal(readHolder(place.enrollment, false), 'nobody');
-});
+  test('the sidecar itself holds the port while it runs, closes at once, and says that this ends with it', async (context) => {
+    const place = await scene(context);
+    const held = await holdPort(place.enrollment);
+    context.after(() => held.close());
+    assert.equal(await closesAtOnce(systemClock, place.enrollment, 300), true);
+    assert.equal(readHolder(place.enrollment, true), 'this_sidecar');
+    await assert.rejects(holdPort(place.enrollment), { reason: 'listen_failed' });
+    await held.close();
+    assert.equal(readHolder(place.enrollment, false), 'nobody');
+  });
 
-test('a listener at every address counts as a holder of this one', async (context) => {
-  const place = await scene(context);
-  const wildcard = place.stage.standIns.start(process.execPath, [
-    program('hostile.ts'),
-    '0.0.0.0',
-    String(place.relay.port),
-    String(place.enrollment.port),
-  ]);
-  await wildcard.waitFor({ event: 'mode' });
-  assert.equal(readHolder(place.enrollment, false), isRoot ? 'root' : 'another_user');
-  assert.equal(await closesAtOnce(systemClock, place.enrollment, 100), false);
-});
+  test('a listener at every address counts as a holder of this one', async (context) => {
+    const place = await scene(context);
+    const wildcard = place.stage.standIns.start(process.execPath, [
+      program('hostile.ts'),
+      '0.0.0.0',
+      String(place.relay.port),
+      String(place.enrollment.port),
+    ]);
+    await wildcard.waitFor({ event: 'mode' });
+    assert.equal(readHolder(place.enrollment, false), isRoot ? 'root' : 'another_user');
+    assert.equal(await closesAtOnce(systemClock, place.enrollment, 100), false);
+  });
 
-test('only a loopback port can be held', async () => {
-  await assert.rejects(holdPort({ address: '0.0.0.0', port: 0 }), { reason: 'listen_failed' });
-});
+  test('only a loopback port can be held', async () => {
+    await assert.rejects(holdPort({ address: '0.0.0.0', port: 0 }), { reason: 'listen_failed' });
+  });
 
-test('this host says from which port on everybody may bind', () => {
-  const facts = readPortFacts();
-  assert.ok(Number.isInteger(facts.unprivilegedFrom) && facts.unprivilegedFrom >= 0);
-  assert.equal(typeof facts.mayBindPrivileged, 'boolean');
+  test('this host says from which port on everybody may bind', () => {
+    const facts = readPortFacts();
+    assert.ok(Number.isInteger(facts.unprivilegedFrom) && facts.unprivilegedFrom >= 0);
+    assert.equal(typeof facts.mayBindPrivileged, 'boolean');
+  });
 });

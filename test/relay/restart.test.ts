@@ -1,6 +1,6 @@
 /** What the death, restart or upgrade of the sidecar costs an agent that reports through the relay. */
 import assert from 'node:assert/strict';
-import { type TestContext, test } from 'node:test';
+import { describe, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { freePort, type StandInProcess } from '../fakes/processes.ts';
 import { Stage } from '../fakes/stage.ts';
@@ -63,25 +63,27 @@ function of(agent: StandInProcess, name: string) {
   return agent.events.filter(({ event }) => event === name);
 }
 
-for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
-  test(`a sidecar ended by ${signal} and started again costs one reconnect when its socket is held`, async (context) => {
-    const { agent, relay } = await relayed(context, true);
-    const first = await relay.waitFor({ event: 'mode' });
-    const mark = agent.mark;
-    process.kill(Number(first.pid), signal);
-    await agent.waitFor({ event: 'connected', index: 0 }, { after: mark });
-    assert.equal(of(agent, 'lost').length, 1);
-    assert.equal(of(agent, 'failed').length, 0);
-    assert.equal(of(agent, 'connected').length, 2);
-  });
+describe('a restart of the sidecar', { concurrency: 3 }, () => {
+  for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+    test(`a sidecar ended by ${signal} and started again costs one reconnect when its socket is held`, async (context) => {
+      const { agent, relay } = await relayed(context, true);
+      const first = await relay.waitFor({ event: 'mode' });
+      const mark = agent.mark;
+      process.kill(Number(first.pid), signal);
+      await agent.waitFor({ event: 'connected', index: 0 }, { after: mark });
+      assert.equal(of(agent, 'lost').length, 1);
+      assert.equal(of(agent, 'failed').length, 0);
+      assert.equal(of(agent, 'connected').length, 2);
+    });
 
-  test(`a sidecar that dies by ${signal} and stays dead leaves the agent to its own list within seconds`, async (context) => {
-    const { agent, relay } = await relayed(context, false);
-    const mark = agent.mark;
-    relay.signal(signal);
-    const lost = await agent.waitFor({ event: 'lost' }, { after: mark });
-    const moved = await agent.waitFor({ event: 'connected', index: 1 }, { after: mark });
-    assert.equal(of(agent, 'lost').length, 1);
-    assert.ok(moved.atMs - lost.atMs < 3_000, `back after ${moved.atMs - lost.atMs} ms`);
-  });
-}
+    test(`a sidecar that dies by ${signal} and stays dead leaves the agent to its own list within seconds`, async (context) => {
+      const { agent, relay } = await relayed(context, false);
+      const mark = agent.mark;
+      relay.signal(signal);
+      const lost = await agent.waitFor({ event: 'lost' }, { after: mark });
+      const moved = await agent.waitFor({ event: 'connected', index: 1 }, { after: mark });
+      assert.equal(of(agent, 'lost').length, 1);
+      assert.ok(moved.atMs - lost.atMs < 3_000, `back after ${moved.atMs - lost.atMs} ms`);
+    });
+  }
+});
