@@ -5,7 +5,9 @@
  */
 import { equalBytes } from '../bytes.ts';
 import { ListError } from '../errors.ts';
+import { parseEnvelope } from '../list/envelope.ts';
 import type { Audience, Position } from '../list/model.ts';
+import { parseRoot } from '../list/parse-root.ts';
 import { type AcceptedRoot, verifyNextRoot, verifyPinnedRoot } from '../list/root.ts';
 import { type VerifiedList, verifyList, verifyStoredList } from '../list/verify.ts';
 import type { StoredRoot, TrustMemory } from './memory.ts';
@@ -74,7 +76,7 @@ interface NewestRoot {
   readonly advanced: boolean;
 }
 
-/** Roots at or below ours are skipped by their failing to be the next one only if they are ours. */
+/** Roots at or below ours are passed over: the asker may not know how far we are. */
 async function newestRoot(
   envelopes: readonly Uint8Array[],
   trust: TrustMemory,
@@ -82,11 +84,16 @@ async function newestRoot(
   let stored = trust.root;
   let accepted = await readRoot(stored, trust.org);
   for (const envelope of envelopes) {
-    if (equalBytes(envelope, stored.envelope)) continue;
+    if (versionOf(envelope) <= accepted.root.version) continue;
     accepted = await verifyNextRoot(accepted.root, envelope);
     stored = { envelope, hash: accepted.hash };
   }
   return { accepted, stored, advanced: stored !== trust.root };
+}
+
+/** As the envelope says, unproven: good for passing over what is old, for nothing else. */
+function versionOf(envelope: Uint8Array): number {
+  return parseRoot(parseEnvelope(envelope).payloadBytes).version;
 }
 
 function readRoot({ envelope, hash }: StoredRoot, org: string): Promise<AcceptedRoot> {

@@ -51,6 +51,17 @@ test('a newer root in the request is proven against ours, then remembered', asyn
   await assert.rejects(verifyAgain(asked(old), replay), refusedAs('unknown_key'));
 });
 
+test('roots that we know already, or that are older, are passed over', async () => {
+  const older = signedRoot(aRoot({ version: 6 }));
+  const chain = [older, signedRoot(root), signedRoot(nextRoot)];
+  const ground = { trust: await trust(), audience, nowMs };
+  const envelope = signedList(aList({ rootVersion: 8 }), [listKeys[1]]);
+  const proven = await verifyAgain(asked(envelope, chain), ground);
+  assert.equal(proven.trust.root.hash, sha256Tag(renderRoot(nextRoot)));
+  const again = await verifyAgain(asked(envelope, chain), { ...ground, trust: proven.trust });
+  assert.equal(again.advanced, false);
+});
+
 test('a root signed by strangers is refused and nothing advances', async () => {
   const forged = signedRoot(nextRoot, [listKeys[0], listKeys[1]]);
   const ground = { trust: await trust(), audience, nowMs };
