@@ -34,7 +34,7 @@ export function rootText(root: Root, isRunning: boolean): Printed {
   const value = { version: root.version, expires, constraints: root.constraints, isRunning };
   const where = isRunning
     ? 'the running publisher follows it\n'
-    : 'no publisher runs in this directory; the next `run` or `publish` follows it\n';
+    : 'no publisher answered: one that runs here follows it within a second, else the next `run`\n';
   const allowed = `  hosts ${[...hosts, ...cidrs].join(', ')}\n  ports ${ports.join(', ')}\n`;
   return { value, text: `root ${root.version}, good until ${expires}\n${allowed}${where}` };
 }
@@ -99,7 +99,7 @@ export function outcomeText(outcome: PublishOutcome, facts: PublishFacts): strin
   if (facts.isDryRun) return `would publish version ${version}${before}\n${changes}`;
   const served =
     facts.servedBy === undefined
-      ? 'no publisher runs in this directory; the next `run` serves it\n'
+      ? 'no publisher answered: one that runs here serves it within a second, else the next `run`\n'
       : 'the running publisher serves it\n';
   return `published version ${version}${before}\n${changes}${served}`;
 }

@@ -1,0 +1,70 @@
+/** A publisher's directory opened: configuration, roots, keys and history, each proven or refused. */
+import { join, resolve } from 'node:path';
+import { ConfigError, ListError } from '../errors.ts';
+import { messageOf } from '../guards.ts';
+import { openHistory } from '../host/history-database.ts';
+import { openPublisherFolder } from '../host/publisher-folder.ts';
+import { systemClock } from '../host/system-clock.ts';
+import type { AcceptedRoot } from '../list/root.ts';
+import { parseSigningKey, type SigningKey } from '../list/sign.ts';
+import type { PublisherFolder } from '../publisher/init.ts';
+import { loadRoots } from '../publisher/load-roots.ts';
+import { renewRoot } from '../publisher/renew-root.ts';
+import { type PublisherConfig, parsePublisherConfig } from './publisher-config.ts';
+import type { PublisherOffice, RenewFlags } from './publisher-host.ts';
+
+const clock = systemClock;
+export const configName = 'publisher.yml';
+
+/** Throws ConfigError, ListError, HostError. */
+export async function openOffice(path: string): Promise<PublisherOffice> {
+  const folder = openPublisherFolder(path);
+  const config = await readConfig(folder);
+  const roots = await loadRoots(folder, config.files.roots, config.org);
+  const { root } = roots.newest;
+  const listKey = await readKey(folder, config.files.listKey);
+  if (!root.roles.list.kids.includes(listKey.kid)) {
+    const seen = `${config.files.listKey} holds ${listKey.kid}`;
+    throw new ListError('unknown_key', `${seen}; root ${root.version} does not let it sign lists`);
+  }
+  const history = openHistory(resolve(path, config.files.history));
+  const desk = { history, root, listKey, clock };
+  return { config, roots, history, desk, close: () => history.close() };
+}
+
+const keyDirectory = 'root-keys';
+
+export async function renewInOffice(path: string, flags: RenewFlags): Promise<AcceptedRoot> {
+  const folder = openPublisherFolder(path);
+  const config = await readConfig(folder);
+  const { newest } = await loadRoots(folder, config.files.roots, config.org);
+  const here = (await folder.list(keyDirectory)).map((name) => join(keyDirectory, name));
+  const named = flags.keyFiles.map((name) => resolve(name));
+  const keys = await Promise.all([...here, ...named].map((name) => readKey(folder, name)));
+  const distinct = [...new Map(keys.map((key) => [key.kid, key])).values()];
+  const request = { managers: flags.managers, keys: distinct, directory: config.files.roots };
+  return renewRoot({ folder, clock }, newest, request);
+}
+
+export async function readConfig(folder: PublisherFolder): Promise<PublisherConfig> {
+  const text = await requireFile(folder, configName);
+  return parsePublisherConfig(text, join(folder.path, configName));
+}
+
+async function readKey(folder: PublisherFolder, name: string): Promise<SigningKey> {
+  const text = await requireFile(folder, name);
+  try {
+    return parseSigningKey(JSON.parse(text));
+  } catch (error) {
+    const seen = `${join(folder.path, name)}: ${error instanceof ListError ? messageOf(error) : 'not JSON'}`;
+    throw new ConfigError('config_unreadable', seen, { cause: error });
+  }
+}
+
+export async function requireFile(folder: PublisherFolder, name: string): Promise<string> {
+  const text = await folder.read(name);
+  if (text !== undefined) return text;
+  const seen = `${join(folder.path, name)} does not exist`;
+  const hint = '--dir names another directory, `pilotfish-publisher init` makes one';
+  throw new ConfigError('config_unreadable', `${seen}; ${hint}`);
+}

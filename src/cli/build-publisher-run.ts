@@ -1,0 +1,179 @@
+/** The running publisher put together: server, routes, watch, certificate, daemon. */
+import { join } from 'node:path';
+import { buildCertificateMaker } from '../host/certificate-maker.ts';
+import { buildChangeSocket } from '../host/change-socket.ts';
+import { watchEventLoopLag } from '../host/event-loop-lag.ts';
+import { buildHttpsFront } from '../host/https-front.ts';
+import { buildProber } from '../host/probe-socket.ts';
+import { openPublisherFolder } from '../host/publisher-folder.ts';
+import { systemClock, systemRandom } from '../host/system-clock.ts';
+import { buildLog, type Log } from '../log.ts';
+import { buildConnectionLedger } from '../publisher/connection-ledger.ts';
+import { listedManagers } from '../publisher/content.ts';
+import { type ListeningFront, runDaemon } from '../publisher/daemon.ts';
+import type { PublisherFolder } from '../publisher/init.ts';
+import { buildListService } from '../publisher/list-service.ts';
+import { followRoots } from '../publisher/load-roots.ts';
+import { buildRoutes } from '../publisher/routes.ts';
+import {
+  hostsOf,
+  type KeyedCertificate,
+  renewalReason,
+  serverValidDays,
+} from '../publisher/server-identity.ts';
+import { watchManagers } from '../publisher/watch-managers.ts';
+import { openOffice, readConfig, requireFile } from './build-publisher-office.ts';
+import type { PublisherConfig } from './publisher-config.ts';
+import type { PublisherOffice, Signals } from './publisher-host.ts';
+
+const clock = systemClock;
+const random = systemRandom;
+const maker = buildCertificateMaker(clock, random);
+const shedReceiptsLagMs = 100;
+export const socketName = 'publisher.sock';
+
+/** Until `signals.stop` aborts. */
+export async function runOffice(path: string, signals: Signals): Promise<void> {
+  const office = await openOffice(path);
+  const log = buildLog(office.config.log.level);
+  const lag = watchEventLoopLag(clock);
+  const watching = new AbortController();
+  const stop = AbortSignal.any([signals.stop, watching.signal]);
+  try {
+    await serveOffice({ path, office, log, lagMs: lag.lagMs, signals: { ...signals, stop } });
+  } finally {
+    watching.abort();
+    lag.stop();
+    office.close();
+  }
+}
+
+interface Serving {
+  readonly path: string;
+  readonly office: PublisherOffice;
+  readonly log: Log;
+  readonly lagMs: () => number;
+  readonly signals: Signals;
+}
+
+async function serveOffice({ path, office, log, lagMs, signals }: Serving): Promise<void> {
+  const { desk } = office;
+  let { roots } = office;
+  const folder = openPublisherFolder(path);
+  let { config } = office;
+  const ledger = buildConnectionLedger(config.limits);
+  const service = buildListService({
+    clock,
+    listKey: desk.listKey,
+    ledger,
+    maxReceiptsPerSecond: config.limits.maxReceiptsPerSecond,
+    isBusy: () => lagMs() > shedReceiptsLagMs,
+  });
+  const identity = await openIdentity(folder, config, hostsOf(urlsOf(office)), log);
+  const front = await buildFront(
+    { service, rootEnvelope: (version) => roots.envelopes.get(version), clock, random, log, lagMs },
+    {
+      ledger,
+      clock,
+      log,
+      ...identity.now,
+      maxRequestsPerSocket: config.limits.maxRequestsPerSocket,
+    },
+  );
+  const daemon = runDaemon(
+    {
+      desk,
+      service,
+      front,
+      notices: buildChangeSocket(join(path, socketName), log),
+      clock,
+      log,
+      listen: config.listen,
+      readSettings: async () => {
+        config = await readConfig(folder);
+        return { configured: config.configured, resignEveryMs: config.list.resignEvery };
+      },
+      readNewerRoot: async () => {
+        const before = roots;
+        roots = await followRoots(folder, config.files.roots, config.org, before);
+        return roots === before ? undefined : roots.newest.root;
+      },
+      renewCertificate: identity.renew,
+      onReload: signals.onReload,
+    },
+    signals.stop,
+  );
+  const watch = watchManagers(
+    {
+      prober: buildProber(clock),
+      clock,
+      log,
+      managers: () => {
+        const served = service.served();
+        return served === undefined ? [] : listedManagers(served.entry.content);
+      },
+      settings: () => ({
+        intervalMs: config.probe.interval,
+        deadlineMs: config.probe.deadline,
+      }),
+    },
+    signals.stop,
+  );
+  await Promise.all([daemon, watch]);
+}
+
+type FrontOptions = Parameters<typeof buildHttpsFront>[1];
+
+async function buildFront(
+  parts: Parameters<typeof buildRoutes>[0],
+  options: FrontOptions,
+): Promise<ListeningFront> {
+  const made: ListeningFront[] = [];
+  const app = buildRoutes(parts, (handler) => {
+    const front = buildHttpsFront(handler, options);
+    made.push(front);
+    return front.server;
+  });
+  await app.ready();
+  const [front] = made;
+  if (front === undefined) throw new TypeError('fastify made no server');
+  return front;
+}
+
+function urlsOf(office: PublisherOffice): readonly string[] {
+  return office.roots.newest.root.publishers.map((publisher) => publisher.url);
+}
+
+/** The server certificate in use, made anew where it must be. */
+async function openIdentity(
+  folder: PublisherFolder,
+  config: PublisherConfig,
+  hosts: readonly string[],
+  log: Log,
+) {
+  const { files } = config;
+  const authorityPem = await requireFile(folder, files.authority);
+  let now = splitPem((await folder.read(files.server)) ?? '');
+  const renew = async (): Promise<KeyedCertificate | undefined> => {
+    const why =
+      now &&
+      renewalReason(maker.inspect(now.certificatePem), { authorityPem, hosts }, clock.nowMs());
+    if (now !== undefined && why === undefined) return undefined;
+    log.info('certificate.due', { why: why ?? 'there is none' });
+    const keyPem = await requireFile(folder, files.authorityKey);
+    const authority = { certificatePem: authorityPem, keyPem };
+    now = maker.makeServer({ authority, hosts, validDays: serverValidDays });
+    await folder.write(files.server, `${now.certificatePem}${now.keyPem}`);
+    return now;
+  };
+  await renew();
+  if (now === undefined) throw new TypeError('no server certificate was made');
+  return { now: { certificate: now, authorityPem }, renew };
+}
+
+function splitPem(text: string): KeyedCertificate | undefined {
+  const certificatePem = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n/.exec(text);
+  const keyPem = /-----BEGIN PRIVATE KEY-----[^-]+-----END PRIVATE KEY-----\n/.exec(text);
+  if (certificatePem === null || keyPem === null) return undefined;
+  return { certificatePem: certificatePem[0], keyPem: keyPem[0] };
+}

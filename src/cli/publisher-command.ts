@@ -1,0 +1,56 @@
+/** What every command of `pilotfish-publisher` shares: parts, flags, the opened directory. */
+import type { Command } from 'commander';
+import { ConfigError } from '../errors.ts';
+import type { PublisherHost, PublisherOffice, Signals } from './publisher-host.ts';
+import type { Outcome } from './run-command.ts';
+import type { Terminal } from './terminal.ts';
+
+export interface CommandParts {
+  readonly terminal: Terminal;
+  readonly host: PublisherHost;
+  readonly outcome: Outcome;
+  /** Called by `run` only. */
+  signals(): Signals;
+}
+
+/** Flags of every command but `run`. */
+export interface Common {
+  readonly dir: string;
+  readonly json: boolean;
+}
+
+export const defaultDirectory = '/var/lib/pilotfish-publisher';
+
+export const firstForm = `What probes do here: they are shown by \`nodes\` and logged by \`run\`. A manager that does not
+answer stays in the list until it is drained or its state is set: sidecars probe for themselves.
+One audience is published: list.group and list.site, by default every group and site.
+`;
+
+export function addCommand(program: Command, usage: string, summary: string): Command {
+  return program
+    .command(usage)
+    .description(summary)
+    .option('--dir <dir>', 'directory of the publisher', defaultDirectory)
+    .option('--json', 'print JSON', false);
+}
+
+/** Throws ConfigError `usage`. */
+export function readNumber(name: string, text: string, max: number): number {
+  const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= 1 && value <= max) return value;
+  throw new ConfigError('usage', `${name} ${text}: expected a whole number from 1 to ${max}`);
+}
+
+/** Closed again whatever `work` does. */
+export async function withOffice(
+  host: PublisherHost,
+  directory: string,
+  work: (office: PublisherOffice) => Promise<void>,
+): Promise<void> {
+  const office = await host.open(directory);
+  try {
+    await work(office);
+  } finally {
+    office.close();
+  }
+}

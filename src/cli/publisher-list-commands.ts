@@ -1,0 +1,104 @@
+/** Commands around the list: `nodes`, `publish`, `drain`, `undrain`, `history`, `rollback`. */
+import type { Command } from 'commander';
+import { contentOf } from '../publisher/content.ts';
+import { maxHistory } from '../publisher/history.ts';
+import { drainOrder, publishConfigured, rollbackOrder, undrainOrder } from '../publisher/orders.ts';
+import { type PublishOrder, preparePublication, publish } from '../publisher/publish.ts';
+import { probeManagers } from '../publisher/watch-managers.ts';
+import {
+  addCommand,
+  type CommandParts,
+  type Common,
+  firstForm,
+  readNumber,
+  withOffice,
+} from './publisher-command.ts';
+import type { PublisherOffice } from './publisher-host.ts';
+import { historyTable, nodesTable, outcomeJson, outcomeText } from './publisher-output.ts';
+import { show } from './terminal.ts';
+
+export function addNodes(program: Command, { terminal, host }: CommandParts): void {
+  addCommand(program, 'nodes', 'every manager of the list, asked now')
+    .addHelpText('after', `\n${firstForm}`)
+    .action((flags: Common) =>
+      withOffice(host, flags.dir, async ({ config, history }) => {
+        const content = history.newest()?.content ?? contentOf(config.configured, []);
+        const outcomes = await probeManagers(host.prober, content.managers, config.probe.deadline);
+        const { value, text } = nodesTable(content, outcomes);
+        show(terminal, flags.json, value, () => text);
+      }),
+    );
+}
+
+export function addPublish(program: Command, parts: CommandParts): void {
+  addCommand(program, 'publish', 'sign a new version if the configuration differs from the last')
+    .option('--dry-run', 'say what would change, write nothing; exit code 3 if it would', false)
+    .action((flags: Common & { readonly dryRun: boolean }) =>
+      withOffice(parts.host, flags.dir, async (office) => {
+        const order = publishConfigured(office.config.configured);
+        if (!flags.dryRun) return publishAndTell(parts, flags, office, order);
+        const planned = await preparePublication(office.desk, order);
+        if (planned.kind === 'published') parts.outcome.exit = 3;
+        const value = outcomeJson(planned, { isDryRun: true, servedBy: undefined });
+        show(parts.terminal, flags.json, value, () =>
+          outcomeText(planned, { isDryRun: true, servedBy: undefined }),
+        );
+      }),
+    );
+}
+
+export function addDrains(program: Command, parts: CommandParts): void {
+  const actions = [
+    ['drain', 'tell agents to leave a manager', drainOrder],
+    ['undrain', 'take a drained manager back', undrainOrder],
+  ] as const;
+  for (const [name, summary, orderOf] of actions) {
+    addCommand(program, name, summary)
+      .argument('<id>', 'id of the manager, see nodes')
+      .action((id: string, flags: Common) =>
+        withOffice(parts.host, flags.dir, (office) =>
+          publishAndTell(parts, flags, office, orderOf(office.config.configured, id)),
+        ),
+      );
+  }
+}
+
+export function addHistory(program: Command, { terminal, host }: CommandParts): void {
+  addCommand(program, 'history', 'the published versions, newest first')
+    .option('--limit <n>', `how many, at most ${maxHistory}`, '20')
+    .action((flags: Common & { readonly limit: string }) =>
+      withOffice(host, flags.dir, async ({ history }) => {
+        const entries = history.list(readNumber('--limit', flags.limit, maxHistory));
+        const { value, text } = historyTable(entries);
+        show(terminal, flags.json, value, () => text);
+      }),
+    );
+}
+
+export function addRollback(program: Command, parts: CommandParts): void {
+  addCommand(program, 'rollback', 'publish a new version with the content of an old one')
+    .argument('<version>', 'version, see history')
+    .addHelpText(
+      'after',
+      '\nIt holds until publisher.yml changes, or `publish` goes back to what it says.\n',
+    )
+    .action((text: string, flags: Common) =>
+      withOffice(parts.host, flags.dir, (office) => {
+        const version = readNumber('version', text, Number.MAX_SAFE_INTEGER);
+        const order = rollbackOrder(office.history, office.config.configured, version);
+        return publishAndTell(parts, flags, office, order);
+      }),
+    );
+}
+
+async function publishAndTell(
+  { terminal, host }: CommandParts,
+  flags: Common,
+  office: PublisherOffice,
+  order: PublishOrder,
+): Promise<void> {
+  const outcome = await publish(office.desk, order);
+  const servedBy = outcome.kind === 'published' ? await host.announce(flags.dir) : undefined;
+  const facts = { isDryRun: false, servedBy };
+  show(terminal, flags.json, outcomeJson(outcome, facts), () => outcomeText(outcome, facts));
+}
