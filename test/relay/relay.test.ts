@@ -141,7 +141,7 @@ test('a planned switch loses nothing the agent sent before it saw the end', asyn
     });
   });
   world.managers = [sink];
-  const { relay, port } = await world.open();
+  const { relay, port } = await world.open({ gentleMs: 10_000 });
   const agent = world.agent(port, '');
   agent.socket.on('end', () => agent.socket.end('last words'));
   const sent = Buffer.alloc(3_000_000, 0x2e);

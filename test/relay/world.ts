@@ -73,7 +73,7 @@ export class RelayWorld {
         choose: () => this.managers,
         report: (event) => void this.events.push(event),
       },
-      { ...defaultRelaySettings, ...settings },
+      { ...defaultRelaySettings, gentleMs: 200, ...settings },
     );
     this.#relays.push(relay);
     const { port } = await relay.open({ kind: 'address', address: '127.0.0.1', port: 0 });
