@@ -24,7 +24,8 @@ export function openPreflight(home: AgentHome, stateDirectory: string): Prefligh
       if (!runnable) return { kind: 'unknown', why: `${home.agentdPath} may not be run by us` };
       await writeDurably(copy, candidate);
       const argv = [home.agentdPath, '-t', '-c', copy];
-      const { exit, stderr } = await runProgram({ argv, timeoutMs }).finally(() => unlink(copy));
+      const { exit, stderr } = await runProgram({ argv, timeoutMs });
+      await unlink(copy).catch(() => undefined); // 0600 in our own directory; the next test replaces it
       if (exit === 0) return { kind: 'accepted' };
       if (exit === undefined) return { kind: 'unknown', why: 'the test did not end in time' };
       return { kind: 'rejected', why: lastLine(stderr.toString()) || `exit code ${exit}` };

@@ -24,7 +24,9 @@ export function openBackupStore(directory: string): BackupStore {
       if (newest !== undefined && equalBytes(newest, bytes)) return;
       const sequence = Number(namePattern.exec(names[0] ?? '')?.[1] ?? 0) + 1;
       await writeDurably(join(directory, `conf-${String(sequence).padStart(10, '0')}`), bytes);
-      for (const name of names.slice(generations - 1)) await unlink(join(directory, name));
+      for (const name of names.slice(generations - 1)) {
+        await unlink(join(directory, name)).catch(() => undefined); // the next write tries again
+      }
     },
     async read(generation) {
       const name = (await listNames(directory))[generation - 1];

@@ -10,6 +10,7 @@ import type { Clock, Random } from '../clock.ts';
 import { sleep } from '../clock.ts';
 import { HostError } from '../errors.ts';
 import { messageOf, systemCodeOf } from '../guards.ts';
+import { asHostErrors } from './host-error.ts';
 import { processStamp } from './process-identity.ts';
 
 export interface Lock {
@@ -37,7 +38,7 @@ const tries = 4;
 /** Throws HostError with `request.reason` and the holder's pid when somebody alive holds it. */
 export async function acquireLock(request: LockRequest): Promise<Lock> {
   for (let attempt = 1; ; attempt += 1) {
-    const outcome = await claim(request);
+    const outcome = await asHostErrors(request.path, () => claim(request));
     if (outcome.kind === 'held') return outcome.lock;
     if (attempt === tries) {
       const seen = `${request.path} is held by process ${outcome.pid}`;

@@ -12,6 +12,7 @@ import {
   tempPattern,
 } from './config-folder.ts';
 import type { FileAttributes } from './file-attributes.ts';
+import { asHostErrors } from './host-error.ts';
 import type { OpenFolder } from './open-folder.ts';
 import { replayJournal, writeInPlace } from './write-in-place.ts';
 
@@ -39,14 +40,15 @@ export function openUnixConfigFile(options: UnixConfigFileOptions): ConfigFile {
     overwrite: (original, before, bytes) =>
       writeInPlace(options.stateDirectory, original, before, bytes),
   };
-  const opened = async <Value>(use: (open: OpenConfigFolder) => Promise<Value>): Promise<Value> => {
-    const open = await openConfigFolder(folderOptions);
-    try {
-      return await use(open);
-    } finally {
-      await open.close();
-    }
-  };
+  const opened = <Value>(use: (open: OpenConfigFolder) => Promise<Value>): Promise<Value> =>
+    asHostErrors(options.path, async () => {
+      const open = await openConfigFolder(folderOptions);
+      try {
+        return await use(open);
+      } finally {
+        await open.close();
+      }
+    });
   return {
     recover: () =>
       opened(async (open) => [
