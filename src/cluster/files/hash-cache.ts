@@ -1,0 +1,84 @@
+/**
+ * Hashes by what the file system says of a file: only a file whose inode, size, mtime or ctime
+ * changed is read again. A hash taken within `settleMs` of the file's last change is not kept, as
+ * another change in the same tick of the clock would go unseen.
+ */
+import { isJsonObject, type JsonValue } from '../../guards.ts';
+import { type FileName, isFileName } from './name.ts';
+
+/** What tells one state of a file from another; times in ns since the epoch. */
+export interface FileStamp {
+  readonly device: bigint;
+  readonly inode: bigint;
+  readonly sizeBytes: number;
+  readonly modifiedNs: bigint;
+  readonly changedNs: bigint;
+}
+
+interface Known {
+  readonly stamp: string;
+  readonly hash: string;
+}
+
+const settleMs = 2_000;
+const hashForm = /^[0-9a-f]{128}$/;
+
+export class HashCache {
+  readonly #known = new Map<FileName, Known>();
+
+  get size(): number {
+    return this.#known.size;
+  }
+
+  find(name: FileName, stamp: FileStamp): string | undefined {
+    const known = this.#known.get(name);
+    return known?.stamp === stampText(stamp) ? known.hash : undefined;
+  }
+
+  /** `nowMs`: wall-clock time at which the content was read. */
+  remember(name: FileName, stamp: FileStamp, hash: string, nowMs: number): void {
+    const changedMs = Number(maxOf(stamp.changedNs, stamp.modifiedNs) / 1_000_000n);
+    if (Math.abs(nowMs - changedMs) < settleMs) this.#known.delete(name);
+    else this.#known.set(name, { stamp: stampText(stamp), hash });
+  }
+
+  /** Drop what the last scan did not see. */
+  keepOnly(names: ReadonlySet<FileName>): void {
+    for (const name of this.#known.keys()) {
+      if (!names.has(name)) this.#known.delete(name);
+    }
+  }
+
+  toJSON(): JsonValue {
+    return Object.fromEntries(
+      [...this.#known].map(([name, { stamp, hash }]) => [name, [stamp, hash]]),
+    );
+  }
+
+  /** Anything that is not a cache is an empty one: files are then hashed again. */
+  static from(value: unknown): HashCache {
+    const cache = new HashCache();
+    if (!isJsonObject(value)) return cache;
+    for (const [name, pair] of Object.entries(value)) {
+      const [stamp, hash] = Array.isArray(pair) ? pair : [];
+      if (!isFileName(name) || typeof stamp !== 'string' || typeof hash !== 'string') continue;
+      if (hashForm.test(hash)) cache.#known.set(name, { stamp, hash });
+    }
+    return cache;
+  }
+}
+
+function stampText(stamp: FileStamp): string {
+  const { device, inode, sizeBytes, modifiedNs, changedNs } = stamp;
+  return `${device} ${inode} ${sizeBytes} ${modifiedNs} ${changedNs}`;
+}
+
+function maxOf(left: bigint, right: bigint): bigint {
+  return left > right ? left : right;
+}
+
+/** The mtime as Python computes it from seconds and nanoseconds. */
+export function modTimeOf({ modifiedNs }: FileStamp): number {
+  const seconds = modifiedNs / 1_000_000_000n;
+  return Number(seconds) + 1e-9 * Number(modifiedNs - seconds * 1_000_000_000n);
+}

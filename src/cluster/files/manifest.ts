@@ -1,0 +1,156 @@
+/**
+ * What one node has, and what another must change: the JSON that travels as `files_metadata.json`
+ * (cluster-protocol.md 3.4.3 and 5.2). Names are checked here, at decode, in every branch.
+ */
+import { isJsonObject, type JsonObject, type JsonValue } from '../../guards.ts';
+import { parsePlainObject } from '../wire/plain-json.ts';
+import { pythonJson } from '../wire/python-json.ts';
+import { type FileName, faultOfName, isFileName } from './name.ts';
+import { FileRefusal, shown } from './refusal.ts';
+
+export interface Entry {
+  /** Seconds since the epoch; only the node that wrote it compares it. */
+  readonly modTime: number;
+  readonly itemKey: string;
+  /** BLAKE2b-512 of the content, 128 lower-case hex digits; stock leaves it out of merged blobs. */
+  readonly hash: string | undefined;
+  /** Set: the content is a merged blob of the type (stock sets it for any `*.merged` too). */
+  readonly merge: MergeMark | undefined;
+}
+
+export interface MergeMark {
+  readonly type: string;
+  readonly name: string | undefined;
+}
+
+export type Manifest = ReadonlyMap<FileName, Entry>;
+
+/** What a worker must do to equal the master. */
+export interface Changes {
+  readonly missing: Manifest;
+  readonly extra: Manifest;
+  readonly shared: Manifest;
+}
+
+export interface Decoded<Value> {
+  readonly value: Value;
+  /** Entries that were left out, with the reason; at most `mostProblems`. */
+  readonly problems: readonly string[];
+}
+
+const mostProblems = 100;
+const hashForm = /^[0-9a-f]{128}$/;
+
+export const noChanges: Changes = { missing: new Map(), extra: new Map(), shared: new Map() };
+
+/** Pieces of the JSON, a few KiB each; together one object, in the spacing stock writes. */
+export function* encodeManifest(manifest: Manifest): Generator<string> {
+  yield '{';
+  let piece = '';
+  let separator = '';
+  for (const [name, entry] of manifest) {
+    piece += `${separator}${pythonJson(name)}: ${entryText(entry)}`;
+    separator = ', ';
+    if (piece.length < 16_384) continue;
+    yield piece;
+    piece = '';
+  }
+  yield `${piece}}`;
+}
+
+/** Exactly the three members of 4.14. */
+export function* encodeChanges(changes: Changes): Generator<string> {
+  yield '{"missing": ';
+  yield* encodeManifest(changes.missing);
+  yield ', "extra": ';
+  yield* encodeManifest(changes.extra);
+  yield ', "shared": ';
+  yield* encodeManifest(changes.shared);
+  yield '}';
+}
+
+function entryText({ modTime, itemKey, hash, merge }: Entry): string {
+  const head = `{"mod_time": ${floatText(modTime)}, "cluster_item_key": ${pythonJson(itemKey)}`;
+  const tail = hash === undefined ? '}' : `, "hash": "${hash}"}`;
+  if (merge === undefined) return `${head}, "merged": false${tail}`;
+  const name = merge.name === undefined ? '' : `, "merge_name": ${pythonJson(merge.name)}`;
+  return `${head}, "merged": true, "merge_type": ${pythonJson(merge.type)}${name}${tail}`;
+}
+
+/** A Python float keeps its point. */
+function floatText(value: number): string {
+  return Number.isInteger(value) && Math.abs(value) < 1e16 ? `${value}.0` : pythonJson(value);
+}
+
+/** Throws `FileRefusal` where the whole is no manifest; single bad entries are left out. */
+export function decodeManifest(bytes: Uint8Array): Decoded<Manifest> {
+  const problems = new Problems();
+  return { value: manifestOf(parseObject(bytes), problems), problems: problems.list };
+}
+
+/** Throws `FileRefusal` 3036 for anything but the three groups (others are ignored). */
+export function decodeChanges(bytes: Uint8Array): Decoded<Changes> {
+  const problems = new Problems();
+  const { missing, extra, shared } = parseObject(bytes);
+  const value = {
+    missing: groupOf('missing', missing, problems),
+    extra: groupOf('extra', extra, problems),
+    shared: groupOf('shared', shared, problems),
+  };
+  return { value, problems: problems.list };
+}
+
+function groupOf(group: string, value: JsonValue | undefined, problems: Problems): Manifest {
+  if (!isJsonObject(value)) throw new FileRefusal(3036, `the metadata has no group '${group}'`);
+  return manifestOf(value, problems);
+}
+
+function parseObject(bytes: Uint8Array): JsonObject {
+  try {
+    return parsePlainObject(bytes);
+  } catch (error) {
+    throw new FileRefusal(3036, 'the metadata is not a JSON object', { cause: error });
+  }
+}
+
+function manifestOf(object: JsonObject, problems: Problems): Manifest {
+  const manifest = new Map<FileName, Entry>();
+  for (const [name, value] of Object.entries(object)) {
+    const entry = entryOf(value);
+    if (!isFileName(name)) problems.add(name, faultOfName(name) ?? '');
+    else if (entry === undefined) problems.add(name, 'its metadata is not understood');
+    else manifest.set(name, entry);
+  }
+  return manifest;
+}
+
+function entryOf(value: JsonValue): Entry | undefined {
+  if (!isJsonObject(value)) return undefined;
+  const { mod_time: modTime, cluster_item_key: itemKey, merged, hash } = value;
+  const isMerged = merged === true;
+  if (typeof itemKey !== 'string' || itemKey.length > 4096) return undefined;
+  if (hash === undefined ? !isMerged : typeof hash !== 'string' || !hashForm.test(hash)) {
+    return undefined;
+  }
+  const type = value.merge_type ?? value['merge-type'] ?? 'TYPE';
+  const name = value.merge_name;
+  return {
+    modTime: typeof modTime === 'number' ? modTime : 0,
+    itemKey,
+    hash: typeof hash === 'string' ? hash : undefined,
+    merge: isMerged ? { type: textOf(type) ?? '', name: textOf(name) } : undefined,
+  };
+}
+
+function textOf(value: JsonValue | undefined): string | undefined {
+  return typeof value === 'string' && value.length <= 4096 ? value : undefined;
+}
+
+/** The first few reasons, whatever a peer sends. */
+class Problems {
+  readonly list: string[] = [];
+
+  add(name: string, reason: string): void {
+    if (this.list.length < mostProblems) this.list.push(`${shown(name)}: ${reason}`);
+  }
+}

@@ -1,0 +1,104 @@
+/**
+ * One file as a zlib stream that cannot contain the bundle's separator. The content is cut into
+ * segments; each is deflated on its own and closed with a sync flush (`00 00 FF FF`), or kept as
+ * stored blocks where deflating gains nothing or would yield the separator. Invariants:
+ * - stored blocks end inside every separator of the content, and no separator can hold a block
+ *   header: its first byte is 00, and blocks are at most 32767 bytes, so its last is above 7F;
+ * - the stream ends with an empty block, so the check sum cannot complete a separator.
+ */
+import { constants, deflateRawSync } from 'node:zlib';
+import { adler32 } from './adler.ts';
+
+/** Between two members, and between a name and its stream (cluster-protocol.md 3.4). */
+export const fileSeparator = Buffer.from('|@@//@@|', 'latin1');
+export const nameSeparator = Buffer.from('|//@@//|', 'latin1');
+
+export const segmentBytes = 256 * 1024;
+const largestBlock = 32_767;
+const blockHeaderBytes = 5;
+/** Header, last empty block, check sum. */
+const frameBytes = 2 + blockHeaderBytes + 4;
+/** Of a large segment this much is tried before all of it is deflated. */
+const sampleBytes = 8 * 1024;
+const zlibHeader = Buffer.from([0x78, 0x01]);
+
+/** The stream of `content`, whose chunks are at most `segmentBytes` each and may be reused. */
+export function* deflateMember(
+  content: Iterable<Uint8Array>,
+  level: number,
+): Generator<Uint8Array> {
+  yield zlibHeader;
+  let check = 1;
+  for (const segment of content) {
+    check = adler32(segment, check);
+    yield* encodeSegment(segment, level);
+  }
+  const end = Buffer.from([1, 0, 0, 0xff, 0xff, 0, 0, 0, 0]);
+  end.writeUInt32BE(check, blockHeaderBytes);
+  yield end;
+}
+
+/** No stream of this much content is longer, separators aside (8 bytes of which cost 5 more). */
+export function longestStream(contentBytes: number): number {
+  const blocks = Math.ceil(contentBytes / largestBlock) + Math.ceil(contentBytes / segmentBytes);
+  return frameBytes + contentBytes + blocks * blockHeaderBytes;
+}
+
+function* encodeSegment(segment: Uint8Array, level: number): Generator<Uint8Array> {
+  if (segment.length === 0) return;
+  const deflated = level > 0 && isWorthwhile(segment, level) ? deflate(segment, level) : undefined;
+  const isBetter = deflated !== undefined && deflated.length < segment.length;
+  if (isBetter && !deflated.includes(fileSeparator)) yield deflated;
+  else yield storeSegment(segment);
+}
+
+function isWorthwhile(segment: Uint8Array, level: number): boolean {
+  if (segment.length < 2 * sampleBytes) return true;
+  const sample = segment.subarray(0, sampleBytes);
+  return deflate(sample, level).length < sampleBytes * 0.97;
+}
+
+/** Small windows where the content is small: setting up zlib costs more than deflating. */
+function deflate(segment: Uint8Array, level: number): Buffer {
+  const isSmall = segment.length <= 4096;
+  return deflateRawSync(segment, {
+    level,
+    finishFlush: constants.Z_SYNC_FLUSH,
+    windowBits: isSmall ? 12 : 15,
+    memLevel: isSmall ? 5 : 8,
+    chunkSize: Math.max(1024, segment.length + 64),
+  });
+}
+
+function storeSegment(segment: Uint8Array): Buffer {
+  const ends = blockEnds(segment);
+  const stored = Buffer.allocUnsafe(segment.length + ends.length * blockHeaderBytes);
+  let start = 0;
+  let at = 0;
+  for (const end of ends) {
+    const length = end - start;
+    stored[at] = 0;
+    stored.writeUInt16LE(length, at + 1);
+    stored.writeUInt16LE(~length & 0xffff, at + 3);
+    stored.set(segment.subarray(start, end), at + blockHeaderBytes);
+    at += blockHeaderBytes + length;
+    start = end;
+  }
+  return stored;
+}
+
+/** Where blocks end: inside every separator, and often enough. */
+function blockEnds(segment: Uint8Array): readonly number[] {
+  const bytes = Buffer.from(segment.buffer, segment.byteOffset, segment.length);
+  const ends: number[] = [];
+  let start = 0;
+  let separator = bytes.indexOf(fileSeparator);
+  while (start < bytes.length) {
+    const cut = separator === -1 ? bytes.length : separator + 1;
+    const end = Math.min(start + largestBlock, cut);
+    ends.push(end);
+    start = end;
+    if (end === cut && separator !== -1) separator = bytes.indexOf(fileSeparator, end);
+  }
+  return ends;
+}

@@ -1,0 +1,50 @@
+/**
+ * Names of synchronised files: relative to the Wazuh home, any UTF-8 that stock synchronises
+ * (spaces, quotes, newlines, backslashes), nothing that could leave the home. Checked once, at
+ * the border; what passed is a `FileName` (trust-and-safety, "Names of synchronised files").
+ */
+import { decodeUtf8 } from '../../bytes.ts';
+import { FileRefusal, shown } from './refusal.ts';
+
+declare const checked: unique symbol;
+/** `etc/shared/default/agent.conf`. Only `parseName` and `decodeName` can make one. */
+export type FileName = string & { readonly [checked]: true };
+
+const longestSegmentBytes = 255;
+export const longestNameBytes = 4000;
+const deepestSegments = 64;
+
+/** Why `text` is no name, or undefined. */
+export function faultOfName(text: string): string | undefined {
+  if (text === '') return 'empty';
+  if (text.includes('\0')) return 'a NUL byte';
+  if (!text.isWellFormed()) return 'not UTF-8';
+  if (Buffer.byteLength(text) > longestNameBytes) return `above ${longestNameBytes} bytes`;
+  const segments = text.split('/');
+  if (segments.length > deepestSegments) return `deeper than ${deepestSegments} folders`;
+  for (const segment of segments) {
+    if (segment === '') return 'an empty segment';
+    if (segment === '.' || segment === '..') return `the segment ${segment}`;
+    if (Buffer.byteLength(segment) > longestSegmentBytes) return 'a segment above 255 bytes';
+  }
+  return undefined;
+}
+
+export function isFileName(text: string): text is FileName {
+  return faultOfName(text) === undefined;
+}
+
+/** Throws `FileRefusal` 3003. */
+export function parseName(text: string): FileName {
+  const wrong = faultOfName(text);
+  if (wrong === undefined) return text as FileName;
+  throw new FileRefusal(3003, `unsafe path ${shown(text)}: ${wrong}`);
+}
+
+/** Throws `FileRefusal` 3003. */
+export function decodeName(bytes: Uint8Array): FileName {
+  const text = decodeUtf8(bytes);
+  if (text !== undefined) return parseName(text);
+  const seen = Buffer.from(bytes).toString('latin1');
+  throw new FileRefusal(3003, `unsafe path ${shown(seen)}: not UTF-8`);
+}

@@ -1,0 +1,230 @@
+/**
+ * The bundle, written: members, then `files_metadata.json` (cluster-protocol.md 3.4). A generator:
+ * nothing is held but one segment and one chunk, whatever the size.
+ *
+ * The bundle's size is limited as stock does it, and so is the sum of what it inflates to, which
+ * is what stock receivers count. What does not fit waits for the next synchronisation.
+ */
+import type { Changes, Entry, Manifest } from './manifest.ts';
+import { encodeChanges } from './manifest.ts';
+import {
+  deflateMember,
+  fileSeparator,
+  longestStream,
+  nameSeparator,
+  segmentBytes,
+} from './member.ts';
+import type { FileName } from './name.ts';
+
+export const metadataName = 'files_metadata.json';
+
+/** A file as the packer reads it; `undefined`: it is gone. */
+export interface OpenFile {
+  readonly sizeBytes: number;
+  /** The next at most `segmentBytes` bytes, in a buffer that is reused; empty at the end. */
+  read(): Uint8Array;
+  close(): void;
+}
+
+export interface FileSource {
+  /** Throws where the file is there but cannot be read. */
+  open(name: FileName): OpenFile | undefined;
+}
+
+export interface PackLimits {
+  /** Of the compressed members together, and of their content together. */
+  readonly zipBytes: number;
+  readonly level: number;
+}
+
+export interface Left {
+  readonly name: FileName;
+  readonly kind: 'too_large' | 'no_room' | 'gone' | 'unreadable';
+  readonly text: string;
+}
+
+export interface Packed {
+  readonly names: readonly FileName[];
+  readonly left: readonly Left[];
+  readonly bytes: number;
+}
+
+const noRoomText = 'Maximum zip size exceeded. Not all files will be compressed during this sync.';
+/** Room for the metadata in the sum that the receiver counts. */
+const largestReserveBytes = 1024 * 1024;
+
+/** The members of `names`, each followed by a separator. Returns what was packed and what not. */
+export function* packMembers(
+  names: Iterable<FileName>,
+  source: FileSource,
+  limits: PackLimits,
+): Generator<Uint8Array, Packed> {
+  const packer = new Packer(source, limits);
+  for (const name of names) yield* packer.add(name);
+  return packer.packed();
+}
+
+/** The last member. `json`: the text in pieces. */
+export function* packMetadata(json: Iterable<string>, level: number): Generator<Uint8Array> {
+  yield Buffer.from(metadataName, 'latin1');
+  yield nameSeparator;
+  yield* deflateMember(segmentsOf(json), level);
+}
+
+/** A whole bundle for a worker: the metadata tells what is really inside. */
+export function* packChanges(
+  changes: Changes,
+  source: FileSource,
+  limits: PackLimits,
+): Generator<Uint8Array, Packed> {
+  const wanted = [...changes.shared.keys(), ...changes.missing.keys()];
+  const packed = yield* packMembers(wanted, source, limits);
+  yield* packMetadata(encodeChanges(without(changes, packed.left)), limits.level);
+  return packed;
+}
+
+/** `changes` less what was left out. Never more deletions than before, unlike stock. */
+export function without(changes: Changes, left: readonly Left[]): Changes {
+  if (left.length === 0) return changes;
+  const names = new Set(left.map(({ name }) => name));
+  const keep = (group: Manifest): Manifest =>
+    new Map<FileName, Entry>([...group].filter(([name]) => !names.has(name)));
+  return { missing: keep(changes.missing), shared: keep(changes.shared), extra: changes.extra };
+}
+
+class Packer {
+  readonly #source: FileSource;
+  readonly #limits: PackLimits;
+  readonly #contentLimit: number;
+  readonly #names: FileName[] = [];
+  readonly #left: Left[] = [];
+  #bytes = 0;
+  #contentBytes = 0;
+  #isFull = false;
+
+  constructor(source: FileSource, limits: PackLimits) {
+    this.#source = source;
+    this.#limits = limits;
+    this.#contentLimit = limits.zipBytes - Math.min(largestReserveBytes, limits.zipBytes / 16);
+  }
+
+  packed(): Packed {
+    return { names: this.#names, left: this.#left, bytes: this.#bytes };
+  }
+
+  *add(name: FileName): Generator<Uint8Array> {
+    if (this.#isFull) return this.#leave(name, 'no_room', '');
+    const file = this.#open(name);
+    if (file === undefined) return;
+    try {
+      if (this.#fits(name, file)) yield* this.#member(name, file);
+    } finally {
+      file.close();
+    }
+  }
+
+  #open(name: FileName): OpenFile | undefined {
+    try {
+      const file = this.#source.open(name);
+      if (file === undefined) this.#leave(name, 'gone', 'it is gone since the scan');
+      return file;
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#leave(name, 'unreadable', `Exception raised: Error 3001 - ${reason}`);
+      return undefined;
+    }
+  }
+
+  /** Judged by the longest the stream can get, so that nothing sent needs to be taken back. */
+  #fits(name: FileName, { sizeBytes }: OpenFile): boolean {
+    const { zipBytes } = this.#limits;
+    if (sizeBytes > this.#contentLimit) {
+      this.#leave(name, 'too_large', `File too large to be synced: ${name}`);
+      return false;
+    }
+    const isLight = this.#contentBytes + sizeBytes <= this.#contentLimit;
+    if (isLight && this.#bytes + memberBytes(name, sizeBytes) <= zipBytes) return true;
+    if (this.#names.length === 0) return true; // alone it may be just above: it must go some day
+    this.#isFull = true;
+    this.#leave(name, 'no_room', noRoomText);
+    return false;
+  }
+
+  *#member(name: FileName, file: OpenFile): Generator<Uint8Array> {
+    const head = Buffer.concat([Buffer.from(name, 'utf8'), nameSeparator]);
+    yield this.#count(head);
+    for (const bytes of deflateMember(this.#content(file), this.#limits.level)) {
+      yield this.#count(bytes);
+    }
+    yield this.#count(fileSeparator);
+    this.#names.push(name);
+  }
+
+  /** A file that grows while it is read stops at the limit; the next scan sees its new hash. */
+  *#content(file: OpenFile): Generator<Uint8Array> {
+    let room = this.#contentLimit;
+    for (let bytes = file.read(); bytes.length > 0 && room > 0; bytes = file.read()) {
+      room -= bytes.length;
+      this.#contentBytes += bytes.length;
+      yield bytes;
+    }
+  }
+
+  #count(bytes: Uint8Array): Uint8Array {
+    this.#bytes += bytes.length;
+    return bytes;
+  }
+
+  #leave(name: FileName, kind: Left['kind'], text: string): void {
+    this.#left.push({ name, kind, text });
+  }
+}
+
+function memberBytes(name: FileName, contentBytes: number): number {
+  const names = Buffer.byteLength(name) + nameSeparator.length + fileSeparator.length;
+  return names + longestStream(contentBytes);
+}
+
+function* segmentsOf(pieces: Iterable<string>): Generator<Uint8Array> {
+  let waiting: Buffer[] = [];
+  let waitingBytes = 0;
+  for (const piece of pieces) {
+    for (let start = 0; start < piece.length; start += segmentBytes / 4) {
+      const bytes = Buffer.from(piece.slice(start, start + segmentBytes / 4), 'latin1');
+      if (waitingBytes + bytes.length > segmentBytes) {
+        yield Buffer.concat(waiting);
+        waiting = [];
+        waitingBytes = 0;
+      }
+      waiting.push(bytes);
+      waitingBytes += bytes.length;
+    }
+  }
+  if (waitingBytes > 0) yield Buffer.concat(waiting);
+}
+
+/** Gather small pieces into chunks of about `size` bytes, each in memory of its own. */
+export function* chunked<Result>(
+  pieces: Generator<Uint8Array, Result>,
+  size: number,
+): Generator<Uint8Array<ArrayBuffer>, Result> {
+  let chunk = new Uint8Array(size);
+  let filled = 0;
+  for (;;) {
+    const next = pieces.next();
+    if (next.done === true) {
+      if (filled > 0) yield chunk.subarray(0, filled);
+      return next.value;
+    }
+    for (let rest = next.value; rest.length > 0; ) {
+      const part = rest.subarray(0, size - filled);
+      chunk.set(part, filled);
+      filled += part.length;
+      rest = rest.subarray(part.length);
+      if (filled < size) continue;
+      yield chunk;
+      chunk = new Uint8Array(size);
+      filled = 0;
+    }
+  }
+}
