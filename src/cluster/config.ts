@@ -1,0 +1,179 @@
+/**
+ * What a cluster node is: the stock `<cluster>` options with their defaults, checks and error
+ * texts (cluster-protocol.md 7.2), older forms mapped with an explanation. Pure.
+ */
+import { ConfigError } from '../errors.ts';
+import type { BlockValue, ClusterBlock } from '../wazuh/manager-cluster-block.ts';
+
+export interface ClusterConfig {
+  readonly disabled: boolean;
+  readonly nodeType: 'master' | 'worker';
+  /** Name of the cluster. */
+  readonly name: string;
+  readonly nodeName: string;
+  /** 32 characters `A-Z a-z 0-9 _`; never logged. */
+  readonly key: string;
+  readonly port: number;
+  readonly bindAddress: string;
+  /** Addresses of the master, to be tried in order; stock knows the first only. */
+  readonly nodes: readonly string[];
+  readonly hidden: string;
+  /** Options we know nothing of, kept for `get_config`. */
+  readonly extras: Readonly<Record<string, BlockValue>>;
+}
+
+/** A line for cluster.log and for `-t`. */
+export interface ConfigNote {
+  readonly level: 'INFO' | 'WARNING';
+  readonly text: string;
+}
+
+export interface ReadConfig {
+  readonly config: ClusterConfig;
+  readonly notes: readonly ConfigNote[];
+}
+
+const known: ReadonlySet<string> = new Set([
+  'disabled',
+  'node_type',
+  'name',
+  'node_name',
+  'key',
+  'port',
+  'bind_addr',
+  'nodes',
+  'hidden',
+]);
+const allowedInNames = /^[!"#$%&'\-.0-9:<=>?A-Z[\]^_a-z{|}~]+$/;
+const nameSet = '!"#$%&\'-.0-9:<=>?A-Z[\\]^_a-z{|}~';
+const reserved = ['localhost', 'NODE_IP', '0.0.0.0', '127.0.1.1'];
+
+/** Throws `ConfigError` `config_invalid` with the stock text (3004). */
+export function clusterConfigOf(
+  block: ClusterBlock | undefined,
+  ownAddresses: readonly string[] = [],
+): ReadConfig {
+  const notes: ConfigNote[] = [];
+  const options = block?.options ?? { disabled: 'yes' };
+  if ((block?.count ?? 0) > 1) notes.push(warning(manyBlocks));
+  const disabled = readDisabled(options);
+  const config: ClusterConfig = {
+    disabled,
+    nodeType: readType(options, notes),
+    name: readName(options, 'name', 'wazuh', 'luster'),
+    nodeName: readName(options, 'node_name', 'node01', 'ode'),
+    key: textOf(options, 'key', ''),
+    port: readPort(options),
+    bindAddress: textOf(options, 'bind_addr', '0.0.0.0'),
+    nodes: readNodes(options, ownAddresses, notes),
+    hidden: textOf(options, 'hidden', 'no'),
+    extras: Object.fromEntries(Object.entries(options).filter(([name]) => !known.has(name))),
+  };
+  if (options.interval !== undefined) notes.push(warning(oldInterval));
+  if (!disabled) checkUsable(config);
+  return { config, notes };
+}
+
+const manyBlocks = 'There are multiple cluster sections in configuration. Using only last section.';
+const oldInterval =
+  'Detected a deprecated configuration for cluster. Interval option is not longer available.';
+
+/** What stock checks before it starts a node. */
+function checkUsable({ key, port, nodes, nodeName }: ClusterConfig): void {
+  if (key === '') throw invalid('Unspecified key');
+  if (!/^[A-Za-z0-9_]{32}$/.test(key)) {
+    throw invalid('Key must be 32 characters long and only have alphanumeric characters');
+  }
+  if (port <= 1024 || port >= 65_535) {
+    throw invalid('Port must be higher than 1024 and lower than 65535.');
+  }
+  const bad = nodes.filter((node) => reserved.includes(node));
+  if (bad.length > 0) throw invalid(`Invalid elements in node fields: ${bad.join(', ')}.`);
+  // Stock starts with such a name and is refused at hello; say it where it can be mended.
+  if (!/^[A-Za-z0-9_-]{1,64}$/.test(nodeName)) {
+    throw invalid(
+      `Invalid node name format: ${JSON.stringify(nodeName.slice(0, 80))}. ${nodeForm}`,
+    );
+  }
+}
+
+const nodeForm = 'Masters accept 1 to 64 of A-Z a-z 0-9 _ -';
+
+function readDisabled(options: Options): boolean {
+  const text = textOf(options, 'disabled', 'no');
+  if (text === 'yes' || text === 'no') return text === 'yes';
+  throw invalid(`Allowed values for 'disabled' field are 'yes' and 'no'. Found: '${text}'`);
+}
+
+function readType(options: Options, notes: ConfigNote[]): ClusterConfig['nodeType'] {
+  const text = textOf(options, 'node_type', 'master');
+  if (text === 'client') {
+    notes.push({ level: 'INFO', text: "Deprecated node type 'client'. Using 'worker' instead." });
+    return 'worker';
+  }
+  if (text === 'master' || text === 'worker') return text;
+  throw invalid(`Invalid node type ${text}. Correct values are master and worker`);
+}
+
+/** The other daemons of the same manager refuse such names; so the node never runs alone. */
+function readName(options: Options, option: string, fallback: string, word: string): string {
+  const text = textOf(options, option, fallback);
+  const letter = option === 'name' ? 'C' : 'N';
+  if (text === '') throw invalid(`${letter}${word} name is empty in configuration`);
+  if (allowedInNames.test(text)) return text;
+  const what = `${letter.toLowerCase()}${word} name: "${text.slice(0, 80)}"`;
+  throw invalid(`Detected a not allowed character in ${what}. Characters allowed: "${nameSet}".`);
+}
+
+function readPort(options: Options): number {
+  const text = textOf(options, 'port', '1516');
+  if (!/^\d{1,9}$/.test(text)) throw invalid('Cluster port must be an integer.');
+  return Number(text);
+}
+
+/**
+ * Today the list names the master. In 3.0 it named every member, this host too: such a list is
+ * known by its other old options, and this host's own addresses are left out of it.
+ */
+function readNodes(
+  options: Options,
+  ownAddresses: readonly string[],
+  notes: ConfigNote[],
+): readonly string[] {
+  const value = options.nodes;
+  const listed =
+    Array.isArray(value) && value.length > 0 ? (value as readonly string[]) : ['NODE_IP'];
+  const isOld = options.interval !== undefined || options.node_type === 'client';
+  const others = isOld ? listed.filter((node) => !ownAddresses.includes(node)) : listed;
+  const nodes = others.length > 0 ? others : listed;
+  if (nodes.length < listed.length) {
+    const own = listed.filter((node) => !nodes.includes(node)).join(', ');
+    notes.push(warning(`Left out of the old list of all members, being this host: ${own}.`));
+  }
+  if (nodes.length <= 1) return nodes;
+  notes.push(
+    warning(
+      'Found more than one node in configuration. Only master node should be specified. ' +
+        `Using ${nodes[0]} as master.`,
+    ),
+  );
+  return nodes.slice(0, 1);
+}
+
+type Options = Readonly<Record<string, BlockValue>>;
+
+function textOf(options: Options, name: string, fallback: string): string {
+  const value = options[name];
+  if (value === undefined) return fallback;
+  if (typeof value === 'string') return value;
+  throw invalid(`${name} must be one text`);
+}
+
+function warning(text: string): ConfigNote {
+  return { level: 'WARNING', text };
+}
+
+function invalid(text: string): ConfigError {
+  const message = `Error 3004 - Error in cluster configuration: ${text}`;
+  return new ConfigError('config_invalid', message);
+}
