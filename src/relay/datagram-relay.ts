@@ -18,6 +18,7 @@ import type {
 } from './ports.ts';
 import type { SwitchReason } from './relay.ts';
 import type { RelaySettings } from './settings.ts';
+import { Slots } from './slots.ts';
 import { judgeStall, type Stall } from './stall.ts';
 
 interface Flow {
@@ -37,6 +38,7 @@ export class DatagramRelay {
   readonly #ports: RelayPorts;
   readonly #settings: RelaySettings;
   readonly #avoided: Avoided;
+  readonly #slots: Slots;
   /** By source port: all sources are loopback addresses, an agent keeps its port. */
   readonly #flows = new Map<string, Flow>();
   #local: (Datagrams & ListenAddress) | undefined;
@@ -48,6 +50,7 @@ export class DatagramRelay {
     this.#ports = ports;
     this.#settings = settings;
     this.#avoided = new Avoided(settings.avoidMs);
+    this.#slots = new Slots(ports.clock);
   }
 
   /** Throws HostError `listen_failed`. Returns where the agent may send. */
@@ -70,8 +73,7 @@ export class DatagramRelay {
 
   /** A switch at `atMs` (wall clock): the slot of this agent. */
   drainAt(managerId: string, atMs: number): Cancel {
-    const delayMs = Math.max(0, atMs - this.#ports.clock.nowMs());
-    return this.#ports.clock.after(delayMs, () => this.switchAway(managerId, 'planned'));
+    return this.#slots.at(atMs, () => this.switchAway(managerId, 'planned'));
   }
 
   get sessions(): readonly SessionSample[] {
@@ -80,6 +82,7 @@ export class DatagramRelay {
 
   async close(): Promise<void> {
     this.#stopWatch?.();
+    this.#slots.close();
     for (const [key, flow] of [...this.#flows]) this.#drop(key, flow);
     this.#local?.close();
   }

@@ -20,6 +20,7 @@ import type {
 } from './ports.ts';
 import { Session } from './session.ts';
 import type { RelaySettings } from './settings.ts';
+import { Slots } from './slots.ts';
 import { Standby } from './standby.ts';
 
 /** `failed`: the manager is dead or hung, cut now. `planned`: a drain, lose nothing. */
@@ -29,11 +30,14 @@ export class Relay {
   readonly #ports: RelayPorts;
   readonly #settings: RelaySettings;
   readonly #avoided: Avoided;
+  readonly #slots: Slots;
   readonly #standby: Standby;
   readonly #sessions = new Map<number, Session>();
   readonly #dialling = new Set<AbortController>();
   #listening: Listening | undefined;
   #stopWatch: Cancel | undefined;
+  /** Ends of gentle closes, by session. */
+  readonly #lastMoments = new Map<number, Cancel>();
   #emptied: (() => void) | undefined;
   #nextNumber = 1;
   #isClosed = false;
@@ -42,6 +46,7 @@ export class Relay {
     this.#ports = ports;
     this.#settings = settings;
     this.#avoided = new Avoided(settings.avoidMs);
+    this.#slots = new Slots(ports.clock);
     this.#standby = new Standby(this.#dialPorts());
   }
 
@@ -80,8 +85,7 @@ export class Relay {
 
   /** A planned switch at `atMs` (wall clock): the slot of this agent. */
   drainAt(managerId: string, atMs: number): Cancel {
-    const delayMs = Math.max(0, atMs - this.#ports.clock.nowMs());
-    return this.#ports.clock.after(delayMs, () => this.switchAway(managerId, 'planned'));
+    return this.#slots.at(atMs, () => this.switchAway(managerId, 'planned'));
   }
 
   get sessions(): readonly SessionSample[] {
@@ -94,11 +98,13 @@ export class Relay {
    */
   async close(): Promise<void> {
     this.#isClosed = true;
+    const stopped = this.#listening?.close();
     this.#stopWatch?.();
     this.#standby.close();
+    this.#slots.close();
     for (const dialling of this.#dialling) dialling.abort(new Error('the relay closes'));
     for (const session of this.#sessions.values()) this.#closeGently(session);
-    await Promise.all([this.#listening?.close(), this.#whenEmpty()]);
+    await Promise.all([stopped, this.#whenEmpty()]);
   }
 
   #mayAccept(agent: Connection): RefusedWhy | undefined {
@@ -170,14 +176,17 @@ export class Relay {
   }
 
   #closeGently(session: Session): void {
+    if (this.#lastMoments.has(session.number)) return;
+    const { clock } = this.#ports;
+    const cancel = clock.after(this.#settings.gentleMs, () => session.reset());
+    this.#lastMoments.set(session.number, cancel);
     session.closeGently();
-    this.#ports.clock.after(this.#settings.gentleMs, () => {
-      if (this.#sessions.has(session.number)) session.reset();
-    });
   }
 
   #ended({ number, manager, sample, openedAtMs }: Session): void {
     this.#sessions.delete(number);
+    this.#lastMoments.get(number)?.();
+    this.#lastMoments.delete(number);
     if (this.#sessions.size === 0) this.#emptied?.();
     const { bytesUp, bytesDown } = sample;
     const lastedMs = this.#nowMs() - openedAtMs;

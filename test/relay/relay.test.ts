@@ -176,6 +176,14 @@ test('a drain that is called off moves nobody', async () => {
   await agent.hears('here');
 });
 
+test('a drain whose relay closes first moves nobody and holds nothing up', async () => {
+  const { relay } = await world.open();
+  relay.drainAt('a', systemClock.nowMs() + 30);
+  await relay.close();
+  await new Promise((resolve) => setTimeout(resolve, 60));
+  assert.deepEqual(world.of('switched'), []);
+});
+
 test('a manager that closes makes itself suspect at once, and the agent hears of it', async () => {
   let upstream: Socket | undefined;
   const a = await world.manager('a', (socket) => {
