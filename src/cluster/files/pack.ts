@@ -113,7 +113,6 @@ class Packer {
   }
 
   *add(name: FileName): Generator<Uint8Array> {
-    if (this.#isFull) return this.#leave(name, 'no_room', '');
     const file = this.#open(name);
     if (file === undefined) return;
     try {
@@ -124,6 +123,10 @@ class Packer {
   }
 
   #open(name: FileName): OpenFile | undefined {
+    if (this.#isFull) {
+      this.#leave(name, 'no_room', '');
+      return undefined;
+    }
     try {
       const file = this.#source.open(name);
       if (file === undefined) this.#leave(name, 'gone', 'it is gone since the scan');

@@ -169,14 +169,21 @@ export interface CountedSink {
   take(content: Uint8Array, compressedBytes: number): void;
 }
 
+/** What `inflateSync` returns with `info`; the published types leave it out. */
+interface InflateInfo {
+  readonly buffer: Buffer;
+  readonly engine: { readonly bytesWritten: number };
+}
+
 /** Undefined: not one whole zlib stream of modest content; the slow way tells why. */
 function inflateWhole(stream: Uint8Array): Buffer | undefined {
   try {
-    const { buffer, engine } = inflateSync(stream, {
+    const result: unknown = inflateSync(stream, {
       info: true,
       maxOutputLength: smallContentBytes,
       chunkSize: stream.length < 4096 ? 8192 : 65_536,
     });
+    const { buffer, engine } = result as InflateInfo;
     return engine.bytesWritten === stream.length ? buffer : undefined;
   } catch {
     return undefined;

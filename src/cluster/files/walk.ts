@@ -131,7 +131,8 @@ class Walk {
       const base = path.slice(folder.length);
       if (systemCodeOf(error) === 'ENOENT') {
         const text = `File ${base} was deleted in previous iteration: ${messageOf(error)}`;
-        return this.#report('debug', item, folder, text);
+        this.#report('debug', item, folder, text);
+        return;
       }
       this.#blind.push(path);
       const text = `Can't read metadata from file ${base}: ${messageOf(error)}`;
@@ -140,16 +141,21 @@ class Walk {
   }
 
   #read(item: ItemKind, path: FileName, kind: FolderEntry['kind']): void {
-    const { tree, cache, nowMs, mostFiles = defaultMostFiles } = this.#request;
+    const { tree, cache, mostFiles = defaultMostFiles } = this.#request;
     const stamp = tree.stamp(path, kind);
     if (stamp === undefined) return;
     if (this.#found.size >= mostFiles) throw new Error(`more than ${mostFiles} files`);
     const known = cache.find(path, stamp);
-    if (known !== undefined) return this.#keep(item, path, stamp, known);
+    const fresh = known === undefined ? this.#hash(path) : { stamp, hash: known };
+    this.#keep(item, path, fresh.stamp, fresh.hash);
+  }
+
+  #hash(path: FileName): ReturnType<ScanTree['hash']> {
+    const { tree, cache, nowMs } = this.#request;
     const fresh = tree.hash(path);
     this.#hashedFiles += 1;
     cache.remember(path, fresh.stamp, fresh.hash, nowMs);
-    this.#keep(item, path, fresh.stamp, fresh.hash);
+    return fresh;
   }
 
   /** `*.merged` is an ordinary file here: marked as merged, stock workers could not take it. */
