@@ -151,23 +151,29 @@ async function runAll(place: Place, jobs: readonly (readonly Fault[])[]): Promis
   const waiting = [...jobs];
   const work = async (): Promise<void> => {
     for (let faults = waiting.pop(); faults !== undefined; faults = waiting.pop()) {
-      const { kind, ended, what } = await runOne(place, faults, '/dev/null');
+      const { kind, ended, said, what } = await runOne(place, faults, '/dev/null');
       const key = `${ended} -> ${kind}`;
       table.outcomes.set(key, (table.outcomes.get(key) ?? 0) + 1);
       const shown = faults.map(({ call, when, effect }) => `${call}:${effect}:when=${when}`);
-      if (kind === 'violation')
-        table.violations.push(`${place.mode} ${shown.join(' + ')}: ${what}`);
+      if (kind === 'violation' || ended === 'unplanned') {
+        const wrong = kind === 'violation' ? what : said;
+        table.violations.push(`${place.mode} ${shown.join(' + ')}: ${wrong}`);
+      }
     }
   };
   await Promise.all(Array.from({ length: parallel }, work));
   return table;
 }
 
-async function runOne(
-  place: Place,
-  faults: readonly Fault[],
-  log: string,
-): Promise<{ readonly kind: string; readonly ended: string; readonly what: string }> {
+interface Judged {
+  readonly kind: string;
+  /** First word of what the victim said: done, failed, unplanned; or killed. */
+  readonly ended: string;
+  readonly said: string;
+  readonly what: string;
+}
+
+async function runOne(place: Place, faults: readonly Fault[], log: string): Promise<Judged> {
   const directory = await mkdtemp(join(place.root, 'victim-'));
   try {
     await makeVictim(directory);
@@ -175,7 +181,7 @@ async function runOne(
     const { ended } = await runTraced(run, faults, log);
     const verdict = await judgeVictim(directory, place.mode);
     const what = verdict.kind === 'violation' ? verdict.what : '';
-    return { kind: verdict.kind, ended: ended.split(' ')[0] ?? ended, what };
+    return { kind: verdict.kind, ended: ended.split(' ')[0] ?? ended, said: ended, what };
   } finally {
     await rm(directory, { recursive: true, force: true });
   }

@@ -6,6 +6,7 @@
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { PilotfishError } from '../../src/errors.ts';
 import { messageOf } from '../../src/guards.ts';
 import { openTwoGenerationFile } from '../../src/host/two-generation-file.ts';
 import { openVictim, type VictimMode } from './victim.ts';
@@ -26,5 +27,6 @@ try {
   await memory.write(Buffer.from('written'));
   process.stdout.write('done\n');
 } catch (error) {
-  process.stdout.write(`failed ${messageOf(error)}\n`);
+  const word = error instanceof PilotfishError ? 'failed' : 'unplanned';
+  process.stdout.write(`${word} ${messageOf(error)}\n`);
 }

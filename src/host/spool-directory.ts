@@ -12,6 +12,7 @@ import { sha256Tag } from '../bytes.ts';
 import { HostError } from '../errors.ts';
 import { isJsonObject, messageOf, systemCodeOf } from '../guards.ts';
 import { readAll } from './config-folder.ts';
+import { asHostErrors } from './host-error.ts';
 import { openFolder } from './open-folder.ts';
 import { readBounded } from './read-bounded.ts';
 import { writeDurably, writeFully } from './two-generation-file.ts';
@@ -21,7 +22,7 @@ const resultName = 'result.json';
 
 export function openSpool(spoolDirectory: string, resultDirectory: string): Spool {
   return {
-    take: () => takeRequest(spoolDirectory),
+    take: () => asHostErrors(spoolDirectory, () => takeRequest(spoolDirectory)),
     // Readable by the sidecar: the result holds no secret.
     report: (bytes) => writeDurably(join(resultDirectory, resultName), bytes, 0o644),
   };

@@ -10,6 +10,7 @@ import { dirname } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { HostError } from '../errors.ts';
 import { messageOf, systemCodeOf } from '../guards.ts';
+import { asHostErrors } from './host-error.ts';
 
 /** A persisted value that survives a kill and a power cut at any instant. */
 export interface TwoGenerationFile {
@@ -77,7 +78,7 @@ export function openTwoGenerationFile(
 
   return {
     async read() {
-      const slots = await readBoth();
+      const slots = await asHostErrors(path, readBoth);
       slots.forEach((slot, index) => {
         if (slot.kind === 'damaged') onDamaged(paths[index] ?? path, slot.why);
       });
@@ -87,7 +88,7 @@ export function openTwoGenerationFile(
       if (bytes.length > maxStateBytes) {
         throw new HostError('write_failed', `${path}: ${bytes.length} bytes of state are too many`);
       }
-      const done = last.then(() => replaceOlder(bytes));
+      const done = last.then(() => asHostErrors(path, () => replaceOlder(bytes)));
       last = done.catch(() => undefined); // the caller of `done` hears of it
       return done;
     },
