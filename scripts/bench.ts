@@ -96,4 +96,15 @@ async function main(): Promise<number> {
   return 0;
 }
 
-if (import.meta.main) process.exitCode = await main();
+// No top-level await: a bench imports this module, and would wait for it for ever.
+if (import.meta.main) {
+  main().then(
+    (code) => {
+      process.exitCode = code;
+    },
+    (thrown: unknown) => {
+      process.stderr.write(`${thrown instanceof Error ? thrown.stack : String(thrown)}\n`);
+      process.exitCode = 1;
+    },
+  );
+}

@@ -33,4 +33,7 @@ async function main(argv: readonly string[]): Promise<number> {
   return campaign.run(args, (line) => void process.stdout.write(`${line}\n`));
 }
 
+// `… | head` closes our output early: that ends the run quietly.
+process.stdout.on('error', () => process.exit(1));
+
 process.exitCode = await main(process.argv.slice(2));
