@@ -43,7 +43,9 @@ export function dialDatagrams(manager: RelayManager, events: DatagramEvents): Da
   let kept: Uint8Array[] | undefined = [];
   socket.on('error', (error) => events.failed(error));
   socket.on('message', (bytes, from) => events.datagram(bytes, from));
-  socket.connect(manager.port, manager.address, () => {
+  // Types say otherwise, but a name without an address comes here as an error.
+  socket.connect(manager.port, manager.address, (error?: unknown) => {
+    if (error !== undefined && error !== null) return events.failed(error);
     for (const datagram of kept ?? []) socket.send(datagram, ignore);
     kept = undefined;
   });

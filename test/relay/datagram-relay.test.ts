@@ -123,6 +123,34 @@ test('a manager whose port is closed makes itself suspect, and the next one gets
   await one.hears('b:2');
 });
 
+test('a manager whose name has no address makes itself suspect, and the next one gets the agent', async () => {
+  managers = [
+    { id: 'nameless', address: 'manager.invalid', port: 1514, protocol: 'udp' },
+    await manager('b'),
+  ];
+  const { port } = await open();
+  const one = await agent(port);
+  one.send('lost');
+  await eventually('nameless is suspect', () => events.some(({ kind }) => kind === 'suspect'));
+  one.send('2');
+  await one.hears('b:2');
+});
+
+test('a flow dropped while its manager is looked up breaks nothing', async () => {
+  const heard: unknown[] = [];
+  for (const address of ['localhost', 'manager.invalid']) {
+    const upstream = relayNetwork.dialDatagrams(
+      { id: 'a', address, port: 1514, protocol: 'udp' },
+      { datagram: (bytes) => void heard.push(bytes), failed: (why) => void heard.push(why) },
+    );
+    upstream.send(Buffer.from('x'));
+    upstream.close();
+    upstream.close();
+  }
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.deepEqual(heard, []);
+});
+
 test('with no manager up datagrams are dropped, told once, and the port stays ours', async () => {
   const { port } = await open();
   const one = await agent(port);
