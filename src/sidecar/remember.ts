@@ -66,11 +66,9 @@ export function rememberResult(memory: Memory, ending: Ending): Memory {
   const isDone = ['unchanged', 'written', 'moved'].includes(result.outcome);
   // Kept although unconfirmed: the file is right, the target did not take the agent.
   const isGood = isDone && !(isMove && result.outcome === 'written' && !result.connected);
-  const begun = memory.attempts.at(-1);
-  const attempts =
-    begun?.outcome === 'begun'
-      ? [...memory.attempts.slice(0, -1), { ...begun, outcome: outcomeOf(isGood) }]
-      : memory.attempts;
+  // Held back before anything was done: that says nothing about the target.
+  const isUntried = ['held', 'refused'].includes(result.outcome) && result.restarts === 0;
+  const attempts = endAttempt(memory.attempts, isUntried ? undefined : outcomeOf(isGood));
   const { held: _, ...rest } = memory;
   return {
     ...rest,
@@ -78,6 +76,17 @@ export function rememberResult(memory: Memory, ending: Ending): Memory {
     ...(isMove && isGood ? { lastManager: step.to } : {}),
     ...(isDone ? {} : { held: heldOf(step, listHash, result, nowMs) }),
   };
+}
+
+/** The last order ends so; without an outcome it never was. */
+function endAttempt(
+  attempts: Memory['attempts'],
+  outcome: Attempt['outcome'] | undefined,
+): Memory['attempts'] {
+  const begun = attempts.at(-1);
+  if (begun?.outcome !== 'begun') return attempts;
+  const earlier = attempts.slice(0, -1);
+  return outcome === undefined ? earlier : [...earlier, { ...begun, outcome }];
 }
 
 function outcomeOf(isGood: boolean): Attempt['outcome'] {

@@ -248,6 +248,7 @@ test('slow publisher: one that never answers costs a minute, then the poll is ov
       }),
   );
   const polling = scene.poll(memory);
+  while (scene.publishers.asked.length === 0) await scene.clock.pass(0);
   await scene.clock.pass(60_000);
   const news = await polling;
   assert.deepEqual(reasons(news), ['too_slow']);

@@ -1,0 +1,171 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { AgentError, HostError } from '../../src/errors.ts';
+import { runCycle } from '../../src/sidecar/cycle.ts';
+import { encodeMemory, parseMemory } from '../../src/sidecar/memory.ts';
+import { reportOf } from '../../src/sidecar/report.ts';
+import { signedList, strangerKey } from '../list/documents.ts';
+import { aResult, Crash, honest, joinedMemory, loopbackList, p1, Scene } from './scene.ts';
+
+function joinedScene(servers?: readonly string[]): Scene {
+  const list = loopbackList();
+  const scene = new Scene(list, servers);
+  scene.publishers.behaviours.set(p1, honest({ list }));
+  scene.disk.bytes = encodeMemory(joinedMemory({ lastPublisher: p1 }));
+  return scene;
+}
+
+function remembered(scene: Scene) {
+  assert.ok(scene.disk.bytes);
+  return parseMemory(scene.disk.bytes);
+}
+
+test('a published list moves an agent that is connected elsewhere; then all is quiet', async () => {
+  const scene = joinedScene();
+  const world = scene.world();
+  const first = await runCycle(world);
+  assert.equal(first.decision.step.kind, 'move');
+  assert.equal(scene.agent.servers.length, 3);
+  const second = await runCycle(world);
+  assert.deepEqual(second.decision.step, { kind: 'stay', reason: 'current_is_up' });
+  assert.equal(scene.agent.requests.length, 1);
+});
+
+test('the manager in use dies: the agent is elsewhere one cycle later', async () => {
+  const scene = joinedScene();
+  const world = scene.world();
+  await runCycle(world);
+  const left = scene.agent.connectedTo ?? '';
+  scene.managers.dead.add(left);
+  const { decision } = await runCycle(world);
+  assert.equal(decision.step.kind, 'move');
+  assert.notEqual(scene.agent.connectedTo, left);
+  assert.equal(scene.agent.servers.at(-1), left);
+});
+
+test('a failed probe is repeated at once: one cycle is enough to know', async () => {
+  const scene = joinedScene();
+  scene.managers.dead.add('127.0.0.1');
+  const { seen } = await runCycle(scene.world());
+  assert.equal(seen?.health.get('wm-01')?.verdict, 'down');
+  assert.equal(scene.managers.probes, 4);
+});
+
+test('a bad publication changes nothing: same file, same agent, same list, an alarm', async () => {
+  const scene = joinedScene();
+  await runCycle(scene.world());
+  const before = remembered(scene).list;
+  const list = loopbackList({ version: 5000 });
+  const envelope = signedList(list, [strangerKey]);
+  scene.publishers.behaviours.set(p1, honest({ list, envelope, receipts: false }));
+  const report = await runCycle(scene.world());
+  assert.deepEqual(remembered(scene).list, before);
+  assert.equal(scene.agent.requests.length, 1);
+  assert.equal(reportOf(report, '001').faults[0]?.error.code, 'E205');
+});
+
+test('persist-before-check: nothing of an unproven list or root ever reaches the disk', async () => {
+  const scene = joinedScene();
+  await runCycle(scene.world());
+  const list = loopbackList({ version: 5000 });
+  const envelope = signedList(list, [strangerKey]);
+  scene.publishers.behaviours.set(p1, honest({ list, envelope }));
+  await runCycle(scene.world());
+  const text = Buffer.from(scene.disk.bytes ?? []).toString();
+  assert.ok(!text.includes(Buffer.from(envelope).toString('base64url').slice(20, 200)));
+  assert.equal(remembered(scene).list?.position.version, 4211);
+});
+
+for (const crash of ['before', 'after'] as const) {
+  test(`killed ${crash} the applier did its work: the next process ends in the same place`, async () => {
+    const scene = joinedScene();
+    scene.agent.crash = crash;
+    await assert.rejects(runCycle(scene.world()), Crash);
+    assert.equal(remembered(scene).attempts.at(-1)?.outcome, 'begun');
+    scene.agent.crash = undefined;
+    const world = scene.world();
+    await runCycle(world);
+    const { decision } = await runCycle(world);
+    assert.deepEqual(decision.step, { kind: 'stay', reason: 'current_is_up' });
+    assert.equal(scene.agent.connectedTo, scene.agent.servers[0]);
+  });
+}
+
+test('killed at every write of the memory: the list is never lost and the agent ends connected', async () => {
+  for (let failsAt = 1; failsAt <= 3; failsAt += 1) {
+    const scene = joinedScene();
+    scene.disk.failsAt = failsAt;
+    await assert.rejects(runCycle(scene.world()), Crash);
+    scene.disk.failsAt = Number.POSITIVE_INFINITY;
+    const world = scene.world();
+    await runCycle(world);
+    const { decision } = await runCycle(world);
+    assert.deepEqual(decision.step, { kind: 'stay', reason: 'current_is_up' }, `write ${failsAt}`);
+    assert.equal(remembered(scene).list?.position.version, 4211);
+  }
+});
+
+test('the intent is on disk before the applier is asked', async () => {
+  const scene = joinedScene();
+  scene.agent.next = () => {
+    assert.equal(remembered(scene).attempts.at(-1)?.outcome, 'begun');
+    return aResult('moved');
+  };
+  await runCycle(scene.world());
+  assert.equal(remembered(scene).attempts.at(-1)?.outcome, 'done');
+});
+
+test('what the applier holds is not asked again before its time, then it is', async () => {
+  const scene = joinedScene();
+  scene.agent.next = () => aResult('held', new HostError('lock_held', 'another apply'));
+  const world = scene.world();
+  await runCycle(world);
+  const { decision } = await runCycle(world);
+  assert.equal(decision.step.kind === 'hold' && decision.step.reason, 'apply_held');
+  assert.equal(scene.agent.requests.length, 1);
+  await scene.clock.pass(5_001);
+  assert.equal((await runCycle(world)).decision.step.kind, 'move');
+});
+
+test('a target that did not take the agent is tried last the next time', async () => {
+  const scene = joinedScene();
+  const world = scene.world();
+  scene.agent.next = () => aResult('restored', new AgentError('not_connected', 'not in time'));
+  const first = (await runCycle(world)).decision.step;
+  const second = (await runCycle(world)).decision.step;
+  assert.ok(first.kind === 'move' && second.kind === 'move');
+  assert.notEqual(second.to, first.to);
+});
+
+test('a quiet cycle writes nothing to the disk but what a receipt proved', async () => {
+  const scene = joinedScene();
+  const world = scene.world();
+  await runCycle(world);
+  const writes = scene.disk.writes;
+  await runCycle({ ...world, source: { news: async () => [] } });
+  assert.equal(scene.disk.writes, writes);
+});
+
+test('before the first list the agent keeps its own configuration', async () => {
+  const scene = joinedScene();
+  scene.publishers.behaviours.clear();
+  const { decision, seen } = await runCycle(scene.world());
+  assert.deepEqual(decision.step, { kind: 'stay', reason: 'nothing_known' });
+  assert.equal(seen, undefined);
+  assert.deepEqual(scene.agent.servers, ['127.0.0.9']);
+});
+
+test('an expired list warns and goes on working', async () => {
+  const scene = joinedScene();
+  await runCycle(scene.world());
+  scene.publishers.behaviours.clear();
+  await scene.clock.pass(10 * 86_400_000);
+  scene.managers.dead.add(scene.agent.connectedTo ?? '');
+  const report = await runCycle(scene.world());
+  assert.equal(report.decision.step.kind, 'move');
+  const alarms = reportOf(report, '001').alarms.map(({ text }) => text);
+  assert.ok(
+    alarms.some((text) => text.includes('expired')),
+    alarms.join(),
+  );
+});

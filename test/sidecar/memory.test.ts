@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { openTwoGenerationFile } from '../../src/host/two-generation-file.ts';
+import { encodeMemory, type Memory, parseMemory, readMemory } from '../../src/sidecar/memory.ts';
+import { rememberNews, rememberStep } from '../../src/sidecar/remember.ts';
+import { readTrust } from '../../src/sidecar/trust.ts';
+import { aList } from '../list/documents.ts';
+import { honest, joinedMemory, p1, Scene } from './scene.ts';
+
+async function fullMemory(): Promise<Memory> {
+  const scene = new Scene();
+  scene.publishers.behaviours.set(p1, honest({ list: aList() }));
+  const before = joinedMemory();
+  const known = rememberNews(before, await scene.poll(before), '001', scene.clock.nowMs());
+  const step = { kind: 'write', order: ['wm-01'], reason: 'membership' } as const;
+  return {
+    ...rememberStep(known, step, 5),
+    lastManager: 'wm-01',
+    held: { key: 'k', untilMs: 7, why: 'w' },
+    ...(known.list === undefined ? {} : { pending: known.list }),
+  };
+}
+
+function wireOf(memory: Memory): unknown {
+  return JSON.parse(Buffer.from(encodeMemory(memory)).toString());
+}
+
+test('what is remembered is read back as it was, and proves itself again', async () => {
+  const memory = await fullMemory();
+  const back = parseMemory(encodeMemory(memory));
+  assert.deepEqual(wireOf(back), wireOf(memory));
+  const trust = await readTrust(back, 0);
+  assert.equal(trust.list?.list.version, 4211);
+});
+
+test('torn client state: truncated at every byte, the other generation serves; never "nothing known"', async (context) => {
+  const folder = mkdtempSync(join(tmpdir(), 'pf-memory-'));
+  context.after(() => rmSync(folder, { recursive: true }));
+  const file = openTwoGenerationFile(join(folder, 'memory'));
+  const older = joinedMemory();
+  await file.write(encodeMemory(older));
+  await file.write(encodeMemory({ ...older, stalePolls: 7 }));
+  const newest = readFileSync(join(folder, 'memory.b'));
+  for (let length = 0; length < newest.length; length += 1) {
+    writeFileSync(join(folder, 'memory.b'), newest.subarray(0, length));
+    assert.equal((await readMemory(file))?.stalePolls, 0, `cut at ${length}`);
+  }
+});
+
+test('torn client state: both generations damaged is an error with a code', async (context) => {
+  const folder = mkdtempSync(join(tmpdir(), 'pf-memory-'));
+  context.after(() => rmSync(folder, { recursive: true }));
+  writeFileSync(join(folder, 'memory.a'), 'x');
+  writeFileSync(join(folder, 'memory.b'), '');
+  await assert.rejects(readMemory(openTwoGenerationFile(join(folder, 'memory'))), {
+    reason: 'state_unreadable',
+  });
+});
+
+test('a document with any member missing is damage, never an empty memory', async () => {
+  const document = JSON.parse(Buffer.from(encodeMemory(await fullMemory())).toString());
+  for (const name of ['spec', 'token', 'rootPin', 'roots', 'floorMs', 'stalePolls', 'attempts']) {
+    const { [name]: _, ...rest } = document;
+    assert.throws(() => parseMemory(Buffer.from(JSON.stringify(rest))), {
+      reason: 'state_unreadable',
+    });
+  }
+});
+
+test('a remembered list that was tampered with does not prove itself', async () => {
+  const memory = await fullMemory();
+  assert.ok(memory.list);
+  const envelope = Buffer.from(memory.list.envelope);
+  const at = envelope.indexOf('"payload":"') + 40;
+  envelope[at] = envelope[at] === 65 ? 66 : 65;
+  await assert.rejects(readTrust({ ...memory, list: { ...memory.list, envelope } }, 0), {
+    name: 'ListError',
+  });
+});
