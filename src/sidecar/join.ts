@@ -46,7 +46,10 @@ async function bootstrap(
   token: JoinToken,
   request: JoinRequest,
 ): Promise<Memory> {
-  const envelope = request.rootEnvelope ?? (await fetchRoot(sources, token));
+  const envelope =
+    request.rootEnvelope ??
+    (await readRootBeside(sources, token)) ??
+    (await fetchRoot(sources, token));
   const { hash } = await verifyPinnedRoot(envelope, token);
   return newMemory(request.token, { envelope, pin: hash }, floorOf(token));
 }
@@ -55,6 +58,19 @@ async function bootstrap(
 function floorOf({ notBefore }: JoinToken): number {
   const atMs = notBefore === undefined ? Number.NaN : Date.parse(`${notBefore}T00:00:00Z`);
   return Number.isNaN(atMs) ? 0 : atMs;
+}
+
+/** Where lists travel as files, the root does too. */
+async function readRootBeside(
+  { files, filePaths }: SourceWorld,
+  { rootVersion }: JoinToken,
+): Promise<Uint8Array | undefined> {
+  for (const path of filePaths) {
+    const beside = `${path.replace(/[^/\\]*$/, '')}root/${rootVersion}`;
+    const envelope = await files.read(beside, listLimits.maxEnvelopeBytes);
+    if (envelope !== undefined) return envelope;
+  }
+  return undefined;
 }
 
 async function fetchRoot({ link, random }: SourceWorld, token: JoinToken): Promise<Uint8Array> {
