@@ -6,6 +6,7 @@ import { messageOf, systemCodeOf } from '../../guards.ts';
 import { type Catalogue, findItem, type ItemKind } from './catalogue.ts';
 import type { FileStamp } from './hash-cache.ts';
 import type { Changes, Entry, Manifest } from './manifest.ts';
+import { checkMergeType, decodeMerged, mergedTarget } from './merged.ts';
 import type { FileName } from './name.ts';
 import {
   cleanFolders,
@@ -15,7 +16,7 @@ import {
   type Staged,
   type TargetTree,
 } from './place.ts';
-import { FileRefusal } from './refusal.ts';
+import { FileRefusal, shown } from './refusal.ts';
 
 export interface StagedFile extends Staged {
   readonly sizeBytes: number;
@@ -49,6 +50,14 @@ export interface Application {
   readonly origin: Origin;
   readonly catalogue: Catalogue;
   readonly tree: TargetTree;
+  readonly staging: Staging;
+}
+
+/** The files that were unpacked, and more of the same kind. */
+export interface Staging {
+  /** Throws where the content is above what a merged blob may have. */
+  read(file: StagedFile): Buffer;
+  add(content: Uint8Array): StagedFile;
 }
 
 export function applyChanges(application: Application): Applied {
@@ -72,22 +81,57 @@ export function faultSummary(faults: readonly ApplyFault[]): string | undefined 
 
 function placeGroup(
   group: 'missing' | 'shared',
-  { changes, staged, origin, catalogue, tree }: Application,
+  application: Application,
   faults: ApplyFault[],
 ): Placed[] {
   const placed: Placed[] = [];
-  for (const [name, entry] of changes[group]) {
-    const file = staged.get(name);
+  for (const [name, entry] of application.changes[group]) {
     try {
-      if (file === undefined) throw new FileRefusal(3003, 'the bundle does not hold it');
-      const stamp = placeFile({ name, entry, staged: file }, origin, catalogue, tree);
-      placed.push({ name, stamp, hash: file.hash });
+      for (const order of ordersOf(name, entry, application))
+        placed.push(place(order, application));
     } catch (error) {
       const text = `Error processing ${group} file '${name}': ${faultLine(error)}`;
       faults.push({ group, name, text });
     }
   }
   return placed;
+}
+
+interface Order {
+  readonly name: FileName;
+  readonly entry: Entry;
+  readonly staged: StagedFile;
+}
+
+function place(order: Order, { origin, catalogue, tree }: Application): Placed {
+  const stamp = placeFile(order, origin, catalogue, tree);
+  return { name: order.name, stamp, hash: order.staged.hash };
+}
+
+/** One file, or the files of a merged blob: that is marked so and lies outside its item. */
+function ordersOf(name: FileName, entry: Entry, application: Application): readonly Order[] {
+  const staged = application.staged.get(name);
+  if (staged === undefined) throw new FileRefusal(3003, 'the bundle does not hold it');
+  const isBlob = entry.merge !== undefined && !name.startsWith(entry.itemKey);
+  return isBlob ? blobOrders(staged, entry, application) : [{ name, entry, staged }];
+}
+
+function blobOrders(
+  blob: StagedFile,
+  entry: Entry,
+  { catalogue, staging }: Application,
+): readonly Order[] {
+  checkMergeType(entry.merge?.type ?? '');
+  const item = findItem(catalogue, entry.itemKey);
+  if (item?.extraValid !== true) {
+    throw new FileRefusal(3022, `Invalid cluster_item_key: ${shown(entry.itemKey)}`);
+  }
+  const { files, refused } = decodeMerged(staging.read(blob));
+  if (refused[0] !== undefined)
+    throw new FileRefusal(3052, `Invalid merge filename: ${refused[0]}`);
+  return files.map(({ base, content }) => {
+    return { name: mergedTarget(item, base), entry, staged: staging.add(content) };
+  });
 }
 
 function removeGroup(

@@ -39,8 +39,8 @@ export type Held = readonly HeldDeletion[];
 export interface DeletionWish {
   /** What the order names, with the metadata of the files' owner. */
   readonly extra: Manifest;
-  /** All files of the node that would lose them. */
-  readonly present: Manifest;
+  /** How many files the node that would lose them has, by item key. */
+  readonly present: ReadonlyMap<string, number>;
   /** Files that the same order creates there. */
   readonly created: Manifest;
   /**
@@ -116,8 +116,9 @@ function reasonToHold(
   const count = extra.size;
   if (count === 0) return undefined;
   if (count > files) return `${count} files at once, more than ${files}`;
-  if (count > 1 && count > present.size * share) {
-    return `${count} of ${present.size} files, more than ${share * 100} %`;
+  const total = present.values().reduce((sum, one) => sum + one, 0);
+  if (count > 1 && count > total * share) {
+    return `${count} of ${total} files, more than ${share * 100} %`;
   }
   const emptied = emptiedItem(extra, present, created);
   if (emptied === undefined) return undefined;
@@ -126,18 +127,16 @@ function reasonToHold(
 }
 
 /** An item kind of which nothing would be left. */
-function emptiedItem(extra: Manifest, present: Manifest, created: Manifest): string | undefined {
-  const left = new Map<string, number>();
+function emptiedItem(
+  extra: Manifest,
+  present: ReadonlyMap<string, number>,
+  created: Manifest,
+): string | undefined {
+  const left = new Map(present);
   const count = (key: string, by: number): void => void left.set(key, (left.get(key) ?? 0) + by);
-  for (const { itemKey } of present.values()) count(itemKey, 1);
   for (const { itemKey } of created.values()) count(itemKey, 1);
-  const touched = new Set<string>();
-  for (const [name, { itemKey }] of extra) {
-    if (!present.has(name)) continue;
-    count(itemKey, -1);
-    touched.add(itemKey);
-  }
-  return [...touched].find((key) => (left.get(key) ?? 0) <= 0);
+  for (const { itemKey } of extra.values()) count(itemKey, -1);
+  return [...extra.values()].find(({ itemKey }) => (left.get(itemKey) ?? 0) <= 0)?.itemKey;
 }
 
 function only(manifest: Manifest, isWanted: (name: FileName) => boolean): Manifest {

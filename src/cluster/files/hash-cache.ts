@@ -1,7 +1,7 @@
 /**
  * Hashes by what the file system says of a file: only a file whose inode, size, mtime or ctime
- * changed is read again. A hash taken within `settleMs` of the file's last change is not kept, as
- * another change in the same tick of the clock would go unseen.
+ * changed is read again. A hash taken right after the file's last change is not kept, as another
+ * change in the same tick of the file system's clock would go unseen.
  */
 import { isJsonObject, type JsonValue } from '../../guards.ts';
 import { type FileName, isFileName } from './name.ts';
@@ -20,7 +20,9 @@ interface Known {
   readonly hash: string;
 }
 
-const settleMs = 2_000;
+/** File systems tick every 10 ms at the most, old ones every 2 s: those know no fractions. */
+const fineSettleMs = 50;
+const coarseSettleMs = 2_500;
 const hashForm = /^[0-9a-f]{128}$/;
 
 export class HashCache {
@@ -37,8 +39,9 @@ export class HashCache {
 
   /** `nowMs`: wall-clock time at which the content was read. */
   remember(name: FileName, stamp: FileStamp, hash: string, nowMs: number): void {
-    const changedMs = Number(maxOf(stamp.changedNs, stamp.modifiedNs) / 1_000_000n);
-    if (Math.abs(nowMs - changedMs) < settleMs) this.#known.delete(name);
+    const changedNs = maxOf(stamp.changedNs, stamp.modifiedNs);
+    const settleMs = stamp.changedNs % 1_000_000_000n === 0n ? coarseSettleMs : fineSettleMs;
+    if (nowMs - Number(changedNs / 1_000_000n) < settleMs) this.#known.delete(name);
     else this.#known.set(name, { stamp: stampText(stamp), hash });
   }
 

@@ -28,6 +28,8 @@ export interface ScanReport extends Pick<Scan, 'blind' | 'hashedFiles'> {
   /** Grows by one with every scan that found something else than the one before. */
   readonly generation: number;
   readonly files: number;
+  /** Files by item key: what the guard compares an order with. */
+  readonly present: ReadonlyMap<string, number>;
   readonly problems: readonly ScanProblem[];
 }
 
@@ -56,24 +58,25 @@ export interface ApplyReport {
   readonly faults: readonly ApplyFault[];
 }
 
-/** A bundle as a stream; `packed` resolves when the last chunk was taken. */
-export interface PackStream {
-  readonly chunks: AsyncIterable<Uint8Array>;
-  readonly packed: Promise<Packed>;
-}
+/** A bundle as a stream, about 1 MiB a chunk; it returns what was packed and what was left out. */
+export type PackStream = AsyncGenerator<Uint8Array, Packed>;
 
 export interface FileJobs {
   /** Throws where the home itself cannot be read. */
-  scan(signal?: AbortSignal): Promise<ScanReport>;
+  scan(): Promise<ScanReport>;
   /** Our last scan as a bundle with nothing but its manifest, for the master. */
   packManifest(): PackStream;
   /** Members of `missing` and `shared`, then the metadata. */
   packChanges(changes: Changes, zipBytes: number): PackStream;
-  /** A worker's bundle. Throws `FileRefusal`; the bundle stays where it is. */
+  /** A worker's manifest. Throws `FileRefusal`, or `HostError` before the first scan is done. */
   check(bundlePath: string): Promise<CheckReport>;
-  /** A master's bundle; its content goes to files of our own names in `stagingFolder`. */
-  unpack(bundlePath: string, stagingFolder: string): Promise<Unpacked>;
-  apply(id: number, changes: Changes, origin: Origin): Promise<ApplyReport>;
+  /**
+   * A bundle with files; their content goes to files of our own names below `stagingFolder`, on
+   * the disk for good when this resolves. The bundle itself is left where it is.
+   */
+  unpack(bundlePath: string, stagingFolder: string, origin: Origin): Promise<Unpacked>;
+  /** Place and delete; `extra` holds only what the guard allowed. Ends the staging either way. */
+  apply(id: number, extra: Changes['extra']): Promise<ApplyReport>;
   discard(id: number): Promise<void>;
   close(): Promise<void>;
 }

@@ -43,6 +43,13 @@ const hashForm = /^[0-9a-f]{128}$/;
 
 export const noChanges: Changes = { missing: new Map(), extra: new Map(), shared: new Map() };
 
+/** How many files there are of each item kind. */
+export function countByItem(manifest: Manifest): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  for (const { itemKey } of manifest.values()) counts.set(itemKey, (counts.get(itemKey) ?? 0) + 1);
+  return counts;
+}
+
 /** Pieces of the JSON, a few KiB each; together one object, in the spacing stock writes. */
 export function* encodeManifest(manifest: Manifest): Generator<string> {
   yield '{';

@@ -1,0 +1,125 @@
+/** Received content on its way: files of our own names in a folder that only we may enter. */
+import { createHash, type Hash } from 'node:crypto';
+import {
+  closeSync,
+  fchmodSync,
+  fchownSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
+import type { StagedFile, Staging } from '../cluster/files/apply.ts';
+import { type Catalogue, itemOf } from '../cluster/files/catalogue.ts';
+import type { FileName } from '../cluster/files/name.ts';
+import { FileRefusal } from '../cluster/files/refusal.ts';
+import type { MemberSink } from '../cluster/files/unpack.ts';
+import { flushFiles } from './cluster-files-flush.ts';
+import type { Owner } from './cluster-files-write.ts';
+
+/** A merged blob is held in memory while it is taken apart. */
+const largestBlobBytes = 64 * 1024 * 1024;
+const defaultMode = 0o600;
+
+export class ClusterStaging implements Staging {
+  readonly files = new Map<FileName, StagedFile>();
+  readonly #folder: string;
+  readonly #catalogue: Catalogue;
+  readonly #owner: Owner | undefined;
+  #count = 0;
+
+  /** `folder` must not exist; its parents are made. */
+  constructor(folder: string, catalogue: Catalogue, owner: Owner | undefined) {
+    this.#folder = folder;
+    this.#catalogue = catalogue;
+    this.#owner = owner;
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+  }
+
+  /** Content that no item takes is read and dropped: what it was for fails by itself later. */
+  sink(name: FileName): MemberSink {
+    const mode = itemOf(this.#catalogue, name)?.permissions ?? defaultMode;
+    const file = new StagingFile(this.#nextPath(), mode, this.#owner);
+    return {
+      write: (bytes) => file.write(bytes),
+      end: () => void this.files.set(name, file.end()),
+      abort: () => file.abort(),
+    };
+  }
+
+  read(file: StagedFile): Buffer {
+    if (file.sizeBytes > largestBlobBytes) {
+      throw new FileRefusal(3053, `a merged file above ${largestBlobBytes} bytes`);
+    }
+    return readFileSync(file.path);
+  }
+
+  add(content: Uint8Array): StagedFile {
+    const file = new StagingFile(this.#nextPath(), defaultMode, this.#owner);
+    file.write(content);
+    const staged = file.end();
+    flushFiles(this.#folder, [staged.path]);
+    return staged;
+  }
+
+  /** After this a power cut cannot take content from under a name. */
+  flush(): void {
+    flushFiles(
+      this.#folder,
+      [...this.files.values()].map(({ path }) => path),
+    );
+  }
+
+  discard(): void {
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  #nextPath(): string {
+    this.#count += 1;
+    return `${this.#folder}/member-${this.#count}`;
+  }
+}
+
+class StagingFile {
+  readonly #path: string;
+  readonly #mode: number;
+  readonly #owner: Owner | undefined;
+  readonly #descriptor: number;
+  readonly #hash: Hash = createHash('blake2b512');
+  #sizeBytes = 0;
+
+  constructor(path: string, mode: number, owner: Owner | undefined) {
+    this.#path = path;
+    this.#mode = mode;
+    this.#owner = owner;
+    this.#descriptor = openSync(path, 'wx', 0o600);
+  }
+
+  write(bytes: Uint8Array): void {
+    for (let done = 0; done < bytes.length; ) {
+      done += writeSync(this.#descriptor, bytes, done, bytes.length - done);
+    }
+    this.#hash.update(bytes);
+    this.#sizeBytes += bytes.length;
+  }
+
+  end(): StagedFile {
+    try {
+      fchmodSync(this.#descriptor, this.#mode);
+      if (this.#owner !== undefined) {
+        fchownSync(this.#descriptor, this.#owner.uid, this.#owner.gid);
+      }
+    } finally {
+      closeSync(this.#descriptor);
+    }
+    const hash = this.#hash.digest('hex');
+    return { path: this.#path, mode: this.#mode, sizeBytes: this.#sizeBytes, hash };
+  }
+
+  abort(): void {
+    closeSync(this.#descriptor);
+    unlinkSync(this.#path);
+  }
+}

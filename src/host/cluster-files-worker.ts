@@ -1,0 +1,252 @@
+/** The thread for files: keeps the last scan and its hashes, does one job after the other. */
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { applyChanges } from '../cluster/files/apply.ts';
+import { compareManifests } from '../cluster/files/compare.ts';
+import { HashCache } from '../cluster/files/hash-cache.ts';
+import type {
+  ApplyReport,
+  CheckReport,
+  FilesSettings,
+  ScanReport,
+  Unpacked,
+} from '../cluster/files/jobs.ts';
+import {
+  type Changes,
+  countByItem,
+  type Decoded,
+  decodeChanges,
+  decodeManifest,
+  encodeManifest,
+  type Manifest,
+  noChanges,
+} from '../cluster/files/manifest.ts';
+import {
+  chunked,
+  type Packed,
+  type PackLimits,
+  packChanges,
+  packMetadata,
+} from '../cluster/files/pack.ts';
+import type { Origin } from '../cluster/files/place.ts';
+import { type MemberSink, unpackBundle } from '../cluster/files/unpack.ts';
+import { scanFiles } from '../cluster/files/walk.ts';
+import { HostError } from '../errors.ts';
+import { bundleSource } from './cluster-files-bundle.ts';
+import type { ApplyAsk, Chunk, StartChanges, UnpackAsk } from './cluster-files-messages.ts';
+import { ClusterHomeReader, realHome } from './cluster-files-read.ts';
+import { ClusterStaging } from './cluster-files-staging.ts';
+import { ClusterHomeWriter } from './cluster-files-write.ts';
+
+const chunkBytes = 1024 * 1024;
+const droppedMember: MemberSink = {
+  write: () => undefined,
+  end: () => undefined,
+  abort: () => undefined,
+};
+
+interface Pending {
+  readonly staging: ClusterStaging;
+  readonly changes: Changes;
+  readonly origin: Origin;
+}
+
+type Pack = Generator<Uint8Array<ArrayBuffer>, Packed>;
+
+export class FilesWorker {
+  readonly #settings: FilesSettings;
+  readonly #home: string;
+  readonly #reader: ClusterHomeReader;
+  readonly #cache: HashCache;
+  readonly #packs = new Map<number, Pack>();
+  readonly #pending = new Map<number, Pending>();
+  #manifest: Manifest | undefined;
+  #generation: number;
+  #lastId = 0;
+
+  constructor(settings: FilesSettings, generation: number) {
+    this.#settings = settings;
+    this.#home = realHome(settings.home);
+    this.#reader = new ClusterHomeReader(this.#home);
+    this.#cache = readCache(settings.hashCachePath);
+    this.#generation = generation;
+  }
+
+  scan(): ScanReport {
+    const { catalogue, hashCachePath } = this.#settings;
+    const before = this.#manifest;
+    const request = { catalogue, tree: this.#reader, cache: this.#cache, before };
+    const scan = scanFiles({ ...request, nowMs: Date.now() });
+    if (before === undefined || !isSame(before, scan.manifest)) this.#generation += 1;
+    this.#manifest = scan.manifest;
+    if (scan.hashedFiles > 0) writeCache(hashCachePath, this.#cache);
+    return {
+      generation: this.#generation,
+      files: scan.manifest.size,
+      present: countByItem(scan.manifest),
+      blind: scan.blind,
+      problems: scan.problems,
+      hashedFiles: scan.hashedFiles,
+    };
+  }
+
+  startManifest(): number {
+    const { compressLevel } = this.#settings;
+    const pieces = packMetadata(encodeManifest(this.#scanned()), compressLevel);
+    return this.#start(chunked(nothingPacked(pieces), chunkBytes));
+  }
+
+  startChanges({ changes, zipBytes }: StartChanges): number {
+    const limits: PackLimits = { zipBytes, level: this.#settings.compressLevel };
+    return this.#start(chunked(packChanges(changes, this.#reader, limits), chunkBytes));
+  }
+
+  nextChunk(id: number): Chunk {
+    const pack = this.#packs.get(id);
+    if (pack === undefined) throw new HostError('not_found', `no bundle ${id} is being packed`);
+    try {
+      const next = pack.next();
+      if (next.done !== true) return { kind: 'bytes', bytes: next.value };
+      this.#packs.delete(id);
+      return { kind: 'end', packed: next.value };
+    } catch (error) {
+      this.#packs.delete(id);
+      throw error;
+    }
+  }
+
+  stopPack(id: number): null {
+    this.#packs.get(id)?.return({ names: [], left: [], bytes: 0 });
+    this.#packs.delete(id);
+    return null;
+  }
+
+  async check(bundlePath: string): Promise<CheckReport> {
+    const good = this.#scanned();
+    const generation = this.#generation;
+    const { value, problems } = decodeManifest(await this.#read(bundlePath, () => droppedMember));
+    const compared = compareManifests(good, value, this.#settings.catalogue);
+    const unknown = compared.unknown.slice(0, 20).map((name) => `${name}: of no known item kind`);
+    return {
+      generation,
+      changes: compared.changes,
+      present: countByItem(value),
+      receivedFiles: value.size,
+      extraValid: [...compared.extraValid.keys()],
+      problems: [...problems, ...unknown],
+    };
+  }
+
+  async unpack({ bundlePath, stagingFolder, origin }: UnpackAsk): Promise<Unpacked> {
+    this.#lastId += 1;
+    const id = this.#lastId;
+    const { catalogue, owner } = this.#settings;
+    const staging = new ClusterStaging(`${stagingFolder}/unpacked-${id}`, catalogue, owner);
+    try {
+      const metadata = await this.#read(bundlePath, (name) => staging.sink(name));
+      const { value, problems } = decodeFor(origin, metadata);
+      staging.flush();
+      this.#pending.set(id, { staging, changes: value, origin });
+      return { id, changes: value, stagedFiles: staging.files.size, problems };
+    } catch (error) {
+      staging.discard();
+      throw error;
+    }
+  }
+
+  apply({ id, extra }: ApplyAsk): ApplyReport {
+    const pending = this.#pending.get(id);
+    if (pending === undefined) throw new HostError('not_found', `no bundle ${id} is unpacked`);
+    const tree = new ClusterHomeWriter(this.#home, this.#settings.owner);
+    try {
+      const { staging, origin } = pending;
+      const changes = { ...pending.changes, extra: listedIn(extra, pending.changes.extra) };
+      const { catalogue } = this.#settings;
+      const staged = staging.files;
+      const applied = applyChanges({ changes, staged, origin, catalogue, tree, staging });
+      tree.flush();
+      for (const { name, stamp, hash } of applied.placed) {
+        this.#cache.remember(name, stamp, hash, Date.now());
+      }
+      return { ...applied, placed: applied.placed.map(({ name }) => name) };
+    } finally {
+      tree.close();
+      this.discard(id);
+    }
+  }
+
+  discard(id: number): null {
+    this.#pending.get(id)?.staging.discard();
+    this.#pending.delete(id);
+    return null;
+  }
+
+  #scanned(): Manifest {
+    if (this.#manifest !== undefined) return this.#manifest;
+    throw new HostError('store_failed', 'the first scan of the files is not finished');
+  }
+
+  #start(pack: Pack): number {
+    this.#lastId += 1;
+    this.#packs.set(this.#lastId, pack);
+    return this.#lastId;
+  }
+
+  async #read(bundlePath: string, open: Parameters<typeof unpackBundle>[1]): Promise<Buffer> {
+    const source = bundleSource(bundlePath);
+    try {
+      return await unpackBundle(source.read, open, this.#settings.unpackLimits);
+    } finally {
+      source.close();
+    }
+  }
+}
+
+/** Only what the bundle itself named may go, whatever the caller says. */
+function listedIn(extra: Manifest, ordered: Manifest): Manifest {
+  return new Map([...ordered].filter(([name]) => extra.has(name)));
+}
+
+/** A worker's files come with a flat manifest, a master's with the three groups. */
+function decodeFor(origin: Origin, metadata: Buffer): Decoded<Changes> {
+  if (origin === 'master') return decodeChanges(metadata);
+  const { value, problems } = decodeManifest(metadata);
+  return { value: { ...noChanges, missing: value }, problems };
+}
+
+function* nothingPacked(pieces: Generator<Uint8Array>): Generator<Uint8Array, Packed> {
+  let bytes = 0;
+  for (const piece of pieces) {
+    bytes += piece.length;
+    yield piece;
+  }
+  return { names: [], left: [], bytes };
+}
+
+function isSame(left: Manifest, right: Manifest): boolean {
+  if (left.size !== right.size) return false;
+  for (const [name, entry] of right) {
+    const other = left.get(name);
+    if (other?.hash !== entry.hash || other?.modTime !== entry.modTime) return false;
+  }
+  return true;
+}
+
+function readCache(path: string | undefined): HashCache {
+  if (path === undefined) return new HashCache();
+  try {
+    return HashCache.from(JSON.parse(readFileSync(path, 'utf8')));
+  } catch {
+    return new HashCache(); // absent or damaged: everything is hashed again
+  }
+}
+
+/** Merely a cache: failing to keep it costs time, nothing else. */
+function writeCache(path: string | undefined, cache: HashCache): void {
+  if (path === undefined) return;
+  try {
+    writeFileSync(`${path}.tmp`, JSON.stringify(cache), { mode: 0o600 });
+    renameSync(`${path}.tmp`, path);
+  } catch {
+    return;
+  }
+}

@@ -1,0 +1,142 @@
+/**
+ * The jobs on files, run in one thread of their own. A thread that dies takes its jobs with it and
+ * is started anew with the next one; it then has to scan before anything can be compared.
+ */
+import { Worker } from 'node:worker_threads';
+import type { FileJobs, FilesSettings, PackStream } from '../cluster/files/jobs.ts';
+import type { Changes } from '../cluster/files/manifest.ts';
+import type { Origin } from '../cluster/files/place.ts';
+import { HostError } from '../errors.ts';
+import { messageOf } from '../guards.ts';
+import { errorOf, type JobKind, type JobReply, type Jobs } from './cluster-files-messages.ts';
+
+interface Waiting {
+  readonly resolve: (answer: unknown) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** Chunks asked for ahead, so that packing and sending overlap. */
+const chunksAhead = 2;
+
+export class ClusterFiles implements FileJobs {
+  readonly #settings: FilesSettings;
+  readonly #threadUrl: URL;
+  readonly #waiting = new Map<number, Waiting>();
+  #thread: Worker | undefined;
+  #generation = 0;
+  #lastId = 0;
+
+  /** `threadUrl`: the thread's file where it is not next to this one (a bundled program). */
+  constructor(
+    settings: FilesSettings,
+    threadUrl = new URL('./cluster-files-thread.ts', import.meta.url),
+  ) {
+    this.#settings = settings;
+    this.#threadUrl = threadUrl;
+  }
+
+  async scan(): ReturnType<FileJobs['scan']> {
+    const report = await this.#ask('scan', null);
+    this.#generation = report.generation;
+    return report;
+  }
+
+  packManifest(): PackStream {
+    return this.#stream(() => this.#ask('startManifest', null));
+  }
+
+  packChanges(changes: Changes, zipBytes: number): PackStream {
+    return this.#stream(() => this.#ask('startChanges', { changes, zipBytes }));
+  }
+
+  check(bundlePath: string): ReturnType<FileJobs['check']> {
+    return this.#ask('check', bundlePath);
+  }
+
+  unpack(
+    bundlePath: string,
+    stagingFolder: string,
+    origin: Origin,
+  ): ReturnType<FileJobs['unpack']> {
+    return this.#ask('unpack', { bundlePath, stagingFolder, origin });
+  }
+
+  apply(id: number, extra: Changes['extra']): ReturnType<FileJobs['apply']> {
+    return this.#ask('apply', { id, extra });
+  }
+
+  async discard(id: number): Promise<void> {
+    await this.#ask('discard', id);
+  }
+
+  async close(): Promise<void> {
+    const thread = this.#thread;
+    this.#end(new HostError('store_failed', 'the thread for files was closed'));
+    await thread?.terminate();
+  }
+
+  /** Two chunks under way at most; a reader that stops early stops the packing. */
+  async *#stream(start: () => Promise<number>): PackStream {
+    const id = await start();
+    const ahead = Array.from({ length: chunksAhead }, () => this.#chunk(id));
+    try {
+      for (;;) {
+        const chunk = await ahead.shift();
+        if (chunk === undefined) throw new HostError('store_failed', 'the bundle has no end');
+        if (chunk.kind === 'end') return chunk.packed;
+        ahead.push(this.#chunk(id));
+        yield chunk.bytes;
+      }
+    } finally {
+      await this.#ask('stopPack', id);
+    }
+  }
+
+  #chunk(id: number): Promise<Jobs['nextChunk']['answer']> {
+    const chunk = this.#ask('nextChunk', id);
+    chunk.catch(() => undefined); // looked at when its turn comes, if it comes
+    return chunk;
+  }
+
+  #ask<Kind extends JobKind>(kind: Kind, ask: Jobs[Kind]['ask']): Promise<Jobs[Kind]['answer']> {
+    this.#thread ??= this.#startThread();
+    const thread = this.#thread;
+    this.#lastId += 1;
+    const id = this.#lastId;
+    thread.ref(); // a job under way keeps the process alive, an idle thread does not
+    return new Promise<Jobs[Kind]['answer']>((resolve, reject) => {
+      const take = (answer: unknown): void => resolve(answer as Jobs[Kind]['answer']);
+      this.#waiting.set(id, { resolve: take, reject });
+      thread.postMessage({ id, kind, ask });
+    });
+  }
+
+  #startThread(): Worker {
+    const workerData = { settings: this.#settings, generation: this.#generation };
+    const thread = new Worker(this.#threadUrl, { workerData });
+    thread.on('message', (reply: JobReply) => this.#settle(reply));
+    thread.on('error', (error) => this.#died(thread, messageOf(error)));
+    thread.on('exit', (code) => this.#died(thread, `it ended with ${code}`));
+    return thread;
+  }
+
+  #settle(reply: JobReply): void {
+    const waiting = this.#waiting.get(reply.id);
+    this.#waiting.delete(reply.id);
+    if (this.#waiting.size === 0) this.#thread?.unref();
+    if (reply.kind === 'done') waiting?.resolve(reply.answer);
+    else waiting?.reject(errorOf(reply.failure));
+  }
+
+  #died(thread: Worker, reason: string): void {
+    if (this.#thread !== thread) return;
+    this.#end(new HostError('store_failed', `the thread for files died: ${reason}`));
+  }
+
+  #end(error: HostError): void {
+    this.#thread = undefined;
+    const waiting = [...this.#waiting.values()];
+    this.#waiting.clear();
+    for (const { reject } of waiting) reject(error);
+  }
+}
