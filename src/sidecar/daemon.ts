@@ -36,9 +36,10 @@ export async function runDaemon(parts: DaemonParts, signal: AbortSignal): Promis
 }
 
 async function cycleForever(parts: DaemonParts, signal: AbortSignal): Promise<void> {
+  const complaints = new Complaints(parts.world);
   for (;;) {
     const startMs = parts.world.clock.monotonicMs();
-    const report = await cycleOnce(parts.world);
+    const report = await cycleOnce(parts.world, complaints);
     if (report !== undefined) {
       tell(parts.world, report);
       await parts.onCycle(report);
@@ -48,17 +49,41 @@ async function cycleForever(parts: DaemonParts, signal: AbortSignal): Promise<vo
   }
 }
 
-async function cycleOnce(world: World): Promise<CycleReport | undefined> {
+async function cycleOnce(world: World, complaints: Complaints): Promise<CycleReport | undefined> {
   try {
-    return await runCycle(world);
+    const report = await runCycle(world);
+    complaints.end();
+    return report;
   } catch (thrown) {
     if (!(thrown instanceof PilotfishError)) throw thrown;
-    world.log.error('cycle.failed', {
-      code: thrown.code,
-      reason: thrown.reason,
-      message: thrown.message,
-    });
+    complaints.tell(thrown);
     return undefined;
+  }
+}
+
+const complainEveryMs = 60_000;
+
+/** A full disk fails every second; it is told once a minute. */
+class Complaints {
+  readonly #world: Pick<World, 'clock' | 'log'>;
+  #code: string | undefined;
+  #toldAtMs = 0;
+
+  constructor(world: Pick<World, 'clock' | 'log'>) {
+    this.#world = world;
+  }
+
+  tell({ code, reason, message }: PilotfishError): void {
+    const nowMs = this.#world.clock.monotonicMs();
+    if (code === this.#code && nowMs - this.#toldAtMs < complainEveryMs) return;
+    this.#code = code;
+    this.#toldAtMs = nowMs;
+    this.#world.log.error('cycle.failed', { code, reason, message });
+  }
+
+  end(): void {
+    if (this.#code !== undefined) this.#world.log.info('cycle.recovered', { code: this.#code });
+    this.#code = undefined;
   }
 }
 

@@ -36,6 +36,7 @@ export function buildPoller(parts: PollerParts): Poller {
     news: async () => waiting.splice(0),
     async run(signal) {
       let failures = 0;
+      let early = 0;
       for (;;) {
         const startMs = parts.clock.monotonicMs();
         const news = await pollOnce(parts, waiting.length === 0, signal);
@@ -45,8 +46,9 @@ export function buildPoller(parts: PollerParts): Poller {
           failures = news.freshness === 'none' ? failures + 1 : 0;
           tell(parts.log, news);
         }
-        const tookMs = parts.clock.monotonicMs() - startMs;
-        await sleep(parts.clock, await pauseMs(parts, news, failures, tookMs), signal);
+        const wasEarly = parts.clock.monotonicMs() - startMs < parts.settings.waitMs * 0.8;
+        early = wasEarly && news?.list === undefined ? early + 1 : 0;
+        await sleep(parts.clock, await pauseMs(parts, news, { failures, early }), signal);
       }
     },
   };
@@ -64,18 +66,19 @@ async function pollOnce(
   return pollSources(sources, known, proven, { waitMs: settings.waitMs, signal });
 }
 
+/** A publisher that holds no question back (it restarts, or too many wait) is asked like a plain one. */
+const forgivenEarly = 1;
+
 async function pauseMs(
   parts: PollerParts,
   news: News | undefined,
-  failures: number,
-  tookMs: number,
+  { failures, early }: { readonly failures: number; readonly early: number },
 ): Promise<number> {
   const { random } = parts.sources;
   if (news === undefined) return 200;
   if (failures > 0) return 200 + fullJitterMs(random, failures, backoff);
-  const wasHeldBack = parts.settings.waitMs > 0 && tookMs >= parts.settings.waitMs * 0.8;
-  if (news.list !== undefined || wasHeldBack) return Math.floor(random.fraction() * 1_000);
-  if (parts.settings.waitMs > 0 && news.freshness === 'fresh') return 500;
+  const isLongPoll = parts.settings.waitMs > 0 && early <= forgivenEarly;
+  if (isLongPoll) return Math.floor(random.fraction() * 1_000);
   return Math.floor((await intervalMs(parts)) * (0.8 + 0.4 * random.fraction()));
 }
 

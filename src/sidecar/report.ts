@@ -9,7 +9,7 @@ import type { CycleReport } from './cycle.ts';
 import { connectionOf } from './decide-view.ts';
 import type { RankedList, Seen } from './seen.ts';
 import { staleAlarmPolls } from './source.ts';
-import type { Step } from './step.ts';
+import type { HoldReason, Step } from './step.ts';
 
 export interface ManagerStatus {
   readonly id: string;
@@ -145,7 +145,7 @@ function alarmsOf(cycle: CycleReport): readonly Alarm[] {
     seen?.agent.running === false && critical('the agent is not running'),
     seen?.agent.running && isAway(seen) && critical('the agent is not connected'),
     list === undefined && critical('no list was ever accepted here'),
-    decision.step.kind === 'hold' && critical(`held: ${decision.step.reason}`),
+    decision.step.kind === 'hold' && holdAlarm(decision.step),
     memory.stalePolls >= staleAlarmPolls &&
       warning(`E406 no proof of freshness in ${memory.stalePolls} polls; the last good list stays`),
     list !== undefined &&
@@ -155,6 +155,21 @@ function alarmsOf(cycle: CycleReport): readonly Alarm[] {
     rootStatus(trust.newest.root, atMs) === 'expired' && warning('E304 the root has expired'),
   ];
   return alarms.filter((one) => one !== false && one !== undefined);
+}
+
+/** Waiting for the right moment is no fault; being kept from acting is. */
+const patient: readonly HoldReason[] = [
+  'paused',
+  'upgrade_running',
+  'agent_reconnecting',
+  'slot',
+  'cooldown',
+  'min_apply_interval',
+];
+
+function holdAlarm({ reason }: { readonly reason: HoldReason }): Alarm {
+  const text = `held: ${reason}`;
+  return patient.includes(reason) ? warning(text) : critical(text);
 }
 
 function isAway({ agent }: Seen): boolean {
