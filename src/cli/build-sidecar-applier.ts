@@ -25,6 +25,7 @@ import { systemClock as clock, systemRandom as random } from '../host/system-clo
 import { openTwoGenerationFile, type TwoGenerationFile } from '../host/two-generation-file.ts';
 import { openUnixConfigFile } from '../host/unix-config-file.ts';
 import type { Log } from '../log.ts';
+import { applyWithFewestRoots } from '../sidecar/fewest-roots.ts';
 import type { Applier } from '../sidecar/world.ts';
 import type { AgentHome } from '../wazuh/agent-home.ts';
 
@@ -128,7 +129,8 @@ export interface SpoolParts {
 /** An applier that runs as another user: it finds the request by file, we find its report. */
 export function buildSpoolApplier({ spool, results, timeoutMs }: SpoolParts): Applier {
   return {
-    apply: (request) => applyThroughSpool(request, { spool, results, timeoutMs }),
+    apply: (request) =>
+      applyWithFewestRoots(request, (one) => applyThroughSpool(one, { spool, results, timeoutMs })),
     restoreNewest: () =>
       Promise.reject(
         new HostError(

@@ -1,0 +1,30 @@
+/**
+ * An applier behind a spool does not say which root it trusts, and refuses a chain that begins
+ * before it. So it is offered none first, then the newest, then the two newest …, until the list
+ * proves itself there. A refused request changes nothing, and roots are few and rare.
+ */
+import type { ApplyRequest } from '../applier/request.ts';
+import type { ApplyResult } from '../applier/result.ts';
+import type { ReasonName } from '../errors.ts';
+
+const wantsOtherRoots: readonly ReasonName[] = [
+  'wrong_epoch',
+  'unknown_key',
+  'threshold',
+  'root_gap',
+  'root_threshold',
+];
+
+export async function applyWithFewestRoots(
+  request: ApplyRequest,
+  submit: (request: ApplyRequest) => Promise<ApplyResult>,
+): Promise<ApplyResult> {
+  const { rootEnvelopes } = request;
+  for (let count = 0; ; count += 1) {
+    const offered = rootEnvelopes.slice(rootEnvelopes.length - count);
+    const result = await submit({ ...request, rootEnvelopes: offered });
+    const reason = result.reason?.name;
+    const mayHelp = reason !== undefined && wantsOtherRoots.includes(reason);
+    if (!mayHelp || count >= rootEnvelopes.length) return result;
+  }
+}
