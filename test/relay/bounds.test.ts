@@ -138,7 +138,7 @@ test('a manager that stops reading is told as a stall, once, while it lasts', as
     upstream = socket.pause();
   });
   world.managers = [slow];
-  const { port } = await world.open({
+  const { relay, port } = await world.open({
     watchMs: 10,
     stall: { ...patient, notDrainingMs: 60 },
   });
@@ -146,6 +146,8 @@ test('a manager that stops reading is told as a stall, once, while it lasts', as
   agent.socket.write(Buffer.alloc(24 * 1024 * 1024));
   await eventually('the stall is told', () => world.of('suspect').length > 0);
   await steady(() => world.of('suspect').length);
+  const { waitingBytes = 0 } = relay.sessions[0] ?? {};
+  assert.ok(waitingBytes > 0 && waitingBytes <= 128 * 1024, `${waitingBytes} bytes wait`);
   assert.deepEqual(world.of('suspect'), [
     { kind: 'suspect', managerId: 'slow', why: 'not_draining' },
   ]);
