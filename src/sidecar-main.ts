@@ -33,4 +33,7 @@ const program = buildSidecarProgram({
   outcome,
   stop: stopSignal,
 });
-process.exitCode = await runCommand(program, process.argv.slice(2), terminal, outcome);
+// No top-level await: the bundled program is CommonJS. `runCommand` never rejects.
+void runCommand(program, process.argv.slice(2), terminal, outcome).then((exit) => {
+  process.exitCode = exit;
+});
