@@ -8,11 +8,6 @@ import { serverAddresses } from './outside.ts';
 import type { Stage, StageManager } from './stage.ts';
 import type { Timeline } from './timeline.ts';
 
-/** What a sidecar's `status --json` tells, as far as the demo looks. */
-interface Status {
-  readonly managers: readonly { readonly id: string; readonly verdict: string }[];
-}
-
 export interface ActResult {
   readonly fault: 'none' | 'killed' | 'hung' | 'drained';
   readonly from: string;
@@ -31,7 +26,11 @@ interface Session {
 }
 
 /** The newest `agent_connected` of all managers at or after `sinceMs`. */
-function sessionSince(stage: Stage, sinceMs: number, except?: StageManager): Session | undefined {
+export function sessionSince(
+  stage: Stage,
+  sinceMs: number,
+  except?: StageManager,
+): Session | undefined {
   return stage.managers
     .filter((manager) => manager !== except)
     .flatMap((manager) =>
@@ -52,13 +51,13 @@ export async function listArrives(stage: Stage, timeline: Timeline): Promise<Act
   );
   const servers = serverAddresses(stage.home.readConfig());
   timeline.add('sidecar', `list proven, written to ossec.conf: ${servers.join(', ')}`, 'good');
-  const current = await holder(stage);
+  const current = await currentSession(stage);
   timeline.add('agent', `connected to ${current.manager.id} all the time, no restart`, 'good');
   return { fault: 'none', from: '-', to: current.manager.id, awayMs: 0, servers };
 }
 
 /** Who has the agent now: connected later than lost. */
-function holder(stage: Stage): Promise<Session> {
+export function currentSession(stage: Stage): Promise<Session> {
   const look = (): Session | undefined => {
     for (const manager of stage.managers) {
       const last = manager.process.events.findLast((event) =>
@@ -78,7 +77,7 @@ export async function managerFails(
   timeline: Timeline,
   fault: 'killed' | 'hung',
 ): Promise<ActResult> {
-  const { manager } = await holder(stage);
+  const { manager } = await currentSession(stage);
   const sinceMs = Date.now();
   if (fault === 'killed') await manager.process.kill();
   else manager.process.stop();
@@ -123,21 +122,12 @@ async function heal(
   if (fault === 'killed') await stage.revive(manager);
   else manager.process.cont();
   timeline.add(manager.id, fault === 'killed' ? 'started again' : 'goes on');
-  await seenAs(stage, manager, 'up');
+  await stage.seenAs(manager, 'up', patienceMs);
   timeline.add('sidecar', `sees ${manager.id} up again; the agent stays where it is`, 'good');
 }
 
-async function seenAs(stage: Stage, manager: StageManager, verdict: string): Promise<void> {
-  const endAtMs = Date.now() + patienceMs;
-  for (;;) {
-    const { managers } = await stage.sidecarJson<Status>('status');
-    if (managers.find(({ id }) => id === manager.id)?.verdict === verdict) return;
-    if (Date.now() > endAtMs) throw new Error(`${manager.id} is not seen as ${verdict}`);
-  }
-}
-
 export async function managerDrains(stage: Stage, timeline: Timeline): Promise<ActResult> {
-  const { manager } = await holder(stage);
+  const { manager } = await currentSession(stage);
   const sinceMs = Date.now();
   stage.publisherRun('drain', manager.id);
   timeline.add('operator', `pilotfish-publisher drain ${manager.id}`, 'fault', sinceMs);
@@ -160,7 +150,7 @@ export async function managerDrains(stage: Stage, timeline: Timeline): Promise<A
   timeline.add('sidecar', `ossec.conf: ${servers.join(', ')}`);
   stage.publisherRun('undrain', manager.id);
   timeline.add('operator', `pilotfish-publisher undrain ${manager.id}`);
-  await seenAs(stage, manager, 'up');
+  await stage.seenAs(manager, 'up', patienceMs);
   timeline.add('sidecar', `sees ${manager.id} up again; the agent stays where it is`, 'good');
   return { fault: 'drained', from: manager.id, to: found.manager.id, awayMs, servers };
 }

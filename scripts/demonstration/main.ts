@@ -57,13 +57,11 @@ async function play(stage: Stage, timeline: Timeline): Promise<readonly ActResul
 
   timeline.heading('A list arrives');
   stage.writeSidecarConfig(sidecarConfig(stage));
-  const token = stage.publisherRun('token').trim().split('\n').at(-1) ?? '';
+  const token = stage.join();
   timeline.add(
     'operator',
     `pilotfish join ${token.slice(0, 34)}… (${token.length} characters, no secret)`,
   );
-  const joined = stage.sidecarRun('join', token);
-  if (joined.status !== 0) throw new Error(`join failed: ${joined.stderr}`);
   timeline.add('operator', 'pilotfish plan --diff');
   timeline.block(stage.sidecarRun('plan', '--diff').stdout);
   const results = [await listArrives(stage, timeline)];

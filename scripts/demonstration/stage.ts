@@ -25,9 +25,17 @@ export interface StageOptions {
   readonly addresses?: readonly string[];
   readonly lineEnd?: '\n' | '\r\n';
   readonly agentFlags?: readonly string[];
+  /** Server entries the agent starts with; the first manager when absent, as a fresh install. */
+  readonly servers?: readonly string[];
   /** Agent defaults when absent. */
   readonly notifyS?: number;
   readonly reconnectS?: number;
+}
+
+/** What a sidecar's `status --json` tells, as far as the stage looks. */
+interface Status {
+  readonly atMs: number;
+  readonly managers: readonly { readonly id: string; readonly verdict: string }[];
 }
 
 export interface StageManager {
@@ -55,13 +63,13 @@ export class Stage {
     this.publisherDirectory = join(directory, 'publisher');
   }
 
-  /** An agent home that knows only the first manager, as a fresh install does. */
   static make(options: StageOptions = {}): Stage {
     const { addresses = [1, 2, 3].map(ownAddress), lineEnd = '\n', agentFlags = [] } = options;
+    const servers = options.servers ?? addresses.slice(0, 1);
     const directory = mkdtempSync(join(tmpdir(), 'pilotfish-demo-'));
     const home = makeAgentHome({
       directory: join(directory, 'agent'),
-      servers: [{ address: addresses[0] ?? '', port: agentPort }],
+      servers: servers.map((address) => ({ address, port: agentPort })),
       lineEnd,
       enrollment: 'yes',
       agentFlags,
@@ -131,6 +139,31 @@ export class Stage {
     const argv = [sidecarMain, ...args, '--config', this.configPath, '--json'];
     const { stdout } = await run(process.execPath, argv, { encoding: 'utf8', timeout: 30_000 });
     return JSON.parse(stdout) as Answer;
+  }
+
+  /** Joins the sidecar by a fresh token of the publisher. */
+  join(): string {
+    const token = this.publisherRun('token').trim().split('\n').at(-1) ?? '';
+    const joined = this.sidecarRun('join', token);
+    if (joined.status !== 0) throw new Error(`join failed: ${joined.stderr}`);
+    return token;
+  }
+
+  /** Waits until a cycle that ended after this call gives `manager` this verdict. */
+  async seenAs(manager: StageManager, verdict: string, withinMs = 40_000): Promise<void> {
+    const calledAtMs = Date.now();
+    for (;;) {
+      const status = await this.sidecarJson<Status>('status').catch(() => undefined);
+      const seen = status?.managers.find(({ id }) => id === manager.id)?.verdict;
+      if (seen === verdict && (status?.atMs ?? 0) >= calledAtMs) return;
+      if (Date.now() > calledAtMs + withinMs) {
+        throw new Error(`${manager.id} is not seen as ${verdict} within ${withinMs} ms`);
+      }
+    }
+  }
+
+  async allSeenUp(): Promise<void> {
+    for (const manager of this.managers) await this.seenAs(manager, 'up');
   }
 
   startSidecar(): void {
