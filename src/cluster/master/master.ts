@@ -1,0 +1,357 @@
+/**
+ * The master role: takes workers in after every check of their hello, keeps their files like its
+ * own, watches that they live. Nothing of a worker is registered before the last check, and a
+ * registered one is forgotten when its link ends, whatever state it was in.
+ */
+import type { Socket } from 'node:net';
+import { sleep } from '../../clock.ts';
+import { PeerError } from '../../errors.ts';
+import { messageOf } from '../../guards.ts';
+import { AddressBudget } from '../address-budget.ts';
+import type { ScanReport } from '../files/jobs.ts';
+import { Link, type LinkHandler } from '../link.ts';
+import { judgeHello } from '../session/hello.ts';
+import type { Asked } from '../session/output.ts';
+import { BundleShelf } from '../tasks/bundle-shelf.ts';
+import { LocalIntegrity } from '../tasks/local-integrity.ts';
+import { NodeLog } from '../tasks/node-log.ts';
+import {
+  type NodePorts,
+  type NodeSettings,
+  ownFeatures,
+  type TransferFolder,
+} from '../tasks/node-ports.ts';
+import { Quiet } from '../tasks/quiet.ts';
+import type { SealedSpool } from '../tasks/shared-bundle.ts';
+import { commands } from '../wire/command.ts';
+import { type Fault, fault, faultText } from '../wire/fault.ts';
+import { createSeal, type Seal } from '../wire/seal.ts';
+import { ConnectionCounts } from './connection-counts.ts';
+import { type MasterDesk, RemoteWorker } from './remote-worker.ts';
+import type { WorkerStatus } from './worker-status.ts';
+
+export interface ListenRequest {
+  readonly host: string;
+  readonly port: number;
+  onSocket(socket: Socket): void;
+}
+
+export interface Listening {
+  readonly host: string;
+  readonly port: number;
+  /** Takes no more sockets; open ones stay. */
+  close(): Promise<void>;
+}
+
+export interface MasterPorts extends NodePorts {
+  /** Throws `HostError` `listen_failed`. */
+  listen(request: ListenRequest): Promise<Listening>;
+  openSpool(): Promise<SealedSpool>;
+}
+
+export interface MasterSettings extends NodeSettings {
+  /** Stock takes ten; more are needed behind NAT. */
+  readonly maxConnectionsPerAddress: number;
+  readonly maxConnections: number;
+}
+
+/** Other parts of a node (calls, database, groups) that serve workers over the same links. */
+export interface MasterService {
+  /** True: it answers, now or later. */
+  asked(asked: Asked, worker: RemoteWorker): boolean;
+  joined?(worker: RemoteWorker): void;
+  left?(worker: RemoteWorker): void;
+}
+
+export class Master {
+  readonly #settings: MasterSettings;
+  readonly #ports: MasterPorts;
+  readonly #log: NodeLog;
+  readonly #strangerLog: NodeLog;
+  readonly #seal: Seal;
+  readonly #desk: MasterDesk;
+  readonly #counts: ConnectionCounts;
+  readonly #budget = new AddressBudget();
+  readonly #quiet: Quiet;
+  readonly #links = new Map<Link, RemoteWorker | undefined>();
+  readonly #names = new Map<string, RemoteWorker>();
+  readonly #services: readonly MasterService[];
+  #round = 0;
+  #generation = -1;
+  #changedAtMs: number;
+
+  constructor(
+    settings: MasterSettings,
+    ports: MasterPorts,
+    services: readonly MasterService[] = [],
+  ) {
+    this.#settings = settings;
+    this.#ports = ports;
+    this.#services = services;
+    this.#log = new NodeLog(ports.log, 'Master');
+    this.#strangerLog = new NodeLog(ports.log, 'Worker');
+    this.#seal = createSeal(settings.config.key);
+    this.#counts = new ConnectionCounts(settings);
+    this.#quiet = new Quiet(ports.clock);
+    this.#changedAtMs = ports.clock.nowMs();
+    this.#desk = this.#buildDesk();
+  }
+
+  /** Registered workers in the order in which they came. */
+  workers(): readonly WorkerStatus[] {
+    return [...this.#names.values()].map((worker) => worker.status());
+  }
+
+  find(name: string): RemoteWorker | undefined {
+    return this.#names.get(name);
+  }
+
+  /** How many bundles were packed since the start. */
+  get bundlesMade(): number {
+    return this.#desk.shelf.made;
+  }
+
+  /** Serve until `signal` aborts. Throws `HostError` when the address cannot be had. */
+  async run(signal: AbortSignal, onListening?: (listening: Listening) => void): Promise<void> {
+    const { bindAddress, port } = this.#settings.config;
+    const onSocket = (socket: Socket): void => this.#accept(socket);
+    const listening = await this.#ports.listen({ host: bindAddress, port, onSocket });
+    this.#log.info(`Serving on ('${listening.host}', ${listening.port})`);
+    onListening?.(listening);
+    try {
+      await Promise.all([
+        this.#desk.local.run(signal),
+        this.#countRounds(signal),
+        this.#watchKeepAlives(signal),
+      ]);
+    } finally {
+      await this.#stop(listening);
+    }
+  }
+
+  #buildDesk(): MasterDesk {
+    const { clock, random, jobs, watch, openSpool } = this.#ports;
+    const everyMs = this.#settings.cluster.intervals.master.recalculate_integrity * 1000;
+    const local = new LocalIntegrity({
+      clock,
+      jobs,
+      watch,
+      log: this.#log.at('Local integrity'),
+      everyMs,
+      auditMs: everyMs * 8,
+      settleMs: 100,
+      onScan: (report) => this.#scanned(report),
+    });
+    return {
+      settings: this.#settings,
+      ports: this.#ports,
+      local,
+      shelf: new BundleShelf({ clock, random, jobs, seal: this.#seal, openSpool }),
+      round: () => this.#round,
+      changedAtMs: () => this.#changedAtMs,
+    };
+  }
+
+  #accept(socket: Socket): void {
+    const address = socket.remoteAddress ?? '';
+    if (!this.#counts.enter(address)) {
+      socket.destroy();
+      const unsaid = this.#quiet.ask(`full ${address}`);
+      if (unsaid === undefined) return;
+      const count = this.#counts.of(address);
+      this.#strangerLog.warning(
+        `Too many connections from ${address} (${count}), rejecting.${more(unsaid)}`,
+      );
+      return;
+    }
+    this.#strangerLog.info(`Connection from ('${address}', ${socket.remotePort ?? 0})`);
+    this.#open(socket, address);
+  }
+
+  #open(socket: Socket, address: string): void {
+    const { clock, random } = this.#ports;
+    const store = new LateStore();
+    const node = this.#settings.config.nodeName;
+    const offer = { node, features: ownFeatures, mustBeOurs: false };
+    const link = new Link(
+      socket,
+      { role: 'master', seal: this.#seal, offer },
+      { clock, random, store, handler: this.#handler(store), budget: this.#budget },
+    );
+    this.#links.set(link, undefined);
+    void link.ended.then(({ error }) => {
+      this.#counts.leave(address);
+      this.#ended(link, error);
+    });
+  }
+
+  #handler(store: LateStore): LinkHandler {
+    const worker = (link: Link): RemoteWorker | undefined => this.#links.get(link);
+    return {
+      asked: (asked, link) => this.#asked(asked, link, store),
+      failed: (error, asked) => {
+        const word = commands[asked.command].wire;
+        this.#log.error(`Unhandled error processing request 'b'${word}'': ${messageOf(error)}`);
+      },
+      alive: (link) => worker(link)?.alive(),
+      recognised: (peer, features, link) => worker(link)?.recognised(peer, features),
+      cancelled: (taskId, reason, link) => worker(link)?.cancelled(taskId, reason),
+      ready: (link) => {
+        const one = worker(link);
+        if (one !== undefined) for (const service of this.#services) service.joined?.(one);
+      },
+    };
+  }
+
+  #asked(asked: Asked, link: Link, store: LateStore): void {
+    const worker = this.#links.get(link);
+    if (asked.command === 'hello') {
+      this.#hello(asked, link, store);
+    } else if (worker !== undefined) {
+      worker.log.debug(`Command received: b'${commands[asked.command].wire}'`);
+      if (worker.asked(asked)) return;
+      if (this.#services.some((service) => service.asked(asked, worker))) return;
+      link.answer(asked.counter, unserved(asked));
+    }
+  }
+
+  #hello(asked: Extract<Asked, { command: 'hello' }>, link: Link, store: LateStore): void {
+    const { config, version } = this.#settings;
+    const refusal = judgeHello(asked.value, {
+      node: config.nodeName,
+      cluster: config.name,
+      version,
+      connected: new Set(this.#names.keys()),
+    });
+    if (refusal === undefined) this.#admit(asked, link, store);
+    else this.#refuse(asked.counter, link, refusal);
+  }
+
+  #admit(asked: Extract<Asked, { command: 'hello' }>, link: Link, store: LateStore): void {
+    const { peers } = this.#settings;
+    const { node } = asked.value;
+    const transfers = this.#ports.openTransfers(node);
+    store.use(transfers);
+    const worker = new RemoteWorker(asked.value, link, transfers, this.#desk);
+    this.#links.set(link, worker);
+    this.#names.set(node, worker);
+    const mustBeOurs = peers === 'ours' || this.#ports.peerBook.isOurs(node);
+    link.admit(asked.counter, { mustBeOurs });
+    this.#ports.events.info('cluster.worker_joined', { worker: node, address: link.peerAddress });
+  }
+
+  #refuse(counter: number, link: Link, refusal: Fault): void {
+    link.refuse(counter, refusal);
+    const unsaid = this.#quiet.ask(`hello ${link.peerAddress}`);
+    if (unsaid === undefined) return;
+    const text = faultText(refusal);
+    this.#strangerLog.error(`Internal error processing request 'b'hello'': ${text}${more(unsaid)}`);
+  }
+
+  #ended(link: Link, error: Error | undefined): void {
+    const worker = this.#links.get(link);
+    this.#links.delete(link);
+    if (worker === undefined) this.#strangerEnded(link, error);
+    else this.#workerEnded(worker, error);
+  }
+
+  #workerEnded(worker: RemoteWorker, error: Error | undefined): void {
+    if (this.#names.get(worker.name) === worker) this.#names.delete(worker.name);
+    for (const service of this.#services) service.left?.(worker);
+    worker.end();
+    if (error === undefined) worker.log.debug(`Disconnected ${worker.name}.`);
+    else worker.log.error(`Error during connection with '${worker.name}': ${error.message}.`);
+    worker.log.info('Cancelling pending tasks.');
+    this.#ports.events.info('cluster.worker_left', {
+      worker: worker.name,
+      reason: error?.message ?? null,
+    });
+  }
+
+  #strangerEnded(link: Link, error: Error | undefined): void {
+    const unsaid = this.#quiet.ask(`handshake ${link.peerAddress}`);
+    if (unsaid === undefined) return;
+    const why = error === undefined ? '.' : `: ${error.message}.`;
+    this.#strangerLog.error(
+      `Error during handshake with incoming connection${why} (${link.peerAddress})${more(unsaid)}`,
+    );
+  }
+
+  #scanned({ generation }: ScanReport): void {
+    const isNew = generation !== this.#generation;
+    if (isNew) {
+      this.#generation = generation;
+      this.#changedAtMs = this.#ports.clock.nowMs();
+    }
+    for (const worker of this.#names.values()) if (isNew) worker.nudge();
+  }
+
+  /** The clock of permissions; held deletions are looked at again in every round. */
+  async #countRounds(signal: AbortSignal): Promise<void> {
+    const everyMs = this.#settings.cluster.intervals.master.recalculate_integrity * 1000;
+    await untilAborted(signal, async () => {
+      await sleep(this.#ports.clock, everyMs, signal);
+      this.#round += 1;
+      const waiting = [...this.#names.values()].filter((worker) => worker.hasHeldDeletions);
+      if (waiting.length === 0) return;
+      await this.#desk.local.refresh();
+      for (const worker of waiting) worker.nudge();
+    });
+  }
+
+  async #watchKeepAlives(signal: AbortSignal): Promise<void> {
+    const { check_worker_lastkeepalive, max_allowed_time_without_keepalive } =
+      this.#settings.cluster.intervals.master;
+    const log = this.#log.at('Keep alive');
+    await untilAborted(signal, async () => {
+      log.debug('Calculating.');
+      for (const worker of this.#names.values()) {
+        if (worker.silentMs <= max_allowed_time_without_keepalive * 1000) continue;
+        log.error(
+          `No keep alives have been received from ${worker.name} in the last minute. Disconnecting`,
+        );
+        void worker.link.close(new PeerError('peer_silent', 'no keep-alive'));
+      }
+      log.debug('Calculated.');
+      await sleep(this.#ports.clock, check_worker_lastkeepalive * 1000, signal);
+    });
+  }
+
+  async #stop(listening: Listening): Promise<void> {
+    await listening.close();
+    await Promise.all([...this.#links.keys()].map((link) => link.close()));
+    await this.#desk.shelf.close();
+  }
+}
+
+/** Uploads go nowhere before the hello was good; the session allows none either. */
+class LateStore {
+  #folder: TransferFolder | undefined;
+
+  use(folder: TransferFolder): void {
+    this.#folder = folder;
+  }
+
+  async perform(step: Parameters<TransferFolder['perform']>[0]): Promise<void> {
+    if (this.#folder === undefined) throw new PeerError('wire_limit', 'an upload before hello');
+    await this.#folder.perform(step);
+  }
+}
+
+/** What a worker hears about a part that this node does not run. */
+function unserved(asked: Asked): Parameters<Link['answer']>[1] {
+  if (asked.command === 'maySendAgentInfo') return { kind: 'ok', payload: 'False' };
+  return { kind: 'fault', fault: fault(1000, `not served here: ${commands[asked.command].wire}`) };
+}
+
+async function untilAborted(signal: AbortSignal, turn: () => Promise<void>): Promise<void> {
+  try {
+    while (!signal.aborted) await turn();
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+}
+
+function more(unsaid: number): string {
+  return unsaid === 0 ? '' : ` (and ${unsaid} more like this)`;
+}

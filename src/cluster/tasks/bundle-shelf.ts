@@ -1,0 +1,115 @@
+/** The bundles that are being sent or were sent a moment ago, so that the next worker joins in. */
+import { createHash } from 'node:crypto';
+import type { Cancel, Clock, Random } from '../../clock.ts';
+import type { FileJobs } from '../files/jobs.ts';
+import type { Changes } from '../files/manifest.ts';
+import type { Seal } from '../wire/seal.ts';
+import { type SealedSpool, SharedBundle } from './shared-bundle.ts';
+
+export interface BundleShelfOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly jobs: FileJobs;
+  readonly seal: Seal;
+  openSpool(): Promise<SealedSpool>;
+  /** How long a bundle that nobody reads is kept. */
+  readonly keepMs?: number;
+  readonly mostBundles?: number;
+}
+
+interface Kept {
+  readonly bundle: Promise<SharedBundle>;
+  users: number;
+  timer: Cancel | undefined;
+}
+
+export class BundleShelf {
+  readonly #options: BundleShelfOptions;
+  readonly #kept = new Map<string, Kept>();
+  #made = 0;
+
+  constructor(options: BundleShelfOptions) {
+    this.#options = options;
+  }
+
+  /** How many bundles were really packed and sealed. */
+  get made(): number {
+    return this.#made;
+  }
+
+  /** Use the bundle for these changes; made once for all who need the same at about one time. */
+  async use<Value>(
+    changes: Changes,
+    zipBytes: number,
+    work: (bundle: SharedBundle) => Promise<Value>,
+  ): Promise<Value> {
+    const key = keyOf(changes, zipBytes);
+    const kept = this.#kept.get(key) ?? this.#make(key, changes, zipBytes);
+    kept.users += 1;
+    kept.timer?.();
+    let isGood = false;
+    try {
+      const value = await work(await kept.bundle);
+      isGood = true;
+      return value;
+    } finally {
+      kept.users -= 1;
+      await this.#release(key, kept, isGood);
+    }
+  }
+
+  /** Drop everything; call when no link is open any more. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#kept].map(([key, kept]) => this.#remove(key, kept)));
+  }
+
+  #make(key: string, changes: Changes, zipBytes: number): Kept {
+    this.#made += 1;
+    const kept: Kept = { bundle: this.#open(changes, zipBytes), users: 0, timer: undefined };
+    kept.bundle.catch(() => undefined); // every user looks at it
+    this.#kept.set(key, kept);
+    return kept;
+  }
+
+  async #open(changes: Changes, zipBytes: number): Promise<SharedBundle> {
+    const { clock, random, jobs, seal, openSpool } = this.#options;
+    const spool = await openSpool();
+    const name = Buffer.from(random.bytes(16)).toString('hex');
+    return new SharedBundle({
+      path: `/queue/cluster/pilotfish-${name}.zip`,
+      stream: jobs.packChanges(changes, zipBytes),
+      seal,
+      spool,
+      salt: () => ({ iv: random.bytes(16), unixSeconds: Math.floor(clock.nowMs() / 1000) }),
+    });
+  }
+
+  async #release(key: string, kept: Kept, isGood: boolean): Promise<void> {
+    if (kept.users > 0) return;
+    const { clock, keepMs = 10_000, mostBundles = 4 } = this.#options;
+    const isBroken = !isGood && (await kept.bundle.then((one) => one.isBroken).catch(() => true));
+    if (kept.users > 0) return;
+    if (isBroken || this.#kept.size > mostBundles) return this.#remove(key, kept);
+    kept.timer = clock.after(keepMs, () => void this.#remove(key, kept));
+  }
+
+  async #remove(key: string, kept: Kept): Promise<void> {
+    kept.timer?.();
+    if (this.#kept.get(key) === kept) this.#kept.delete(key);
+    await kept.bundle.then((bundle) => bundle.drop()).catch(() => undefined);
+  }
+}
+
+/** Two workers share a bundle when they lack the same content and have the same too much. */
+function keyOf(changes: Changes, zipBytes: number): string {
+  const hash = createHash('sha256').update(`${zipBytes}\n`);
+  for (const group of ['missing', 'shared', 'extra'] as const) {
+    hash.update(`${group} ${changes[group].size}\n`);
+    const names = [...changes[group].keys()].sort();
+    for (const name of names) {
+      const entry = changes[group].get(name);
+      hash.update(`${name}\0${group === 'extra' ? entry?.itemKey : entry?.hash}\n`);
+    }
+  }
+  return hash.digest('hex');
+}

@@ -1,0 +1,67 @@
+/** What both roles need of the host, and how one node is set up. */
+import type { Clock, Random } from '../../clock.ts';
+import type { Log } from '../../log.ts';
+import type { ClusterConfig } from '../config.ts';
+import type { ClusterJson } from '../files/cluster-json.ts';
+import type { FileJobs } from '../files/jobs.ts';
+import type { TransferStore } from '../store-queue.ts';
+import type { HeldBook } from './held-book.ts';
+import type { ClusterLog } from './node-log.ts';
+
+/** `ours`: nobody else is admitted. `any`: stock nodes too; one once seen as ours stays ours. */
+export type PeerPolicy = 'ours' | 'any';
+
+export interface NodeSettings {
+  readonly config: ClusterConfig;
+  /** Sent and compared byte for byte. */
+  readonly version: string;
+  readonly cluster: ClusterJson;
+  readonly peers: PeerPolicy;
+}
+
+/** Uploads of one link on disk, under names of our own. */
+export interface TransferFolder extends TransferStore {
+  pathOf(transfer: number): string;
+  /** Drop one that was taken and is no longer needed. */
+  drop(transfer: number): Promise<void>;
+  /** A folder of this link for staged content; made when first asked for. */
+  readonly stagingFolder: string;
+  /** The link ended: nothing of it stays on disk. */
+  end(): Promise<void>;
+}
+
+/** Which nodes have proved to be ours; survives restarts. */
+export interface PeerBook {
+  isOurs(node: string): boolean;
+  remember(node: string): void;
+}
+
+/** Tells of changes below the item folders; undefined answers mean: poll. */
+export interface FileWatch {
+  /** Calls `changed` soon after a change, again and again until closed. */
+  watch(changed: () => void): Watching;
+}
+
+export interface Watching {
+  /** False: this host cannot tell of all changes; scan by the clock. */
+  readonly isReliable: boolean;
+  close(): void;
+}
+
+export interface NodePorts {
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Stock lines. */
+  readonly log: ClusterLog;
+  /** Our own structured events. */
+  readonly events: Log;
+  readonly jobs: FileJobs;
+  readonly watch: FileWatch;
+  readonly peerBook: PeerBook;
+  readonly heldBook: HeldBook;
+  /** One per link; `name` is a checked node name. */
+  openTransfers(name: string): TransferFolder;
+}
+
+/** What our own nodes can do for each other beyond the stock protocol. */
+export const ownFeatures = ['nudge'] as const;

@@ -1,0 +1,249 @@
+/** One connection of a worker to its master: hello, negotiation, then everything that runs on it. */
+import type { Socket } from 'node:net';
+import { PeerError } from '../../errors.ts';
+import { messageOf } from '../../guards.ts';
+import { Link, type LinkEnd, type LinkHandler } from '../link.ts';
+import type { Asked, PeerKind, Reply } from '../session/output.ts';
+import type { Deletions } from '../tasks/deletions.ts';
+import type { LocalIntegrity } from '../tasks/local-integrity.ts';
+import type { NodeLog } from '../tasks/node-log.ts';
+import {
+  type NodePorts,
+  type NodeSettings,
+  ownFeatures,
+  type TransferFolder,
+} from '../tasks/node-ports.ts';
+import { ReceivingTasks } from '../tasks/receiving.ts';
+import { SendingTasks } from '../tasks/sending.ts';
+import { expectOk } from '../upload.ts';
+import { commands } from '../wire/command.ts';
+import { type Fault, fault, faultText } from '../wire/fault.ts';
+import type { Seal } from '../wire/seal.ts';
+import { IntegrityLoop } from './integrity-loop.ts';
+import { keepAlive } from './keep-alive.ts';
+import { UpdateReceiver } from './update-receiver.ts';
+
+/** Other parts of a node that serve the master over the same link. */
+export interface WorkerService {
+  /** True: it answers, now or later. */
+  asked(asked: Asked, link: Link): boolean;
+  joined?(link: Link): void;
+  left?(): void;
+}
+
+export interface ConnectionParts {
+  readonly socket: Socket;
+  /** The master's address as configured, under which it is remembered as ours. */
+  readonly masterName: string;
+  readonly settings: NodeSettings;
+  readonly ports: NodePorts;
+  readonly seal: Seal;
+  readonly log: NodeLog;
+  readonly local: LocalIntegrity;
+  readonly deletions: Deletions;
+  readonly services: readonly WorkerService[];
+}
+
+export class Connection {
+  readonly link: Link;
+  readonly #parts: ConnectionParts;
+  readonly #transfers: TransferFolder;
+  readonly #receiving: ReceivingTasks;
+  readonly #sending = new SendingTasks();
+  readonly #update: UpdateReceiver;
+  readonly #ready = Promise.withResolvers<void>();
+  readonly #stop = new AbortController();
+  #loop: IntegrityLoop | undefined;
+  #peer: PeerKind = 'stock';
+  #isNudged = false;
+
+  constructor(parts: ConnectionParts) {
+    const { socket, settings, ports, seal } = parts;
+    const { clock, random } = ports;
+    this.#parts = parts;
+    const mustBeOurs = settings.peers === 'ours' || ports.peerBook.isOurs(parts.masterName);
+    const node = settings.config.nodeName;
+    const offer = { node, features: ownFeatures, mustBeOurs };
+    this.#transfers = ports.openTransfers(node);
+    this.link = new Link(
+      socket,
+      { role: 'worker', seal, offer },
+      { clock, random, store: this.#transfers, handler: this.#handler() },
+    );
+    this.#ready.promise.catch(() => undefined); // a link that ends first says so itself
+    const timeoutMs = settings.cluster.communication.receivingFileTimeoutMs;
+    const cancel = (taskId: string, reason: Fault): void => this.#cancelPeer(taskId, reason);
+    this.#receiving = new ReceivingTasks({ clock, random, timeoutMs, cancel });
+    this.#update = this.#buildUpdate();
+    void this.link.ended.then(() => this.#ended());
+  }
+
+  get peer(): PeerKind {
+    return this.#peer;
+  }
+
+  /** The local scan finished. */
+  scanned(generation: number): void {
+    this.#loop?.scanned(generation);
+  }
+
+  /** Say hello and be ready. Throws `PeerError` when refused, or when the link ends first. */
+  async greet(signal: AbortSignal): Promise<void> {
+    const { config, version } = this.#parts.settings;
+    const hello = {
+      node: config.nodeName,
+      cluster: config.name,
+      type: config.nodeType,
+      version,
+    };
+    const answer = await this.link.request('hello', hello, { signal });
+    if (answer.kind === 'fault') {
+      throw new PeerError('peer_refused', `${faultText(answer.fault)}.`);
+    }
+    expectOk(answer, 'hello');
+    await this.#ready.promise;
+  }
+
+  /** Everything that runs while connected. Resolves, never rejects, when the link has ended. */
+  async serve(signal: AbortSignal): Promise<LinkEnd> {
+    const { ports, settings, log, services } = this.#parts;
+    const { keep_alive, max_failed_keepalive_attempts } = settings.cluster.intervals.worker;
+    const either = AbortSignal.any([signal, this.#stop.signal]);
+    const rules = { everyMs: keep_alive * 1000, maxFailures: max_failed_keepalive_attempts };
+    this.#loop = this.#buildLoop();
+    for (const service of services) service.joined?.(this.link);
+    const running = [
+      keepAlive(this.link, ports.clock, log.at('Keep Alive'), rules, either),
+      this.#loop.run(either),
+    ];
+    const results = await Promise.allSettled(running);
+    for (const result of results) {
+      if (result.status === 'fulfilled' || either.aborted) continue;
+      log.error(`Unhandled error in a task: ${messageOf(result.reason)}`);
+    }
+    const end = await this.link.close();
+    for (const service of services) service.left?.();
+    await this.#update.settled();
+    return end;
+  }
+
+  #handler(): LinkHandler {
+    return {
+      asked: (asked) => this.#asked(asked),
+      failed: (error, asked) => {
+        const word = commands[asked.command].wire;
+        this.#parts.log.error(
+          `Unhandled error processing request 'b'${word}'': ${messageOf(error)}`,
+        );
+      },
+      recognised: (peer, features) => {
+        this.#peer = peer;
+        this.#isNudged = features.has('nudge');
+        if (peer === 'ours') this.#parts.ports.peerBook.remember(this.#parts.masterName);
+      },
+      ready: () => this.#ready.resolve(),
+      cancelled: (taskId, reason) => this.#cancelled(taskId, reason),
+    };
+  }
+
+  #asked(asked: Asked): void {
+    this.#parts.log.debug(`Command received: 'b'${commands[asked.command].wire}''`);
+    const reply = this.#serve(asked);
+    if (reply !== undefined) {
+      this.link.answer(asked.counter, reply);
+      return;
+    }
+    if (this.#parts.services.some((service) => service.asked(asked, this.link))) return;
+    const reason = fault(1000, `not served here: ${commands[asked.command].wire}`);
+    this.link.answer(asked.counter, { kind: 'fault', fault: reason });
+  }
+
+  #serve(asked: Asked): Reply | undefined {
+    switch (asked.command) {
+      case 'integrityUnchanged':
+        this.#loop?.told();
+        return { kind: 'ok', payload: 'Thanks' };
+      case 'updateStart':
+        this.#loop?.updating();
+        return this.#update.start();
+      case 'updateSent':
+        return this.#receiving.sent(asked.value, this.link);
+      case 'updateFailed':
+        if (!this.#receiving.failed(asked.value)) {
+          const text = faultText(asked.value.fault);
+          this.#parts.log.error(`Error in synchronization process: ${text}`);
+        }
+        return { kind: 'ok', payload: 'Error received' };
+      default:
+        return undefined;
+    }
+  }
+
+  #buildUpdate(): UpdateReceiver {
+    const { ports, log, local, deletions } = this.#parts;
+    return new UpdateReceiver({
+      link: this.link,
+      ports,
+      transfers: this.#transfers,
+      receiving: this.#receiving,
+      deletions,
+      log: log.at('Integrity sync'),
+      report: () => local.report,
+      applied: (isClean) => this.#applied(isClean),
+    });
+  }
+
+  #buildLoop(): IntegrityLoop {
+    const { ports, settings, log, local } = this.#parts;
+    const everyMs = settings.cluster.intervals.worker.sync_integrity * 1000;
+    return new IntegrityLoop({
+      link: this.link,
+      clock: ports.clock,
+      jobs: ports.jobs,
+      local,
+      sending: this.#sending,
+      update: this.#update,
+      log: log.at('Integrity check'),
+      rules: { everyMs, auditMs: Math.max(everyMs, 300_000), retryMs: Math.min(everyMs, 500) },
+      isNudged: this.#isNudged,
+      uploadPath: () => this.#uploadPath(),
+    });
+  }
+
+  /** Nothing new comes from our own master by itself, so look again; soon only if all went well. */
+  #applied(isClean: boolean): void {
+    if (!this.#isNudged) return;
+    const everyMs = this.#parts.settings.cluster.intervals.worker.sync_integrity * 1000;
+    const { clock } = this.#parts.ports;
+    const cancel = clock.after(isClean ? 0 : everyMs, () => this.#loop?.want());
+    this.#stop.signal.addEventListener('abort', cancel, { once: true });
+  }
+
+  /** Stock's form: `/queue/cluster/NODE/NODE-SECONDS-HEX.zip`. */
+  #uploadPath(): string {
+    const { clock, random } = this.#parts.ports;
+    const node = this.#parts.settings.config.nodeName;
+    const hex = Buffer.from(random.bytes(16)).toString('hex');
+    return `/queue/cluster/${node}/${node}-${(clock.nowMs() / 1000).toFixed(6)}-${hex}.zip`;
+  }
+
+  #cancelled(taskId: string | undefined, reason: Fault): void {
+    const isKnown = this.#sending.cancelled(taskId, reason);
+    const what = isKnown
+      ? 'The task was canceled due to the following error on the remote node'
+      : 'The task was requested to be canceled but no task_id was received';
+    this.#parts.log.error(`${what}: ${faultText(reason)}`);
+  }
+
+  #cancelPeer(taskId: string, reason: Fault): void {
+    if (!this.link.isOpen) return;
+    this.link.request('cancelTask', { taskId, fault: reason }).catch(() => undefined);
+  }
+
+  #ended(): void {
+    this.#ready.reject(new PeerError('link_closed', 'the master closed the connection'));
+    this.#stop.abort(new PeerError('link_closed', 'the link ended'));
+    this.#receiving.end();
+    void this.#update.settled().then(() => this.#transfers.end());
+  }
+}

@@ -1,0 +1,184 @@
+/**
+ * When a worker shows its files to the master (cluster-protocol.md 4.3): when connected, then
+ * towards a stock master by the clock; towards our own when told, when a local file changed, after
+ * files were put in place, and seldom by the clock.
+ */
+import { type Clock, sleep } from '../../clock.ts';
+import { messageOf } from '../../guards.ts';
+import type { FileJobs } from '../files/jobs.ts';
+import type { Link } from '../link.ts';
+import type { LocalIntegrity } from '../tasks/local-integrity.ts';
+import { type NodeLog, seconds } from '../tasks/node-log.ts';
+import { manifestKind, type SendingTasks } from '../tasks/sending.ts';
+import { expectOk, sendFile } from '../upload.ts';
+import { fault } from '../wire/fault.ts';
+import type { UpdateReceiver } from './update-receiver.ts';
+
+export interface LoopRules {
+  /** Between two checks towards a stock master, and after a failure. */
+  readonly everyMs: number;
+  /** Between two checks towards our own master when nothing happens. */
+  readonly auditMs: number;
+  /** Before permission is asked again. */
+  readonly retryMs: number;
+}
+
+export interface IntegrityLoopParts {
+  readonly link: Link;
+  readonly clock: Clock;
+  readonly jobs: FileJobs;
+  readonly local: LocalIntegrity;
+  readonly sending: SendingTasks;
+  readonly update: UpdateReceiver;
+  readonly log: NodeLog;
+  readonly rules: LoopRules;
+  /** The master told that it is one of ours and nudges. */
+  readonly isNudged: boolean;
+  /** Path of an upload on the master, of our own choice. */
+  uploadPath(): string;
+}
+
+export class IntegrityLoop {
+  readonly #parts: IntegrityLoopParts;
+  #sentGeneration: number | undefined;
+  #wake: AbortController | undefined;
+  #isWanted = true;
+  #startedMs: number | undefined;
+
+  constructor(parts: IntegrityLoopParts) {
+    this.#parts = parts;
+  }
+
+  /** Until `signal` aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { rules, isNudged } = this.#parts;
+    try {
+      while (!signal.aborted) {
+        if (!this.#isWanted) await this.#pause(isNudged ? rules.auditMs : rules.everyMs, signal);
+        if (!this.#parts.update.isFree) await this.#parts.update.settled();
+        this.#isWanted = false;
+        const outcome = await this.#round(signal);
+        if (outcome === 'asked' || !isNudged) continue;
+        this.#isWanted = true;
+        await sleep(
+          this.#parts.clock,
+          outcome === 'denied' ? rules.retryMs : rules.everyMs,
+          signal,
+        );
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
+  }
+
+  /** Our own master says that something changed, or that all is well. */
+  told(): void {
+    const startedMs = this.#startedMs;
+    this.#startedMs = undefined;
+    if (startedMs === undefined) {
+      this.want();
+      return;
+    }
+    const tookMs = this.#parts.clock.monotonicMs() - startedMs;
+    this.#parts.log.info(`Finished in ${seconds(tookMs)}s. Sync not required.`);
+  }
+
+  /** The master answers the check with files. */
+  updating(): void {
+    const startedMs = this.#startedMs ?? this.#parts.clock.monotonicMs();
+    this.#startedMs = undefined;
+    const tookMs = this.#parts.clock.monotonicMs() - startedMs;
+    this.#parts.log.info(`Finished in ${seconds(tookMs)}s. Sync required.`);
+  }
+
+  /** A local scan found other files than those last shown. */
+  scanned(generation: number): void {
+    if (this.#parts.isNudged && generation !== this.#sentGeneration) this.want();
+  }
+
+  want(): void {
+    this.#isWanted = true;
+    this.#wake?.abort();
+  }
+
+  /** Sleeps until woken, `delayMs` at most. Rejects only when `signal` aborts. */
+  async #pause(delayMs: number, signal: AbortSignal): Promise<void> {
+    const wake = new AbortController();
+    this.#wake = wake;
+    const either = AbortSignal.any([signal, wake.signal]);
+    await sleep(this.#parts.clock, delayMs, either).catch(() => undefined);
+    this.#wake = undefined;
+    signal.throwIfAborted();
+  }
+
+  async #round(signal: AbortSignal): Promise<'asked' | 'denied' | 'failed'> {
+    if (!(await this.#mayCheck(signal))) return 'denied';
+    const { log, clock } = this.#parts;
+    log.info('Starting.');
+    this.#startedMs = clock.monotonicMs();
+    try {
+      await this.#check(signal);
+      return 'asked';
+    } catch (error) {
+      this.#startedMs = undefined;
+      if (signal.aborted) throw error;
+      log.error(`Error synchronizing integrity: ${messageOf(error)}`);
+      await this.#report(error);
+      return 'failed';
+    }
+  }
+
+  async #mayCheck(signal: AbortSignal): Promise<boolean> {
+    const { link, log } = this.#parts;
+    try {
+      const answer = await link.request('mayCheckIntegrity', undefined, { signal });
+      const text = expectOk(answer, 'permission').toString('latin1').slice(0, 64);
+      if (text === 'True') {
+        log.debug('Permission to synchronize granted.');
+        return true;
+      }
+      log.debug(`Master didn't grant permission to start a new synchronization: b'${text}'`);
+    } catch (error) {
+      if (signal.aborted) throw error;
+      log.error(`Error asking for permission: ${messageOf(error)}`);
+    }
+    return false;
+  }
+
+  async #check(signal: AbortSignal): Promise<void> {
+    const { link, clock, jobs, local, sending, log, uploadPath } = this.#parts;
+    await local.refresh();
+    const { report } = local;
+    if (report === undefined) throw new Error('the local files cannot be read');
+    this.#sentGeneration = report.generation;
+    log.debug(`Compressing 'files_metadata.json' of ${report.files} files.`);
+    const trip = await sending.run(link, manifestKind, clock, async (cancelled, progress) => {
+      log.debug('Sending zip file.');
+      const path = uploadPath();
+      const either = AbortSignal.any([cancelled, signal]);
+      const counted = count(jobs.packManifest(), progress);
+      const { sentBytes } = await sendFile(link, path, counted, { signal: either });
+      return { path, sentBytes };
+    });
+    if (!trip.isInterrupted) log.debug('Zip file sent.');
+  }
+
+  async #report(error: unknown): Promise<void> {
+    const { link } = this.#parts;
+    if (!link.isOpen) return;
+    const value = { taskId: undefined, fault: fault(1000, messageOf(error).slice(0, 256)) };
+    await link.request('integrityFailed', value).catch(() => undefined);
+  }
+}
+
+async function* count(
+  chunks: AsyncIterable<Uint8Array>,
+  progress: (bytes: number) => void,
+): AsyncGenerator<Uint8Array> {
+  let bytes = 0;
+  for await (const chunk of chunks) {
+    yield chunk;
+    bytes += chunk.length;
+    progress(bytes);
+  }
+}
