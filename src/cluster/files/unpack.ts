@@ -95,9 +95,10 @@ class Unpacker {
   }
 
   #readName(): FileName {
-    const ahead = this.#window.fill(longestNameBytes + nameSeparator.length);
+    const longest = longestNameBytes + nameSeparator.length;
+    const ahead = this.#window.fill(longest).subarray(0, longest);
     const end = ahead.indexOf(nameSeparator);
-    if (end === -1 || end > longestNameBytes) {
+    if (end === -1) {
       const where = ahead.length === 0 ? 'the bundle ends' : 'a member has no name';
       throw new FileRefusal(3003, `${where} before ${metadataName} was read`);
     }
