@@ -50,13 +50,14 @@ export class Stage {
   readonly home: StandInHome;
   readonly configPath: string;
   readonly publisherDirectory: string;
-  readonly #addresses: readonly string[];
+  /** `HOST:PORT` of every manager. */
+  readonly #endpoints: readonly string[];
   readonly #standIns = new StandIns();
   publisher: StandInProcess | undefined;
   sidecar: StandInProcess | undefined;
 
-  private constructor(addresses: readonly string[], directory: string, home: StandInHome) {
-    this.#addresses = addresses;
+  private constructor(endpoints: readonly string[], directory: string, home: StandInHome) {
+    this.#endpoints = endpoints;
     this.directory = directory;
     this.home = home;
     this.configPath = join(directory, 'pilotfish.yml');
@@ -76,11 +77,21 @@ export class Stage {
       ...(options.notifyS === undefined ? {} : { notifyS: options.notifyS }),
       ...(options.reconnectS === undefined ? {} : { reconnectS: options.reconnectS }),
     });
-    return new Stage(addresses, directory, home);
+    const endpoints = addresses.map((address) => `${address}:${agentPort}`);
+    return new Stage(endpoints, directory, home);
+  }
+
+  /** Around an agent and managers that run already and are not ours to start or stop. */
+  static around(found: {
+    readonly directory: string;
+    readonly home: StandInHome;
+    readonly endpoints: readonly string[];
+  }): Stage {
+    return new Stage(found.endpoints, found.directory, found.home);
   }
 
   async startManagers(): Promise<void> {
-    for (const address of this.#addresses) {
+    for (const address of this.#endpoints.map((endpoint) => endpoint.replace(/:\d+$/, ''))) {
       const id = address.replaceAll('.', '-'); // as the publisher names it
       this.managers.push({ id, address, process: await this.#startManager(id, address) });
     }
@@ -98,7 +109,7 @@ export class Stage {
   async startPublisher(): Promise<string> {
     const port = await freePort('127.0.0.1');
     const url = `https://127.0.0.1:${port}`;
-    const managers = this.#addresses.flatMap((address) => ['--manager', `${address}:${agentPort}`]);
+    const managers = this.#endpoints.flatMap((endpoint) => ['--manager', endpoint]);
     this.publisherRun(
       'init',
       '--org',
@@ -175,9 +186,14 @@ export class Stage {
     ]);
   }
 
-  async stop(): Promise<void> {
+  /** Publisher, sidecar and stand-in managers; the agent and its home stay. */
+  async stopPrograms(): Promise<void> {
     this.sidecar?.signal('SIGTERM');
     await this.#standIns.stopAll();
+  }
+
+  async stop(): Promise<void> {
+    await this.stopPrograms();
     this.home.remove();
     rmSync(this.directory, { recursive: true, force: true });
   }
