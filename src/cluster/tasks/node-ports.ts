@@ -24,8 +24,8 @@ export interface TransferFolder extends TransferStore {
   pathOf(transfer: number): string;
   /** Drop one that was taken and is no longer needed. */
   drop(transfer: number): Promise<void>;
-  /** A folder of this link for staged content; made when first asked for. */
-  readonly stagingFolder: string;
+  /** A folder for the content of this upload; whoever stages makes it. */
+  stagingOf(transfer: number): string;
   /** The link ended: nothing of it stays on disk. */
   end(): Promise<void>;
 }

@@ -38,10 +38,14 @@ export interface IntegrityLoopParts {
   uploadPath(): string;
 }
 
+/** Packing a large bundle does not hold up the answer: it starts with the first chunk. */
+const answerMs = 60_000;
+
 export class IntegrityLoop {
   readonly #parts: IntegrityLoopParts;
   #sentGeneration: number | undefined;
   #wake: AbortController | undefined;
+  #answered: AbortController | undefined;
   #isWanted = true;
   #startedMs: number | undefined;
 
@@ -55,16 +59,14 @@ export class IntegrityLoop {
     try {
       while (!signal.aborted) {
         if (!this.#isWanted) await this.#pause(isNudged ? rules.auditMs : rules.everyMs, signal);
-        if (!this.#parts.update.isFree) await this.#parts.update.settled();
+        await this.#parts.update.settled();
         this.#isWanted = false;
         const outcome = await this.#round(signal);
+        if (outcome === 'asked' && isNudged) await this.#answer(signal);
         if (outcome === 'asked' || !isNudged) continue;
+        if (outcome === 'denied') await this.#pause(rules.retryMs, signal);
+        else await sleep(this.#parts.clock, rules.everyMs, signal);
         this.#isWanted = true;
-        await sleep(
-          this.#parts.clock,
-          outcome === 'denied' ? rules.retryMs : rules.everyMs,
-          signal,
-        );
       }
     } catch (error) {
       if (!signal.aborted) throw error;
@@ -73,22 +75,12 @@ export class IntegrityLoop {
 
   /** Our own master says that something changed, or that all is well. */
   told(): void {
-    const startedMs = this.#startedMs;
-    this.#startedMs = undefined;
-    if (startedMs === undefined) {
-      this.want();
-      return;
-    }
-    const tookMs = this.#parts.clock.monotonicMs() - startedMs;
-    this.#parts.log.info(`Finished in ${seconds(tookMs)}s. Sync not required.`);
+    if (!this.#finish('Sync not required.')) this.want();
   }
 
   /** The master answers the check with files. */
   updating(): void {
-    const startedMs = this.#startedMs ?? this.#parts.clock.monotonicMs();
-    this.#startedMs = undefined;
-    const tookMs = this.#parts.clock.monotonicMs() - startedMs;
-    this.#parts.log.info(`Finished in ${seconds(tookMs)}s. Sync required.`);
+    this.#finish('Sync required.');
   }
 
   /** A local scan found other files than those last shown. */
@@ -99,6 +91,27 @@ export class IntegrityLoop {
   want(): void {
     this.#isWanted = true;
     this.#wake?.abort();
+  }
+
+  /** True: a check of ours was open, and ends by this. */
+  #finish(how: string): boolean {
+    const startedMs = this.#startedMs;
+    this.#startedMs = undefined;
+    this.#answered?.abort();
+    if (startedMs === undefined) return false;
+    const tookMs = this.#parts.clock.monotonicMs() - startedMs;
+    this.#parts.log.info(`Finished in ${seconds(tookMs)}s. ${how}`);
+    return true;
+  }
+
+  /** Wait for what the master makes of the check, for a while; a stock worker just asks again. */
+  async #answer(signal: AbortSignal): Promise<void> {
+    if (this.#startedMs === undefined) return;
+    this.#answered = new AbortController();
+    const either = AbortSignal.any([signal, this.#answered.signal]);
+    await sleep(this.#parts.clock, answerMs, either).catch(() => undefined);
+    this.#answered = undefined;
+    signal.throwIfAborted();
   }
 
   /** Sleeps until woken, `delayMs` at most. Rejects only when `signal` aborts. */

@@ -83,7 +83,7 @@ export class UpdateReceiver {
     const startedMs = ports.clock.monotonicMs();
     log.info('Starting.');
     const path = transfers.pathOf(file.transfer);
-    const unpacked = await ports.jobs.unpack(path, transfers.stagingFolder, 'master');
+    const unpacked = await ports.jobs.unpack(path, transfers.stagingOf(file.transfer), 'master');
     const { missing, shared, extra } = unpacked.changes;
     log.info(
       `Files to create: ${missing.size} | Files to update: ${shared.size} | ` +

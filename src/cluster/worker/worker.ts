@@ -103,20 +103,25 @@ export class Worker {
   async #stayConnected(signal: AbortSignal): Promise<void> {
     let failures = 0;
     while (!signal.aborted) {
-      const lastedMs = await this.#connectOnce(signal);
+      const pauseMs = this.#pauseMs(failures);
+      const lastedMs = await this.#connectOnce(pauseMs, signal);
       if (signal.aborted) return;
       failures = lastedMs >= goodMs ? 0 : failures + 1;
-      const capMs = this.#settings.cluster.intervals.worker.connection_retry * 1000;
-      const limits = { baseMs: first.baseMs, capMs };
-      const pauseMs = first.leastMs + fullJitterMs(this.#ports.random, failures, limits);
-      await sleep(this.#ports.clock, Math.min(pauseMs, capMs), signal).catch(() => undefined);
+      await sleep(this.#ports.clock, pauseMs, signal).catch(() => undefined);
     }
   }
 
+  /** Full jitter over a growing limit that ends at stock's fixed pause. */
+  #pauseMs(failures: number): number {
+    const capMs = this.#settings.cluster.intervals.worker.connection_retry * 1000;
+    const limits = { baseMs: first.baseMs, capMs };
+    return Math.min(capMs, first.leastMs + fullJitterMs(this.#ports.random, failures, limits));
+  }
+
   /** Milliseconds for which the node was connected. Never rejects. */
-  async #connectOnce(signal: AbortSignal): Promise<number> {
+  async #connectOnce(pauseMs: number, signal: AbortSignal): Promise<number> {
     this.#attempts += 1;
-    const socket = await this.#dial(signal);
+    const socket = await this.#dial(pauseMs, signal);
     if (socket === undefined) return 0;
     const connection = this.#open(socket);
     this.#connection = connection;
@@ -153,7 +158,7 @@ export class Worker {
     return clock.monotonicMs() - startedMs;
   }
 
-  async #dial(signal: AbortSignal): Promise<Socket | undefined> {
+  async #dial(pauseMs: number, signal: AbortSignal): Promise<Socket | undefined> {
     const { port } = this.#settings.config;
     try {
       return await this.#ports.dial(this.#masterHost, port, signal);
@@ -161,7 +166,8 @@ export class Worker {
       if (signal.aborted) return undefined;
       const isRefused = systemCodeOf(error) === 'ECONNREFUSED';
       const what = isRefused ? '' : `: ${messageOf(error)}`;
-      this.#log.error(`Could not connect to master${what}. Trying again.`);
+      const pauseS = Math.ceil(pauseMs / 1000);
+      this.#log.error(`Could not connect to master${what}. Trying again in ${pauseS} seconds.`);
       return undefined;
     }
   }

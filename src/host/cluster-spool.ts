@@ -1,0 +1,33 @@
+/** A sealed bundle on disk: unlinked at once, so nothing stays behind whatever happens to us. */
+import { mkdir, open, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Random } from '../clock.ts';
+import type { SealedSpool } from '../cluster/tasks/shared-bundle.ts';
+import { HostError } from '../errors.ts';
+
+export async function openClusterSpool(folder: string, random: Random): Promise<SealedSpool> {
+  await mkdir(folder, { recursive: true, mode: 0o770 });
+  const path = join(folder, `${Buffer.from(random.bytes(8)).toString('hex')}.sealed`);
+  const file = await open(path, 'wx+', 0o600);
+  await unlink(path);
+  let length = 0;
+  return {
+    async append(bytes) {
+      for (let start = 0; start < bytes.length; ) {
+        const { bytesWritten } = await file.write(bytes, start, bytes.length - start, length);
+        start += bytesWritten;
+        length += bytesWritten;
+      }
+    },
+    async read(offset, size) {
+      const bytes = Buffer.allocUnsafe(size);
+      for (let start = 0; start < size; ) {
+        const { bytesRead } = await file.read(bytes, start, size - start, offset + start);
+        if (bytesRead === 0) throw new HostError('store_failed', 'a sealed bundle is cut short');
+        start += bytesRead;
+      }
+      return bytes;
+    },
+    drop: () => file.close(),
+  };
+}

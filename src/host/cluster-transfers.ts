@@ -1,0 +1,77 @@
+/**
+ * What peers upload, on disk: one folder per link below `queue/cluster/NODE`, files named by our
+ * own numbers. Whatever a link leaves behind goes when it ends, and all of it at the next start.
+ */
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { type FileHandle, mkdir, open, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Random } from '../clock.ts';
+import type { StoreStep } from '../cluster/session/output.ts';
+import type { TransferFolder } from '../cluster/tasks/node-ports.ts';
+
+/** `queueFolder`: `queue/cluster` of the home. */
+export class ClusterTransfers implements TransferFolder {
+  readonly #folder: string;
+  readonly #open = new Map<number, FileHandle>();
+  readonly #kept = new Set<number>();
+
+  constructor(queueFolder: string, node: string, random: Random) {
+    const name = Buffer.from(random.bytes(8)).toString('hex');
+    this.#folder = join(queueFolder, node, name);
+    // A stock peer of the same name expects the folder of the node to be there.
+    mkdirSync(join(queueFolder, node), { recursive: true, mode: 0o770 });
+  }
+
+  pathOf(transfer: number): string {
+    return join(this.#folder, `${transfer}.part`);
+  }
+
+  stagingOf(transfer: number): string {
+    return join(this.#folder, `${transfer}.staging`);
+  }
+
+  async perform(step: StoreStep): Promise<void> {
+    switch (step.action) {
+      case 'open':
+        return this.#create(step.transfer);
+      case 'append':
+        await this.#open.get(step.transfer)?.appendFile(step.bytes);
+        return;
+      case 'close':
+        return this.#close(step.transfer);
+      case 'drop':
+        return this.drop(step.transfer);
+    }
+  }
+
+  async drop(transfer: number): Promise<void> {
+    await this.#close(transfer);
+    if (this.#kept.delete(transfer)) await rm(this.pathOf(transfer), { force: true });
+  }
+
+  async end(): Promise<void> {
+    await Promise.all([...this.#open.keys()].map((transfer) => this.#close(transfer)));
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+
+  async #create(transfer: number): Promise<void> {
+    await mkdir(this.#folder, { recursive: true, mode: 0o770 });
+    this.#kept.add(transfer);
+    this.#open.set(transfer, await open(this.pathOf(transfer), 'wx', 0o600));
+  }
+
+  async #close(transfer: number): Promise<void> {
+    const file = this.#open.get(transfer);
+    this.#open.delete(transfer);
+    await file?.close();
+  }
+}
+
+/** At the start: nothing of an earlier run is of use, except the socket of the local server. */
+export function clearTransfers(queueFolder: string): void {
+  mkdirSync(queueFolder, { recursive: true, mode: 0o770 });
+  for (const name of readdirSync(queueFolder)) {
+    if (name === 'c-internal.sock') continue;
+    rmSync(join(queueFolder, name), { recursive: true, force: true });
+  }
+}
