@@ -25,7 +25,7 @@ export function addInit(program: Command, { terminal, host }: CommandParts): voi
     .addOption(
       new Option(
         '--manager <endpoint...>',
-        'a manager as HOST[:PORT], port 1514 by default; the root will allow exactly these',
+        'a manager as [ID=]HOST[:PORT], port 1514 by default; the root will allow exactly these',
       ).makeOptionMandatory(),
     )
     .option('--url <url...>', 'where sidecars reach publishers (default: this host, port 8443)')
@@ -119,7 +119,7 @@ export function addToken(program: Command, parts: CommandParts): void {
 export function addRoot(program: Command, { terminal, host }: CommandParts): void {
   const root = program.command('root').description('the root document that every list obeys');
   addCommand(root, 'renew', 'sign the next root: new dates, and more managers if named')
-    .option('--manager <endpoint...>', 'HOST[:PORT] that lists may name from now on')
+    .option('--manager <endpoint...>', '[ID=]HOST[:PORT] that lists may name from now on')
     .option('--root-key <file...>', 'root key that does not lie in root-keys of the directory')
     .addHelpText('after', renewHelp)
     .action(async (flags: Common & RenewWords) => {

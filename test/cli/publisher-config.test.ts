@@ -69,4 +69,15 @@ test('managers get the shortest id that tells them apart', () => {
   assert.deepEqual(idsOf('wm.a.example', 'wm.b.example'), ['wm-a-example', 'wm-b-example']);
   assert.deepEqual(idsOf('10.0.0.1:1514', '10.0.0.1:1515'), ['10-0-0-1-1514', '10-0-0-1-1515']);
   assert.deepEqual(idsOf('2001:db8::1'), ['2001-db8-1']);
+  assert.deepEqual(idsOf('eu-1=10.0.0.1', '10.0.0.2:1515'), ['eu-1', '10-0-0-2']);
+});
+
+test('an id that is typed is taken as it is, or refused with what is allowed', () => {
+  assert.deepEqual(parseManagers(['EU_1=[2001:db8::1]:1515']), [
+    { id: 'EU_1', address: '2001:db8::1', port: 1515 },
+  ]);
+  for (const typed of ['=10.0.0.1', 'a b=10.0.0.1', '../x=10.0.0.1']) {
+    assert.throws(() => parseManagers([typed]), /--manager .*expected an id of 1 to 64/);
+  }
+  assert.throws(() => parseManagers(['a=10.0.0.1', 'a=10.0.0.2']), /named twice/);
 });
