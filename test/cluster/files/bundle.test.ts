@@ -62,7 +62,7 @@ test('recorded metadata is encoded again byte for byte', async () => {
   }
 });
 
-test('separator-in-content: a recorded bundle that no stock worker can read is read here', async () => {
+test('separator-received: a recorded bundle that no stock worker can read is read here', async () => {
   const bundles = recordedBundles('30-separator-in-file').filter(({ dir }) => dir === 'm>w');
   assert.ok(bundles.length > 0);
   for (const { bytes } of bundles) {

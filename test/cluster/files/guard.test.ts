@@ -72,7 +72,7 @@ test('empty-map: the master compares with a scan or not at all, and an empty one
   assert.equal(isNews, true);
 });
 
-test('empty-map: the three files of a small worker are held by a worker of ours as well', () => {
+test('mass-deletion: the three files of a small worker are held by a worker of ours as well', () => {
   const small = manifestOf(
     'etc/client.keys',
     'etc/rules/local_rules.xml',

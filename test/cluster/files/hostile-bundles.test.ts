@@ -34,7 +34,7 @@ test('PR-37119: one member that inflates too far is stopped on the way', async (
   assert.equal(bySize.fault.code, 3053);
 });
 
-test('PR-37119: many small members together are stopped at the aggregate', async () => {
+test('PR-37119-aggregate: many small members together are stopped at the aggregate', async () => {
   const members = Array.from({ length: 10_000 }, (_, index) => ({
     name: `etc/lists/${index}`,
     content: 'x'.repeat(1000),
@@ -52,14 +52,14 @@ test('PR-37119: the metadata itself is bounded', async () => {
   assert.equal(refusal.fault.code, 3053);
 });
 
-test('PR-37119: a nested bundle is content, not a bundle', async () => {
+test('PR-37119-nested: a nested bundle is content, not a bundle', async () => {
   const inner = rawBundle([{ name: '../evil', content: 'x' }]);
   const { members } = await readBundle(rawBundle([{ name, content: inner }]));
   assert.deepEqual([...members.keys()], [name]);
   assert.deepEqual(members.get(name), inner);
 });
 
-test('PR-37119: a bundle cut off at any byte is refused', async () => {
+test('PR-37119-truncated: a bundle cut off at any byte is refused', async () => {
   const bundle = rawBundle([
     { name, content: 'some content' },
     { name: `${name}2`, content: randomBytes(300) },
@@ -68,7 +68,7 @@ test('PR-37119: a bundle cut off at any byte is refused', async () => {
   assert.equal((await readBundle(bundle)).members.size, 2);
 });
 
-test('PR-37119: bytes behind a stream, or behind the last member, are refused', async () => {
+test('PR-37119-trailing: bytes behind a stream, or behind the last member, are refused', async () => {
   const stream = Buffer.concat([deflateSync('content'), Buffer.from('garbage')]);
   assert.match(
     (await refusalOf(rawBundle([{ name, stream }]))).message,

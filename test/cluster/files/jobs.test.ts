@@ -1,0 +1,210 @@
+/** The jobs in their thread: streams, errors across threads, bounded memory. */
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { createWriteStream, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { FileJobs, PackStream } from '../../../src/cluster/files/jobs.ts';
+import { noChanges } from '../../../src/cluster/files/manifest.ts';
+import { parseName } from '../../../src/cluster/files/name.ts';
+import { FileRefusal } from '../../../src/cluster/files/refusal.ts';
+import { jobsOn, makeHome, readTree, saveBundle, stagingOf } from './homes.ts';
+import { rawBundle, splitBundle } from './raw-bundle.ts';
+
+async function gather(stream: PackStream): Promise<Buffer> {
+  const parts: Uint8Array[] = [];
+  for await (const chunk of stream) parts.push(chunk);
+  return Buffer.concat(parts);
+}
+
+test('a whole synchronisation between two threads', async (t) => {
+  const tree = {
+    'etc/client.keys': 'k',
+    'etc/shared/a/agent.conf': 'x'.repeat(5000),
+    'etc/lists/n': randomBytes(3_000_000),
+  };
+  const [masterHome, workerHome] = [
+    makeHome(t, tree),
+    makeHome(t, { 'etc/lists/old': 'o', 'etc/lists/n': 'other' }),
+  ];
+  const [master, worker] = [jobsOn(t, masterHome), jobsOn(t, workerHome)];
+  const [found, theirs] = [await master.scan(), await worker.scan()];
+  assert.deepEqual(
+    [found.files, found.generation, theirs.present],
+    [3, 1, new Map([['etc/lists/', 2]])],
+  );
+  const report = await master.check(saveBundle(masterHome, await gather(worker.packManifest())));
+  assert.deepEqual(
+    [report.changes.missing.size, report.changes.shared.size, report.changes.extra.size],
+    [2, 1, 1],
+  );
+  const bundle = await gather(master.packChanges(report.changes, 2 ** 30));
+  const unpacked = await worker.unpack(
+    saveBundle(workerHome, bundle),
+    stagingOf(workerHome),
+    'master',
+  );
+  const applied = await worker.apply(unpacked.id, unpacked.changes.extra);
+  assert.deepEqual(
+    [applied.placed.length, applied.removed, applied.faults],
+    [3, ['etc/lists/old'], []],
+  );
+  assert.deepEqual(readTree(workerHome), readTree(masterHome));
+  const again = await worker.scan();
+  assert.equal(again.generation, 2);
+  assert.deepEqual(
+    (await master.check(saveBundle(masterHome, await gather(worker.packManifest())))).changes,
+    noChanges,
+  );
+});
+
+test('an unchanged home keeps its generation', async (t) => {
+  const jobs = jobsOn(t, makeHome(t, { 'etc/rules/a': 'a' }));
+  assert.equal((await jobs.scan()).generation, 1);
+  assert.equal((await jobs.scan()).generation, 1);
+});
+
+test('empty-map: nothing is compared or packed before the first scan is finished', async (t) => {
+  const home = makeHome(t, { 'etc/rules/a': 'a' });
+  const jobs = jobsOn(t, home);
+  const path = saveBundle(home, rawBundle([], {}));
+  await assert.rejects(jobs.check(path), {
+    name: 'HostError',
+    message: /first scan .* is not finished/,
+  });
+  await assert.rejects(gather(jobs.packManifest()), { name: 'HostError' });
+  const scanning = jobs.scan();
+  await scanning;
+  assert.equal((await jobs.check(path)).changes.missing.size, 1);
+});
+
+test('a refusal crosses the thread with its stock code', async (t) => {
+  const home = makeHome(t);
+  const jobs = jobsOn(t, home);
+  await jobs.scan();
+  const error = await jobs
+    .check(saveBundle(home, rawBundle([{ name: '../x', content: 'x' }], {})))
+    .catch((thrown: unknown) => thrown);
+  assert.ok(error instanceof FileRefusal);
+  assert.equal(error.fault.code, 3003);
+  await assert.rejects(jobs.check(join(home, 'no-such-bundle')), {
+    name: 'HostError',
+    reason: 'not_found',
+  });
+  await assert.rejects(jobs.apply(99, new Map()), { reason: 'not_found' });
+});
+
+test('members of a manifest bundle are read past, never kept', async (t) => {
+  const home = makeHome(t);
+  const jobs = jobsOn(t, home);
+  await jobs.scan();
+  const report = await jobs.check(
+    saveBundle(home, rawBundle([{ name: 'etc/rules/x', content: 'x' }], {})),
+  );
+  assert.equal(report.receivedFiles, 0);
+  assert.deepEqual(readTree(home), {});
+});
+
+test('a reader that stops early stops the packing; the thread goes on', async (t) => {
+  const home = makeHome(t, { 'etc/lists/n': randomBytes(8_000_000) });
+  const jobs = jobsOn(t, home);
+  await jobs.scan();
+  const changes = {
+    ...noChanges,
+    missing: new Map([
+      [
+        parseName('etc/lists/n'),
+        { modTime: 1, itemKey: 'etc/lists/', hash: undefined, merge: undefined },
+      ],
+    ]),
+  };
+  for await (const chunk of jobs.packChanges(changes, 2 ** 30)) {
+    assert.ok(chunk.length > 0);
+    break;
+  }
+  assert.equal((await jobs.scan()).files, 1);
+});
+
+test('a closed adapter rejects what was under way and starts anew when asked again', async (t) => {
+  const jobs = jobsOn(t, makeHome(t, { 'etc/rules/a': 'a' }));
+  const scanning = jobs.scan();
+  scanning.catch(() => undefined); // looked at below
+  await jobs.close();
+  await assert.rejects(scanning, { name: 'HostError' });
+  assert.equal((await jobs.scan()).files, 1);
+});
+
+test('hashes survive a restart in their file, and a damaged file costs only time', async (t) => {
+  const home = makeHome(t, { 'etc/rules/a': 'a' });
+  const hashCachePath = join(home, 'queue/hashes.json');
+  const first = jobsOn(t, home, { hashCachePath });
+  assert.equal((await first.scan()).hashedFiles, 1);
+  await trusted(first);
+  assert.equal((await jobsOn(t, home, { hashCachePath }).scan()).hashedFiles, 0);
+  writeFileSync(hashCachePath, '{"etc/rules/a": [');
+  assert.equal((await jobsOn(t, home, { hashCachePath }).scan()).hashedFiles, 1);
+});
+
+test('whole-bundle-in-memory: 300 MB travel through both ends in bounded memory', async (t) => {
+  const home = makeHome(t);
+  const part = randomBytes(1 << 20);
+  const names = Array.from({ length: 3 }, (_, index) => parseName(`etc/lists/${index}`));
+  const parts = Array.from({ length: 100 }, () => part);
+  mkdirSync(join(home, 'etc/lists'), { recursive: true });
+  for (const name of names) await writeAll(join(home, name), parts);
+  const jobs = jobsOn(t, home);
+  const before = process.memoryUsage.rss();
+  const entry = {
+    modTime: 1,
+    itemKey: 'etc/lists/',
+    hash: undefined,
+    merge: { type: 'TYPE', name: undefined },
+  };
+  const changes = { ...noChanges, missing: new Map(names.map((name) => [name, entry])) };
+  const bundlePath = join(home, 'queue/cluster/w/large.zip');
+  const peak = await peakRss(async () => {
+    await writeAll(bundlePath, jobs.packChanges(changes, 2 ** 30));
+    const unpacked = await jobs.unpack(bundlePath, stagingOf(home), 'master');
+    assert.equal(unpacked.stagedFiles, 3);
+    await jobs.discard(unpacked.id);
+  });
+  assert.ok(peak - before < 130 * 1024 * 1024, `grew by ${(peak - before) / 1024 / 1024} MB`);
+});
+
+test('a bundle of the thread is one that an independent decoder reads', async (t) => {
+  const home = makeHome(t, { 'etc/rules/a': 'a' });
+  const jobs = jobsOn(t, home);
+  await jobs.scan();
+  const members = splitBundle(await gather(jobs.packManifest()));
+  assert.deepEqual([...members.keys()], ['files_metadata.json']);
+});
+
+/** A hash is kept once the file is older than a tick of the file system's clock. */
+async function trusted(jobs: FileJobs): Promise<void> {
+  for (let turn = 0; turn < 10_000; turn++) {
+    if ((await jobs.scan()).hashedFiles === 0) return;
+  }
+  assert.fail('the hash was never trusted');
+}
+
+async function writeAll(
+  path: string,
+  chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+): Promise<void> {
+  const file = createWriteStream(path);
+  for await (const chunk of chunks) {
+    if (!file.write(chunk)) await once(file, 'drain');
+  }
+  file.end();
+  await once(file, 'finish');
+}
+
+async function peakRss(task: () => Promise<void>): Promise<number> {
+  let peak = process.memoryUsage.rss();
+  const timer = setInterval(() => {
+    peak = Math.max(peak, process.memoryUsage.rss());
+  }, 20);
+  await task().finally(() => clearInterval(timer));
+  return peak;
+}
