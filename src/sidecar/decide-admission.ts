@@ -1,0 +1,78 @@
+/**
+ * When an agent may leave a manager that died. One agent alone leaves at once; the agents of a big
+ * fleet leave as fast as the survivors take them in and no faster (trust-and-safety 4.4), so that
+ * nobody is turned away. Nobody coordinates: every agent knows from the list how many share the
+ * managers and what one manager admits. Pure.
+ *
+ * What it does not know: how the agents are really spread. It assumes that they follow the weights.
+ */
+import type { Health } from '../health/judge.ts';
+import type { Manager, ManagerList } from '../list/model.ts';
+import { fractionOf } from './decide-slot.ts';
+
+export interface LeaveQuestion {
+  readonly agentId: string;
+  readonly list: ManagerList;
+  /** The manager this agent is on, or was on when it lost its connection. */
+  readonly leaving: Manager;
+  /** Managers that answer from here, best first: those that will take the agents in. */
+  readonly candidates: readonly Manager[];
+  /** Wall clock when this host knew: the verdict, the list, or the loss, whichever it leaves for. */
+  readonly sinceAtMs: number;
+  readonly nowMs: number;
+}
+
+/** The admitted rate is used to four fifths, so that strays still find room. */
+const usedShare = 0.8;
+/** New sessions a second that any manager takes in, where the list names no rate. */
+const assumedRatePerServer = 100;
+/** Nobody waits longer, however many there are: by then most are in. */
+const maxWindowMs = 90_000;
+
+/** The instant from which this agent may go; in the past for a small fleet. */
+export function leaveAtMs(question: LeaveQuestion): number {
+  const { agentId, leaving, sinceAtMs, nowMs } = question;
+  if (sinceAtMs > nowMs) return nowMs; // the clock was set back: a slot would never come
+  const chance = fractionOf(`${agentId}|leave|${leaving.id}`);
+  return sinceAtMs + Math.floor(chance * leaveWindowMs(question));
+}
+
+/**
+ * A manager that answers again is not left in a hurry: the agent still has its session there, and
+ * three good answers or two bad ones decide within seconds.
+ */
+export function isComingBack(health: Health | undefined): boolean {
+  return health?.verdict === 'down' && health.lastKind === 'alive';
+}
+
+/** How long the busiest of the takers needs for its share of those that leave. */
+export function leaveWindowMs({
+  list,
+  leaving,
+  candidates,
+}: Pick<LeaveQuestion, 'list' | 'leaving' | 'candidates'>): number {
+  const takers = takersOf(candidates, leaving);
+  const total = weightOf(list.managers);
+  if (takers.length === 0 || total === 0) return 0;
+  const staying = weightOf(list.managers.filter(({ id }) => candidates.some((c) => c.id === id)));
+  const leavers = (list.client.agents * Math.max(weightOf([leaving]), total - staying)) / total;
+  const heaviest = Math.max(...takers.map((taker) => weightOf([taker])));
+  const busiestShare = heaviest / weightOf(takers);
+  const rate = list.admission?.ratePerServer ?? assumedRatePerServer;
+  return Math.min(maxWindowMs, Math.ceil((leavers * busiestShare * 1000) / (rate * usedShare)));
+}
+
+/** Those as good as the best one: the others are taken only when these are gone. */
+function takersOf(candidates: readonly Manager[], leaving: Manager): readonly Manager[] {
+  const others = candidates.filter(({ id }) => id !== leaving.id);
+  const [best] = others.length > 0 ? others : candidates;
+  if (best === undefined) return [];
+  return candidates.filter(
+    ({ prio, zone, weight }) =>
+      prio === best.prio && zone === best.zone && (weight === 0) === (best.weight === 0),
+  );
+}
+
+function weightOf(managers: readonly Manager[]): number {
+  return managers.reduce((sum, { weight }) => sum + Math.max(1, weight), 0);
+}

@@ -1,0 +1,161 @@
+/**
+ * A sidecar is served a list: the real checks, the real memory, and what must hold afterwards
+ * whatever was served (I2, I3, I4, I8, I10, stages). Signatures and receipts are not simulated:
+ * everything served here counts as signed by a stolen list key, the worst case.
+ */
+import { PilotfishError } from '../errors.ts';
+import type { ManagerList, Position } from '../list/model.ts';
+import { isInWave } from '../list/rollout.ts';
+import type { AcceptedList, Memory } from '../sidecar/memory.ts';
+import type { News } from '../sidecar/source.ts';
+import { agentIdOf } from './fleet.ts';
+import type { Published } from './published.ts';
+import { rankAgent } from './situation.ts';
+import type { World } from './world.ts';
+
+const nothing = new Uint8Array();
+
+export function hearNews(world: World, agent: number, number: number): void {
+  const { fleet, nowMs } = world;
+  if ((fleet.downUntilMs[agent] ?? 0) > nowMs) return; // asked again when it starts
+  const offer = world.lists[number];
+  const before = fleet.memory[agent];
+  if (offer === undefined || before === undefined) return;
+  const after = takeIn(world, agent, before, offer);
+  fleet.memory[agent] = after;
+  if (after === before) return;
+  checkMemory(world, agent, before, after);
+  const hasNewList = after.list?.hash !== before.list?.hash;
+  if (!hasNewList) return;
+  world.stats.listsAccepted += 1;
+  rankAgent(world, agent);
+  world.scheduleCycle(agent, nowMs);
+}
+
+/** In the product's order: a refused list leaves the memory as it was. */
+function takeIn(world: World, agent: number, before: Memory, offer: Published): Memory {
+  let memory = before;
+  for (const op of world.logic.acceptOps) {
+    if (op === 'persist') memory = persist(world, agent, memory, offer);
+    else if (!passes(world, before, offer)) return memory;
+  }
+  return memory;
+}
+
+function passes(world: World, { list, pending }: Memory, offer: Published): boolean {
+  const { logic, constraints } = world;
+  const known = pending ?? list;
+  const lastGood = list === undefined ? undefined : listOf(world, list)?.list;
+  try {
+    const kind = logic.position({ position: offer.list, hash: offer.hash }, known);
+    if (kind === 'same') return false;
+    logic.constraints(offer.list, constraints);
+    if (lastGood !== undefined) logic.removed(offer.list, lastGood, constraints.maxRemovedPct);
+    return true;
+  } catch (error) {
+    if (!(error instanceof PilotfishError)) throw error;
+    world.stats.listsRefused += 1;
+    return false;
+  }
+}
+
+function persist(world: World, agent: number, memory: Memory, offer: Published): Memory {
+  const { epoch, term, version } = offer.list;
+  const list: AcceptedList = {
+    envelope: nothing,
+    hash: offer.hash,
+    position: { epoch, term, version },
+    root: { envelope: nothing, hash: 'sha256:root' },
+    acceptedAtMs: world.wallMs(agent),
+  };
+  const news: News = {
+    roots: [],
+    list,
+    freshness: 'fresh',
+    ...(offer.list.rollout === undefined ? {} : { rollout: offer.list.rollout }),
+    faults: [],
+    warnings: [],
+  };
+  return world.logic.rememberNews(memory, news, agentIdOf(agent), world.wallMs(agent));
+}
+
+function checkMemory(world: World, agent: number, before: Memory, after: Memory): void {
+  const known = before.pending ?? before.list;
+  const next = after.pending ?? after.list;
+  if (next === undefined || after.list === undefined) {
+    world.violate('I4', agent, 'the last good list is gone');
+    return;
+  }
+  if (known !== undefined) checkPosition(world, agent, known, next);
+  const list = listOf(world, after.list)?.list;
+  const lastGood = before.list === undefined ? undefined : listOf(world, before.list)?.list;
+  if (list === undefined || list.managers.length === 0) {
+    world.violate('I4', agent, 'an empty list was accepted');
+    return;
+  }
+  checkRoster(world, agent, list, lastGood);
+  const id = agentIdOf(agent);
+  const isEarly = list !== lastGood && lastGood !== undefined && !isInWave(list.rollout, id);
+  if (isEarly) world.violate('stages', agent, `takes list ${list.version} before its wave`);
+}
+
+/** Written a second time on purpose: the oracle must not share the product's comparison. */
+function checkPosition(world: World, agent: number, known: AcceptedList, next: AcceptedList): void {
+  const [was, is] = [asTuple(known.position), asTuple(next.position)];
+  const place = is.findIndex((part, index) => part !== was[index]);
+  if (place < 0 && known.hash !== next.hash) {
+    world.violate('I3', agent, `two lists at ${is.join('/')}`);
+    return;
+  }
+  if (place >= 0 && (is[place] ?? 0) < (was[place] ?? 0)) {
+    world.violate('I3', agent, `from ${was.join('/')} back to ${is.join('/')}`);
+    return;
+  }
+  const leap = (is[2] ?? 0) - (was[2] ?? 0);
+  if (leap > 1_000_000) world.violate('I3', agent, `a leap of ${leap} versions was accepted`);
+}
+
+function asTuple({ epoch, term, version }: Position): readonly number[] {
+  return [epoch, term, version];
+}
+
+function checkRoster(
+  world: World,
+  agent: number,
+  list: ManagerList,
+  lastGood: ManagerList | undefined,
+): void {
+  const stranger = list.managers.find(({ address }) => !isAllowed(world, address));
+  if (stranger !== undefined) world.violate('I2', agent, `accepted ${stranger.address}`);
+  if (lastGood === undefined) return;
+  const kept = new Set(list.managers.map(({ address }) => address));
+  const gone = lastGood.managers.filter(
+    ({ state, address }) => state === 'up' && !kept.has(address),
+  );
+  const share = (gone.length / lastGood.managers.length) * 100;
+  if (share <= world.constraints.maxRemovedPct) return;
+  world.violate(
+    'I8',
+    agent,
+    `${gone.length} of ${lastGood.managers.length} managers removed at once`,
+  );
+}
+
+function isAllowed({ constraints }: World, address: string): boolean {
+  return constraints.cidrs.includes(`${address}/32`);
+}
+
+export function listOf(world: World, accepted: AcceptedList): Published | undefined {
+  return world.lists[world.listByHash.get(accepted.hash) ?? -1];
+}
+
+/** A source that sends without end or hardly at all: what one update cycle then costs. */
+export function meetEndlessSource(world: World, agent: number, kind: 'endless' | 'slow'): void {
+  const { limitMs, limitBytes } = world.logic.poll;
+  const offered =
+    kind === 'endless' ? { bytes: 10_000_000, ms: 5_000 } : { bytes: 600, ms: 3_600_000 };
+  const bytes = Math.min(offered.bytes, limitBytes);
+  const tookMs = Math.min(offered.ms, limitMs);
+  if (bytes > 256 * 1024) world.violate('I10', agent, `an update cycle read ${bytes} bytes`);
+  if (tookMs > 60_000) world.violate('I10', agent, `an update cycle took ${tookMs / 1000} s`);
+}

@@ -1,0 +1,213 @@
+/**
+ * The applier of one host: the recorded steps of the real replace protocol on a simulated disk,
+ * the real budget, a restart, the wait for the connection. A kill or a power cut may fall between
+ * any two steps. I1, I2, I4 and I5 are checked at every step.
+ */
+import type { WalkEntry } from '../applier/confirm.ts';
+import type { ApplyOutcome, ApplyReason, ApplyResult } from '../applier/result.ts';
+import type { Step } from '../sidecar/step.ts';
+import { agentState } from './fleet.ts';
+import { beginAway, leaveDoor } from './native.ts';
+import { numberOf } from './situation.ts';
+import { eventKind, type World } from './world.ts';
+
+/** agentd alone; the whole agent; SIGTERM ignored by a wedged one, then SIGKILL. */
+const restartMs = { agentd: 60, service: 3_500 } as const;
+const killAfterMs = 2_000;
+const stableMs = 1_000;
+const maxConfirmMs = 180_000;
+
+type Ordered = Extract<Step, { kind: 'write' | 'move' }>;
+
+/** Undefined: killed meanwhile, nobody will report. */
+export function apply(world: World, agent: number, step: Ordered, listHash: string): void {
+  const { fleet } = world;
+  const order = step.order.map(numberOf);
+  const isChanged = !isSameOrder(fleet.filed(agent), order);
+  if (isChanged && !replaceFile(world, agent, order)) return;
+  if (step.kind === 'write') {
+    report(world, agent, { step, listHash, outcome: isChanged ? 'written' : 'unchanged' });
+    return;
+  }
+  const talksToFirst = fleet.state[agent] === agentState.connected && fleet.on[agent] === order[0];
+  if (!isChanged && talksToFirst) {
+    report(world, agent, { step, listHash, outcome: 'unchanged' });
+    return;
+  }
+  if (mayRestart(world, agent)) {
+    restart(world, agent, step, listHash);
+    return;
+  }
+  fleet.isBudgetHeld[agent] = 1;
+  report(world, agent, { step, listHash, outcome: 'held', reason: 'restart_budget' });
+}
+
+function isSameOrder(left: readonly number[], right: readonly number[]): boolean {
+  return left.length === right.length && left.every((one, index) => one === right[index]);
+}
+
+/** False when the process died on the way. */
+function replaceFile(world: World, agent: number, order: readonly number[]): boolean {
+  const { fleet, replaceOps } = world;
+  world.stats.writes += 1;
+  const cut = fleet.cutNextWrite[agent] ?? 0;
+  const cutAfter = cut === 0 ? replaceOps.length : world.random.below(replaceOps.length);
+  let hasTemp = false;
+  let isSynced = false;
+  for (let place = 0; place < cutAfter; place += 1) {
+    const op = replaceOps[place];
+    if (op === 'write_synced' || op === 'write_unsynced') hasTemp = true;
+    if (op === 'write_synced') isSynced = true;
+    if (op === 'truncate_target') fleet.isFileWhole[agent] = 0;
+    if (op === 'write_target') putFile(world, agent, order, true);
+    if (op === 'rename') putFile(world, agent, order, hasTemp);
+    checkFile(world, agent);
+    const isTorn = cut === 2 && op === 'rename' && !isSynced && place + 1 === cutAfter;
+    if (isTorn) fleet.isFileWhole[agent] = 0;
+  }
+  checkFile(world, agent);
+  if (cut === 0) return true;
+  fleet.cutNextWrite[agent] = 0;
+  fleet.downUntilMs[agent] = Math.max(fleet.downUntilMs[agent] ?? 0, world.nowMs + 2_000);
+  forgetHealth(world, agent);
+  world.scheduleCycle(agent, world.nowMs + 2_000);
+  return false;
+}
+
+function putFile(world: World, agent: number, order: readonly number[], isWhole: boolean): void {
+  const { fleet } = world;
+  const start = agent * fleet.width;
+  order.slice(0, fleet.width).forEach((manager, place) => {
+    fleet.file[start + place] = manager;
+  });
+  fleet.fileLength[agent] = Math.min(order.length, fleet.width);
+  fleet.isFileWhole[agent] = isWhole ? 1 : 0;
+}
+
+function checkFile(world: World, agent: number): void {
+  const { fleet } = world;
+  if (fleet.isFileWhole[agent] !== 1) world.violate('I1', agent, 'ossec.conf is not whole');
+  const filed = fleet.filed(agent);
+  if (filed.length === 0) world.violate('I4', agent, 'ossec.conf names no server');
+  if (filed.some((manager) => manager < 0)) {
+    world.violate('I2', agent, 'ossec.conf names a host that the root does not allow');
+  }
+}
+
+/** A new process knows nothing of what was probed. */
+export function forgetHealth(world: World, agent: number): void {
+  const { fleet } = world;
+  for (let manager = 0; manager < fleet.width; manager += 1) {
+    fleet.health[agent * fleet.width + manager] = undefined;
+  }
+  fleet.lostSinceMs[agent] = Number.NaN;
+  fleet.calm[agent] = 0;
+  fleet.busyUntilMs[agent] = 0;
+  fleet.hasProbed[agent] = 0;
+  fleet.cycleAtMs[agent] = Number.NaN;
+  world.applying.delete(agent);
+}
+
+function mayRestart(world: World, agent: number): boolean {
+  const limits = {
+    restartsPerHour: world.settings.restartsPerHour,
+    restartsPerDay: world.settings.restartsPerDay,
+  };
+  const verdict = world.logic.budget(
+    world.fleet.restarts[agent] ?? [],
+    limits,
+    world.wallMs(agent),
+  );
+  return verdict.kind === 'allowed';
+}
+
+/** Stop, start; the agent then begins with the first entry. */
+function restart(world: World, agent: number, step: Ordered, listHash: string): void {
+  const { fleet, logic, nowMs, settings } = world;
+  const kind = settings.restart;
+  const stamp = { atMs: world.wallMs(agent), kind, blindMs: 0 } as const;
+  fleet.restarts[agent] = logic.spend(fleet.restarts[agent] ?? [], stamp);
+  world.stats.restarts += 1;
+  world.stats.moves += 1;
+  fleet.isBudgetHeld[agent] = 0;
+  countRestart(world, agent);
+  const isStuck = fleet.state[agent] === agentState.wedged;
+  leaveDoor(world, agent);
+  beginAway(world, agent, false);
+  fleet.state[agent] = agentState.stopped;
+  fleet.isDirected[agent] = 1;
+  fleet.isUnfinished[agent] = 1;
+  world.scheduleAgent(agent, nowMs + restartMs[kind] + (isStuck ? killAfterMs : 0));
+  const walk: WalkEntry[] = fleet.filed(agent).map(() => ({
+    maxRetries: settings.native.maxRetries,
+    retryInterval: settings.native.retryIntervalSec,
+  }));
+  const deadlineMs = nowMs + logic.confirmBudgetMs(walk, maxConfirmMs);
+  world.applying.set(agent, { step, listHash, orderedAtMs: nowMs, deadlineMs });
+  fleet.busyUntilMs[agent] = deadlineMs;
+  world.queue.push(nowMs + stableMs + restartMs[kind], eventKind.applied, agent);
+}
+
+/** I5 in virtual time; a clock that jumped forward frees the host's own account, so those are left out. */
+function countRestart(world: World, agent: number): void {
+  const { fleet, nowMs, settings } = world;
+  const recent = (fleet.restartedAtMs[agent] ?? []).filter((atMs) => atMs > nowMs - 86_400_000);
+  fleet.restartedAtMs[agent] = [...recent, nowMs];
+  if ((fleet.clockOffsetMs[agent] ?? 0) > 0) return;
+  const inHour = recent.filter((atMs) => atMs > nowMs - 3_600_000).length + 1;
+  if (inHour > settings.restartsPerHour)
+    world.violate('I5', agent, `${inHour} restarts in an hour`);
+  if (recent.length + 1 > settings.restartsPerDay) {
+    world.violate('I5', agent, `${recent.length + 1} restarts in a day`);
+  }
+}
+
+const confirmPollMs = 500;
+
+/** Looks again and again until the connection stands or the time for it is over. */
+export function confirm(world: World, agent: number): void {
+  const { fleet, nowMs } = world;
+  const pending = world.applying.get(agent);
+  if (pending === undefined) return;
+  const isConnected = fleet.state[agent] === agentState.connected;
+  if (!isConnected && nowMs < pending.deadlineMs) {
+    const gapMs = nowMs - pending.orderedAtMs < 10_000 ? confirmPollMs : 5 * confirmPollMs;
+    world.queue.push(nowMs + gapMs, eventKind.applied, agent);
+    return;
+  }
+  world.applying.delete(agent);
+  fleet.busyUntilMs[agent] = 0;
+  const { step, listHash } = pending;
+  if (isConnected) report(world, agent, { step, listHash, outcome: 'moved' });
+  else report(world, agent, { step, listHash, outcome: 'written', reason: 'not_connected' });
+  world.scheduleCycle(agent, nowMs);
+}
+
+interface Ending {
+  readonly step: Step;
+  readonly listHash: string;
+  readonly outcome: ApplyOutcome;
+  readonly reason?: ApplyReason['name'];
+}
+
+function report(world: World, agent: number, ending: Ending): void {
+  const { step, listHash, outcome, reason } = ending;
+  const memory = world.fleet.memory[agent];
+  if (memory === undefined) return;
+  const result: ApplyResult = {
+    outcome,
+    ...(reason === undefined ? {} : { reason: reasonOf(reason) }),
+    servers: [],
+    connected: outcome === 'moved',
+    restarts: 0,
+    startedAtMs: world.wallMs(agent),
+    tookMs: 0,
+    notes: [],
+  };
+  const nowMs = world.wallMs(agent);
+  world.fleet.memory[agent] = world.logic.rememberResult(memory, { step, listHash, result, nowMs });
+}
+
+function reasonOf(name: ApplyReason['name']): ApplyReason {
+  return { code: 'E000', name, message: 'simulated', fix: '' };
+}

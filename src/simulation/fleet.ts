@@ -1,0 +1,151 @@
+/**
+ * Every agent with its sidecar, as columns: a million of them fit into memory. Objects of the
+ * product (memory, health) are kept by reference and shared while they are equal.
+ */
+import type { Restart } from '../applier/budget.ts';
+import type { Health } from '../health/judge.ts';
+import type { Memory } from '../sidecar/memory.ts';
+
+/** Where an agent is in its own loop. */
+export const agentState = {
+  connected: 0,
+  /** The session looks alive and is not: detection is due at `agentAt`. */
+  doomed: 1,
+  /** The same with a full send buffer: the agent never looks (real-agent-lab.md 3b). */
+  wedged: 2,
+  connecting: 3,
+  /** Accepted by something silent. */
+  waiting: 4,
+  /** In the accept queue of a live manager. */
+  queued: 5,
+  sleeping: 6,
+  enrolling: 7,
+  stopped: 8,
+} as const;
+
+export class Fleet {
+  readonly count: number;
+  /** Columns per agent in `file`, `ranking`, `health`. */
+  readonly width: number;
+  readonly state: Uint8Array;
+  /** Manager of the session, or the one being tried. */
+  readonly on: Int8Array;
+  /** Entry of the file the agent is at. */
+  readonly cursor: Uint8Array;
+  readonly tries: Uint8Array;
+  readonly synStep: Uint8Array;
+  readonly attemptAtMs: Float64Array;
+  /** The one pending event of the agent's own loop; an event of another instant is stale. */
+  readonly agentAtMs: Float64Array;
+  /** The same for its sidecar. */
+  readonly cycleAtMs: Float64Array;
+  /** A round of probes is over, its decision is pending. */
+  readonly hasProbed: Uint8Array;
+  readonly site: Uint8Array;
+  /** NaN while the agent has a working session. */
+  readonly awaySinceMs: Float64Array;
+  readonly attempts: Uint16Array;
+  /** It lost a session through a fault, not through a move of choice. */
+  readonly isFailover: Uint8Array;
+  /** Our restart sent it where it goes now. */
+  readonly isDirected: Uint8Array;
+  readonly lastHeardMs: Float64Array;
+  readonly clockOffsetMs: Float64Array;
+  /** Wall clock, as the sidecar's loss watch has it; NaN while connected. */
+  readonly lostSinceMs: Float64Array;
+  readonly busyUntilMs: Float64Array;
+  readonly downUntilMs: Float64Array;
+  readonly pausedUntilMs: Float64Array;
+  /** The next write is cut by: 0 nothing, 1 a kill, 2 a power cut. */
+  readonly cutNextWrite: Uint8Array;
+  /** A restart was begun and never finished. */
+  readonly isUnfinished: Uint8Array;
+  readonly isBudgetHeld: Uint8Array;
+  /** Equal decisions in a row, and the last one. */
+  readonly calm: Uint8Array;
+  readonly lastChoice: Uint8Array;
+  /** Manager numbers in ossec.conf; `fileLength` of them; not whole after a torn write. */
+  readonly file: Int8Array;
+  readonly fileLength: Uint8Array;
+  readonly isFileWhole: Uint8Array;
+  /** This agent's order of list number `rankedList`. */
+  readonly ranking: Int8Array;
+  readonly rankingLength: Uint8Array;
+  readonly rankedList: Int32Array;
+  readonly memory: Memory[];
+  readonly restarts: (readonly Restart[])[];
+  /** Virtual instants of the restarts, for I5: the host's clock may lie. */
+  readonly restartedAtMs: (readonly number[])[];
+  readonly health: (Health | undefined)[];
+
+  constructor(count: number, width: number) {
+    this.count = count;
+    this.width = width;
+    const bytes = (): Uint8Array => new Uint8Array(count);
+    const instants = (value: number): Float64Array => new Float64Array(count).fill(value);
+    this.state = bytes();
+    this.on = new Int8Array(count).fill(-1);
+    this.cursor = bytes();
+    this.tries = bytes();
+    this.synStep = bytes();
+    this.attemptAtMs = instants(0);
+    this.agentAtMs = instants(Number.NaN);
+    this.cycleAtMs = instants(Number.NaN);
+    this.hasProbed = bytes();
+    this.site = bytes();
+    this.awaySinceMs = instants(Number.NaN);
+    this.attempts = new Uint16Array(count);
+    this.isFailover = bytes();
+    this.isDirected = bytes();
+    this.lastHeardMs = instants(0);
+    this.clockOffsetMs = instants(0);
+    this.lostSinceMs = instants(Number.NaN);
+    this.busyUntilMs = instants(0);
+    this.downUntilMs = instants(0);
+    this.pausedUntilMs = instants(0);
+    this.cutNextWrite = bytes();
+    this.isUnfinished = bytes();
+    this.isBudgetHeld = bytes();
+    this.calm = bytes();
+    this.lastChoice = bytes();
+    this.file = new Int8Array(count * width).fill(-1);
+    this.fileLength = bytes();
+    this.isFileWhole = bytes().fill(1);
+    this.ranking = new Int8Array(count * width).fill(-1);
+    this.rankingLength = bytes();
+    this.rankedList = new Int32Array(count).fill(-1);
+    this.memory = new Array(count);
+    this.restarts = new Array(count);
+    this.restartedAtMs = new Array(count);
+    this.health = new Array(count * width);
+  }
+
+  isAway(agent: number): boolean {
+    return !Number.isNaN(this.awaySinceMs[agent] ?? Number.NaN);
+  }
+
+  /** The manager that entry `place` of the file names; -1 for none. */
+  entry(agent: number, place: number): number {
+    return place < (this.fileLength[agent] ?? 0)
+      ? (this.file[agent * this.width + place] ?? -1)
+      : -1;
+  }
+
+  filed(agent: number): readonly number[] {
+    const start = agent * this.width;
+    return Array.from(this.file.subarray(start, start + (this.fileLength[agent] ?? 0)));
+  }
+}
+
+/** The agent's id in the product's sense. */
+export function agentIdOf(agent: number): string {
+  return String(agent + 1).padStart(3, '0');
+}
+
+/** Uniform in [0, 1) over (agent, salt): who belongs to a share. */
+export function chanceOf(agent: number, salt: number): number {
+  let mixed = Math.imul(agent + 0x9e3779b9, 0x85ebca6b) ^ Math.imul(salt + 1, 0xc2b2ae35);
+  mixed = Math.imul(mixed ^ (mixed >>> 15), 0x2c1b3c6d);
+  mixed = Math.imul(mixed ^ (mixed >>> 12), 0x297a2d39);
+  return ((mixed ^ (mixed >>> 15)) >>> 0) / 2 ** 32;
+}

@@ -1,0 +1,270 @@
+/**
+ * The agent's own loop as measured on real agents (real-agent-lab.md 3, 3b; agent-side.md 2.2): it
+ * notices, tries the entry it is on, retries, walks on, wraps, never goes back by itself, and can
+ * wedge. It works with the sidecar dead.
+ */
+import { agentState, chanceOf } from './fleet.ts';
+import { condition } from './network.ts';
+import type { World } from './world.ts';
+
+/** Seconds after the first SYN (tcp_syn_retries=6); then the kernel gives up. */
+const synSec = [0, 1, 3, 7, 15, 31, 63];
+const wedgeSalt = 0x3b;
+
+/** The session broke: `.wait` is there, the loop starts with the current entry. */
+export function startLoop(world: World, agent: number, atMs: number): void {
+  const { fleet } = world;
+  fleet.tries[agent] = 0;
+  beginAttempt(world, agent, atMs);
+}
+
+function beginAttempt(world: World, agent: number, atMs: number): void {
+  const { fleet } = world;
+  fleet.state[agent] = agentState.connecting;
+  fleet.synStep[agent] = 0;
+  fleet.attemptAtMs[agent] = atMs;
+  fleet.on[agent] = fleet.entry(agent, fleet.cursor[agent] ?? 0);
+  world.scheduleAgent(agent, atMs);
+}
+
+/** The pending instant of the agent's loop has come. */
+export function stepAgent(world: World, agent: number): void {
+  const { fleet } = world;
+  switch (fleet.state[agent]) {
+    case agentState.doomed:
+    case agentState.wedged:
+    case agentState.connected:
+      startLoop(world, agent, world.nowMs);
+      return;
+    case agentState.connecting:
+      dial(world, agent);
+      return;
+    case agentState.waiting:
+      failAttempt(world, agent, condition.hung);
+      return;
+    case agentState.queued:
+      finishHandshake(world, agent);
+      return;
+    case agentState.enrolling:
+      sleepThenNext(world, agent);
+      return;
+    case agentState.sleeping:
+      beginAttempt(world, agent, world.nowMs);
+      return;
+    case agentState.stopped:
+      startProcess(world, agent);
+      return;
+    default:
+      throw new RangeError(`agent ${agent} is in state ${fleet.state[agent]}`);
+  }
+}
+
+/** A started process begins with the first entry of the file. */
+function startProcess(world: World, agent: number): void {
+  const { fleet } = world;
+  fleet.cursor[agent] = 0;
+  fleet.isUnfinished[agent] = 0;
+  startLoop(world, agent, world.nowMs);
+}
+
+function dial(world: World, agent: number): void {
+  const { fleet, network, nowMs } = world;
+  const manager = fleet.on[agent] ?? -1;
+  const seen = network.at(fleet.site[agent] ?? 0, manager);
+  if ((fleet.synStep[agent] ?? 0) >= synSec.length) {
+    failAttempt(world, agent, seen);
+    return;
+  }
+  if (seen === condition.refused) {
+    failAttempt(world, agent, seen);
+    return;
+  }
+  if (seen === condition.gone) {
+    waitForSyn(world, agent);
+    return;
+  }
+  if (seen === condition.hung) {
+    waitForAnswer(world, agent);
+    return;
+  }
+  knock(world, agent, manager, nowMs);
+}
+
+/** A handshake reaches a live manager. */
+function knock(world: World, agent: number, manager: number, nowMs: number): void {
+  const { fleet } = world;
+  const door = world.doors[manager];
+  if (door === undefined) return;
+  fleet.attempts[agent] = (fleet.attempts[agent] ?? 0) + 1;
+  if (fleet.isDirected[agent] === 1) {
+    fleet.isDirected[agent] = 0;
+    const load = door.countDirected(nowMs);
+    const allowed = 1.2 * 5 * door.settings.acceptRate;
+    if (load > allowed) world.violate('I9', agent, `${load} moved to manager ${manager} in 5 s`);
+  }
+  const doneAtMs = door.arrive(nowMs);
+  if (doneAtMs === undefined) {
+    waitForSyn(world, agent);
+    return;
+  }
+  fleet.state[agent] = agentState.queued;
+  world.scheduleAgent(agent, doneAtMs + 1);
+}
+
+function waitForSyn(world: World, agent: number): void {
+  const { fleet } = world;
+  const step = (fleet.synStep[agent] ?? 0) + 1;
+  fleet.synStep[agent] = step;
+  const afterSec = synSec[step] ?? world.settings.native.connectSec;
+  const jitter = 1 + 0.01 * world.random.next();
+  const atMs = (fleet.attemptAtMs[agent] ?? 0) + afterSec * 1000 * jitter;
+  world.scheduleAgent(agent, Math.max(world.nowMs, atMs));
+}
+
+function waitForAnswer(world: World, agent: number): void {
+  world.fleet.state[agent] = agentState.waiting;
+  world.scheduleAgent(agent, world.nowMs + world.settings.native.receiveTimeoutSec * 1000);
+}
+
+function finishHandshake(world: World, agent: number): void {
+  const { fleet, network } = world;
+  const manager = fleet.on[agent] ?? -1;
+  const seen = network.at(fleet.site[agent] ?? 0, manager);
+  if (seen === condition.refused) {
+    failAttempt(world, agent, seen);
+    return;
+  }
+  if (seen !== condition.alive) {
+    waitForAnswer(world, agent);
+    return;
+  }
+  arriveAt(world, agent, manager);
+}
+
+/** The handshake is through: the agent reports again. */
+export function arriveAt(world: World, agent: number, manager: number): void {
+  const { fleet, stats } = world;
+  const door = world.doors[manager];
+  if (door !== undefined) door.sessions += 1;
+  fleet.state[agent] = agentState.connected;
+  fleet.on[agent] = manager;
+  fleet.agentAtMs[agent] = Number.NaN;
+  endAway(world, agent);
+  if (fleet.isFailover[agent] === 1) {
+    stats.failovers += 1;
+    stats.attempts += fleet.attempts[agent] ?? 0;
+  }
+  fleet.isFailover[agent] = 0;
+  fleet.attempts[agent] = 0;
+}
+
+export function endAway(world: World, agent: number): void {
+  const { fleet, stats } = world;
+  if (!fleet.isAway(agent)) return;
+  const awayMs = world.nowMs - (fleet.awaySinceMs[agent] ?? 0);
+  if (fleet.isFailover[agent] === 1) stats.countAway(awayMs);
+  fleet.awaySinceMs[agent] = Number.NaN;
+  stats.away -= 1;
+}
+
+/** From now on nothing it sends arrives. */
+export function beginAway(world: World, agent: number, isFailover: boolean): void {
+  const { fleet, stats } = world;
+  if (isFailover) fleet.isFailover[agent] = 1;
+  if (fleet.isAway(agent)) return;
+  fleet.awaySinceMs[agent] = world.nowMs;
+  fleet.lastHeardMs[agent] = world.nowMs;
+  stats.away += 1;
+  if (stats.away > stats.maxAway) stats.maxAway = stats.away;
+}
+
+function failAttempt(world: World, agent: number, seen: number): void {
+  const { fleet, settings, nowMs } = world;
+  const { maxRetries, retryIntervalSec, connectSec, hasEnrollment } = settings.native;
+  const tries = (fleet.tries[agent] ?? 0) + 1;
+  fleet.tries[agent] = tries;
+  if (tries < maxRetries) {
+    fleet.state[agent] = agentState.sleeping;
+    world.scheduleAgent(agent, nowMs + retryIntervalSec * 1000);
+    return;
+  }
+  if (hasEnrollment && seen === condition.gone) {
+    fleet.state[agent] = agentState.enrolling;
+    world.scheduleAgent(agent, nowMs + connectSec * 1000);
+    return;
+  }
+  sleepThenNext(world, agent);
+}
+
+function sleepThenNext(world: World, agent: number): void {
+  const { fleet } = world;
+  const length = Math.max(1, fleet.fileLength[agent] ?? 1);
+  fleet.tries[agent] = 0;
+  fleet.cursor[agent] = ((fleet.cursor[agent] ?? 0) + 1) % length;
+  fleet.state[agent] = agentState.sleeping;
+  world.scheduleAgent(agent, world.nowMs + world.settings.native.retryIntervalSec * 1000);
+}
+
+/** What the agent is doing meets a manager that now looks different from its network. */
+export function meetChange(world: World, agent: number, seen: number): void {
+  const { fleet, nowMs } = world;
+  const state = fleet.state[agent];
+  const hasSession =
+    state === agentState.connected || state === agentState.doomed || state === agentState.wedged;
+  if (hasSession) {
+    meetWithSession(world, agent, seen);
+    return;
+  }
+  if (state !== agentState.waiting) return; // dialling and queued ones look when their time comes
+  if (seen === condition.alive) knock(world, agent, fleet.on[agent] ?? -1, nowMs);
+  else if (seen === condition.refused) failAttempt(world, agent, seen);
+}
+
+function meetWithSession(world: World, agent: number, seen: number): void {
+  const { fleet, nowMs } = world;
+  if (seen === condition.alive) {
+    resume(world, agent);
+    return;
+  }
+  leaveDoor(world, agent);
+  beginAway(world, agent, true);
+  if (seen === condition.refused) {
+    fleet.state[agent] = agentState.doomed;
+    world.scheduleAgent(agent, nowMs + world.random.between(0, 20));
+    return;
+  }
+  const { wedgeShare, wedgeFreedSec, timeReconnectSec, notifySec } = world.settings.native;
+  if (fleet.state[agent] === agentState.wedged) return;
+  if (chanceOf(agent, wedgeSalt) < wedgeShare) {
+    fleet.state[agent] = agentState.wedged;
+    if (seen === condition.gone) world.scheduleAgent(agent, nowMs + wedgeFreedSec * 1000);
+    else fleet.agentAtMs[agent] = Number.NaN;
+    return;
+  }
+  if (fleet.state[agent] === agentState.doomed) return;
+  fleet.state[agent] = agentState.doomed;
+  const sec = world.random.between(timeReconnectSec - notifySec - 1, timeReconnectSec + 1);
+  world.scheduleAgent(agent, nowMs + sec * 1000);
+}
+
+/** A short fault is over before the agent noticed: its session simply goes on. */
+function resume(world: World, agent: number): void {
+  const { fleet, stats } = world;
+  if (fleet.state[agent] === agentState.connected) return;
+  const door = world.doors[fleet.on[agent] ?? -1];
+  if (door !== undefined) door.sessions += 1;
+  fleet.state[agent] = agentState.connected;
+  fleet.agentAtMs[agent] = Number.NaN;
+  fleet.isFailover[agent] = 0;
+  fleet.attempts[agent] = 0;
+  stats.survived += 1;
+  endAway(world, agent);
+}
+
+/** Its session is no longer one. */
+export function leaveDoor(world: World, agent: number): void {
+  const { fleet } = world;
+  if (fleet.state[agent] !== agentState.connected) return;
+  const door = world.doors[fleet.on[agent] ?? -1];
+  if (door !== undefined) door.sessions -= 1;
+}

@@ -1,0 +1,97 @@
+/** What a run showed: violations, counts, a series for the plot. */
+import type { Fault } from './fault.ts';
+
+/** I1 to I10 of trust-and-safety 5.3; `flap` is G7, `target` and `stages` rules of decide and rollout. */
+export type Invariant =
+  | 'I1'
+  | 'I2'
+  | 'I3'
+  | 'I4'
+  | 'I5'
+  | 'I6'
+  | 'I8'
+  | 'I9'
+  | 'I10'
+  | 'flap'
+  | 'target'
+  | 'stages';
+
+export interface Violation {
+  readonly invariant: Invariant;
+  readonly atMs: number;
+  /** -1 when it is nobody's in particular. */
+  readonly agent: number;
+  readonly what: string;
+}
+
+/** Mutable while the world runs. */
+export class Stats {
+  events = 0;
+  cycles = 0;
+  decisions = 0;
+  /** Sessions lost through a fault and found again. */
+  failovers = 0;
+  /** Handshakes with live managers that those took. */
+  attempts = 0;
+  /** Sessions that went on when a short fault ended. */
+  survived = 0;
+  moves = 0;
+  /** Ordered although the manager worked and could be reached. */
+  wrongMoves = 0;
+  writes = 0;
+  restarts = 0;
+  listsAccepted = 0;
+  listsRefused = 0;
+  published = 0;
+  /** Agents away at a check of I6 because their restart budget was used up. */
+  heldByBudget = 0;
+  checks = 0;
+  away = 0;
+  maxAway = 0;
+  /** Away times of failovers: quarters of a second up to 40 minutes, the last bin beyond. */
+  readonly awayBins = new Uint32Array(9_601);
+  maxAwayMs = 0;
+
+  countAway(awayMs: number): void {
+    const bin = Math.min(this.awayBins.length - 1, Math.floor(awayMs / 250));
+    this.awayBins[bin] = (this.awayBins[bin] ?? 0) + 1;
+    if (awayMs > this.maxAwayMs) this.maxAwayMs = awayMs;
+  }
+
+  /** Milliseconds; `share` of the failovers were over by then. */
+  awayQuantileMs(share: number): number {
+    let left = Math.ceil(this.failovers * share);
+    for (let bin = 0; bin < this.awayBins.length; bin += 1) {
+      left -= this.awayBins[bin] ?? 0;
+      if (left <= 0) return (bin + 1) * 250;
+    }
+    return this.maxAwayMs;
+  }
+}
+
+export interface Sample {
+  readonly atMs: number;
+  readonly away: number;
+  /** By manager. */
+  readonly sessions: readonly number[];
+  readonly arrivals: readonly number[];
+}
+
+export interface Outcome {
+  readonly seed: number;
+  readonly faults: readonly Fault[];
+  readonly violations: readonly Violation[];
+  readonly stats: Stats;
+  readonly samples: readonly Sample[];
+  readonly doors: readonly DoorCount[];
+  /** Same seed and same code, same trace. */
+  readonly traceHash: string;
+}
+
+export interface DoorCount {
+  readonly sessions: number;
+  readonly arrived: number;
+  readonly dropped: number;
+  /** The worst 5 s of arrivals that our moves sent, as a share of what the manager admits. */
+  readonly peakLoad: number;
+}

@@ -1,0 +1,89 @@
+/** Lists as the world's publisher and its rogue twins make them. Signatures are not simulated. */
+import { createHash } from 'node:crypto';
+import type { Admission, Manager, ManagerList, Rollout } from '../list/model.ts';
+import { clientDefaults } from '../list/parse-list.ts';
+import { startOfTimeMs } from './settings.ts';
+import { addressOf, type World } from './world.ts';
+
+export interface Published {
+  readonly list: ManagerList;
+  readonly hash: string;
+  /** Made by the world's own publisher. */
+  readonly isGenuine: boolean;
+  /** By number in the world; undefined for managers that the list leaves out. */
+  readonly byNumber: readonly (Manager | undefined)[];
+}
+
+export const foreignAddress = '203.0.113.9';
+
+/** What the publisher knows now, as the next version. */
+export function nextList(world: World, rollout: Rollout | undefined): ManagerList {
+  const { settings, random: _, nowMs } = world;
+  const version = world.lists.filter(({ isGenuine }) => isGenuine).length + 1;
+  return {
+    org: 'acme',
+    rootVersion: 1,
+    epoch: 1,
+    term: 1,
+    version,
+    aud: { group: 'default', site: '*' },
+    issuedAtMs: startOfTimeMs + nowMs,
+    validFor: 30 * 86_400,
+    managers: listManagers(world),
+    client: {
+      ...clientDefaults,
+      agents: settings.agents,
+      probeBudgetPerManager: settings.probeBudgetPerManager,
+    },
+    admission: admissionOf(world, version),
+    ...(rollout === undefined ? {} : { rollout }),
+  };
+}
+
+function listManagers(world: World): readonly Manager[] {
+  const listed = world.doors.map((_, number) => number).filter((n) => world.joined[n] === 1);
+  const dead = listed.filter((number) => world.publisherSees[number] === false);
+  // Most dead at once: the publisher too suspects itself first.
+  const believesDead = dead.length * 2 <= listed.length;
+  return listed.map((number) => {
+    const isDead = believesDead && world.publisherSees[number] === false;
+    const isDrained = (world.drained[number] ?? 0) > 0;
+    if (isDead) return managerOf(number, 'down');
+    return managerOf(number, isDrained ? 'drain' : 'up');
+  });
+}
+
+export function managerOf(number: number, state: Manager['state']): Manager {
+  return {
+    id: `m${number}`,
+    address: addressOf(number),
+    port: 1514,
+    protocol: 'tcp',
+    zone: 'z',
+    prio: 0,
+    weight: 100,
+    state,
+  };
+}
+
+/** Where sessions have piled up, a death moves more agents than their share: admit more slowly. */
+function admissionOf(world: World, version: number): Admission {
+  const { settings, nowMs } = world;
+  const listed = world.doors.filter((_, number) => world.joined[number] === 1);
+  const fair = settings.agents / Math.max(1, listed.length);
+  const most = Math.max(...listed.map(({ sessions }) => sessions), fair);
+  const rate = Math.max(1, Math.floor((settings.manager.acceptRate * fair) / most));
+  return { id: `a${version}`, ratePerServer: rate, startSlotAtMs: startOfTimeMs + nowMs + 2_000 };
+}
+
+/** Into the world's archive; returns its number. */
+export function archive(world: World, list: ManagerList, isGenuine: boolean): number {
+  const hash = `sha256:${createHash('sha256').update(JSON.stringify(list)).digest('hex')}`;
+  const known = world.listByHash.get(hash);
+  if (known !== undefined) return known;
+  const byId = new Map(list.managers.map((manager) => [manager.id, manager]));
+  const byNumber = world.doors.map((_, number) => byId.get(`m${number}`));
+  const place = world.lists.push({ list, hash, isGenuine, byNumber }) - 1;
+  world.listByHash.set(hash, place);
+  return place;
+}

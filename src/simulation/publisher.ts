@@ -1,0 +1,76 @@
+/** The publisher of the world: notices, publishes, serves whom it reaches. One writer. */
+import type { Rollout } from '../list/model.ts';
+import { condition } from './network.ts';
+import { archive, nextList } from './published.ts';
+import { eventKind, type World } from './world.ts';
+
+/** Two failed probes of its own, and a last look. */
+const noticeDeathMs = 3_000;
+/** A manager must stay up so long before the list says so. */
+const noticeReturnMs = 30_000;
+const stageMs = 120_000;
+const noManager = -1;
+
+/** Its own view is of the machines, not of the agents' networks. */
+export function noticeManagers(world: World): void {
+  if (!world.settings.hasPublisher) return;
+  world.publisherSees.forEach((sawAlive, manager) => {
+    const isAlive = world.network.ofManager(manager) === condition.alive;
+    if (isAlive === sawAlive) return;
+    const delayMs = isAlive ? noticeReturnMs : noticeDeathMs;
+    world.queue.push(world.nowMs + delayMs, eventKind.publish, manager, isAlive ? 1 : 0);
+  });
+}
+
+/** What was noticed is still so: tell. */
+export function publishNoticed(world: World, manager: number, isAlive: boolean): void {
+  if (!world.settings.hasPublisher || world.network.publisherDown > 0) return;
+  if (manager !== noManager) {
+    const stillSo = (world.network.ofManager(manager) === condition.alive) === isAlive;
+    if (!stillSo || world.publisherSees[manager] === isAlive) return;
+    world.publisherSees[manager] = isAlive;
+  }
+  publish(world, undefined);
+}
+
+export function publish(world: World, rollout: Rollout | undefined): void {
+  archive(world, nextList(world, rollout), true);
+  world.stats.published += 1;
+  for (let agent = 0; agent < world.fleet.count; agent += 1) {
+    if (!world.network.reachesPublisher(world.fleet.site[agent] ?? 0)) continue;
+    tell(world, agent, world.nowMs + world.random.between(50, 2_000));
+  }
+}
+
+/** A quarter of the agents first, everybody a while later. */
+export function publishInStages(world: World): void {
+  if (!world.settings.hasPublisher) return;
+  const number = world.lists.length;
+  publish(world, { id: `r${number}`, salt: `s${number}`, pct: 25 });
+  world.queue.push(world.nowMs + stageMs, eventKind.stage, number);
+}
+
+/** Whoever missed news asks again, with growing jitter after a long outage. */
+export function catchUp(world: World, site: number, outageMs: number): void {
+  if (!world.network.reachesPublisher(site)) return;
+  const spreadMs = Math.min(300_000, Math.max(2_000, outageMs));
+  for (let agent = 0; agent < world.fleet.count; agent += 1) {
+    if (world.fleet.site[agent] !== site || isCurrent(world, agent)) continue;
+    tell(world, agent, world.nowMs + 200 + world.random.between(0, spreadMs));
+  }
+}
+
+export function tell(world: World, agent: number, atMs: number): void {
+  if (!world.settings.hasSidecar) return;
+  world.queue.push(atMs, eventKind.news, agent, newestList(world));
+}
+
+export function newestList(world: World): number {
+  return world.lists.findLastIndex(({ isGenuine }) => isGenuine);
+}
+
+function isCurrent(world: World, agent: number): boolean {
+  const { list, pending } = world.fleet.memory[agent] ?? {};
+  const newest = world.lists[newestList(world)]?.hash;
+  return (pending ?? list)?.hash === newest;
+}

@@ -1,0 +1,149 @@
+/** What one sidecar of the world sees, put together for the real `decide`. */
+import type { Health } from '../health/judge.ts';
+import type { Manager } from '../list/model.ts';
+import {
+  connectionOf,
+  defaultPolicy,
+  type Policy,
+  type Situation,
+} from '../sidecar/decide-view.ts';
+import type { Memory } from '../sidecar/memory.ts';
+import type { FileSeen, RankedList, Seen, ServerSeen } from '../sidecar/seen.ts';
+import type { AgentFacts } from '../wazuh/agent-facts.ts';
+import { agentIdOf, agentState } from './fleet.ts';
+import { foreignAddress, type Published } from './published.ts';
+import { addressOf, type World } from './world.ts';
+
+/** This agent's own order of the list it has just taken, by the real `rankManagers`. */
+export function rankAgent(world: World, agent: number): void {
+  const { fleet, logic } = world;
+  const number = world.listByHash.get(fleet.memory[agent]?.list?.hash ?? '') ?? -1;
+  const published = world.lists[number];
+  if (published === undefined) return;
+  const ranked = logic.rank(published.list.managers, { agentId: agentIdOf(agent), zone: 'z' });
+  ranked.forEach((manager, place) => {
+    fleet.ranking[agent * fleet.width + place] = numberOf(manager.id);
+  });
+  fleet.rankingLength[agent] = ranked.length;
+  fleet.rankedList[agent] = number;
+}
+
+/** -1 for a manager that is not of this world. */
+export function numberOf(id: string): number {
+  return id.startsWith('m') ? Number(id.slice(1)) : -1;
+}
+
+export function publishedOf(world: World, agent: number): Published | undefined {
+  return world.lists[world.fleet.rankedList[agent] ?? -1];
+}
+
+export function situationOf(world: World, agent: number): Situation | undefined {
+  const { fleet } = world;
+  const published = publishedOf(world, agent);
+  const memory = fleet.memory[agent];
+  if (published === undefined || memory?.list === undefined) return undefined;
+  const list: RankedList = {
+    list: published.list,
+    hash: published.hash,
+    acceptedAtMs: memory.list.acceptedAtMs,
+    ranking: rankingOf(world, agent, published),
+  };
+  const seen = seenOf(world, agent, published);
+  return {
+    memory: withLastManager(memory, list, seen),
+    list,
+    seen,
+    policy: policyOf(world),
+    agentId: agentIdOf(agent),
+    nowMs: world.wallMs(agent),
+  };
+}
+
+function rankingOf(world: World, agent: number, { byNumber }: Published): readonly Manager[] {
+  const { fleet } = world;
+  const ranking: Manager[] = [];
+  for (let place = 0; place < (fleet.rankingLength[agent] ?? 0); place += 1) {
+    const manager = byNumber[fleet.ranking[agent * fleet.width + place] ?? -1];
+    if (manager !== undefined) ranking.push(manager);
+  }
+  return ranking;
+}
+
+/** Where the agent is connected now is where it was last, as `sidecar/situation.ts` has it. */
+function withLastManager(memory: Memory, list: RankedList, seen: Seen): Memory {
+  const connection = connectionOf({ memory, list, seen });
+  if (connection.kind !== 'listed' || connection.manager.id === memory.lastManager) return memory;
+  return { ...memory, lastManager: connection.manager.id };
+}
+
+function policyOf(world: World): Policy {
+  return { ...defaultPolicy, minApplyMs: world.constraints.minApplyInterval * 1000 };
+}
+
+function seenOf(world: World, agent: number, published: Published): Seen {
+  const { fleet } = world;
+  const health = new Map<string, Health>();
+  published.byNumber.forEach((manager, number) => {
+    const one = fleet.health[agent * fleet.width + number];
+    if (manager !== undefined && one !== undefined) health.set(manager.id, one);
+  });
+  const facts = factsOf(world, agent);
+  const lostSinceAtMs = watchLoss(world, agent, facts);
+  return {
+    agent: facts,
+    file: fileOf(world, agent),
+    health,
+    ...(lostSinceAtMs === undefined ? {} : { lostSinceAtMs }),
+  };
+}
+
+function factsOf(world: World, agent: number): AgentFacts {
+  const { fleet, nowMs } = world;
+  const state = fleet.state[agent];
+  const looksConnected =
+    state === agentState.connected || state === agentState.doomed || state === agentState.wedged;
+  const isRunning = state !== agentState.stopped;
+  const manager = fleet.on[agent] ?? -1;
+  const heardMs = fleet.isAway(agent) ? (fleet.lastHeardMs[agent] ?? nowMs) : nowMs;
+  return {
+    installed: true,
+    version: '4.14.8',
+    running: isRunning,
+    pids: isRunning ? [1] : [],
+    status: looksConnected ? 'connected' : 'disconnected',
+    waiting: isRunning && !looksConnected,
+    stateWrittenAtMs: world.wallMs(agent),
+    lastAckAtMs: world.wallMs(agent, heardMs),
+    lastKeepaliveAtMs: world.wallMs(agent, heardMs),
+    msgSent: Math.floor(heardMs / 1000),
+    msgBuffer: state === agentState.wedged ? Math.min(5_000, Math.floor((nowMs - heardMs) / 5)) : 0,
+    peers: looksConnected && manager >= 0 ? [{ address: addressOf(manager), port: 1514 }] : [],
+    upgrade: undefined,
+  };
+}
+
+/** The same rule as `sidecar/loss-watch.ts`, without an object per agent. */
+function watchLoss(world: World, agent: number, facts: AgentFacts): number | undefined {
+  const { fleet } = world;
+  const wallMs = world.wallMs(agent);
+  const isLost = facts.running && (facts.waiting || facts.peers.length === 0);
+  const since = fleet.lostSinceMs[agent] ?? Number.NaN;
+  if (!isLost) fleet.lostSinceMs[agent] = Number.NaN;
+  else if (Number.isNaN(since) || since > wallMs) fleet.lostSinceMs[agent] = wallMs;
+  return isLost ? (fleet.lostSinceMs[agent] ?? wallMs) : undefined;
+}
+
+function fileOf(world: World, agent: number): FileSeen {
+  const { fleet, settings } = world;
+  if (fleet.isFileWhole[agent] !== 1) {
+    return { kind: 'refused', code: 'E504', why: 'the file is cut off' };
+  }
+  const servers: ServerSeen[] = fleet.filed(agent).map((manager) => ({
+    address: manager < 0 ? foreignAddress : addressOf(manager),
+    port: 1514,
+    protocol: 'tcp',
+    maxRetries: settings.native.maxRetries,
+    retryInterval: settings.native.retryIntervalSec,
+  }));
+  return { kind: 'readable', dialect: '4', servers, hash: 'sha256:file' };
+}
