@@ -91,8 +91,9 @@ export class Stage {
   }
 
   async startManagers(): Promise<void> {
-    for (const address of this.#endpoints.map((endpoint) => endpoint.replace(/:\d+$/, ''))) {
-      const id = address.replaceAll('.', '-'); // as the publisher names it
+    for (const [index, endpoint] of this.#endpoints.entries()) {
+      const id = managerId(index);
+      const address = endpoint.replace(/:\d+$/, '');
       this.managers.push({ id, address, process: await this.#startManager(id, address) });
     }
   }
@@ -109,7 +110,10 @@ export class Stage {
   async startPublisher(): Promise<string> {
     const port = await freePort('127.0.0.1');
     const url = `https://127.0.0.1:${port}`;
-    const managers = this.#endpoints.flatMap((endpoint) => ['--manager', endpoint]);
+    const managers = this.#endpoints.flatMap((endpoint, index) => [
+      '--manager',
+      `${managerId(index)}=${endpoint}`,
+    ]);
     this.publisherRun(
       'init',
       '--org',
@@ -197,4 +201,8 @@ export class Stage {
     this.home.remove();
     rmSync(this.directory, { recursive: true, force: true });
   }
+}
+
+function managerId(index: number): string {
+  return `wm-${index + 1}`;
 }
