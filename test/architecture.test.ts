@@ -13,7 +13,8 @@ const layers: readonly (readonly string[])[] = [
   ['src/sidecar-main.ts', 'src/publisher-main.ts'],
   ['src/cli'],
   ['src/host'],
-  ['src/sidecar', 'src/publisher', 'src/simulation', 'src/web'],
+  ['src/simulation', 'src/web'],
+  ['src/sidecar', 'src/publisher'],
   ['src/applier'],
   [
     'src/cluster/master',
