@@ -15,24 +15,6 @@ type Fault = 'refused' | 'hung' | 'blackholed';
 
 const allFaults: readonly Fault[] = ['refused', 'hung', 'blackholed'];
 
-/** What the sidecar is told in the bench: as installed, but for budgets of moves in a row. */
-function sidecarConfig(stage: Stage): object {
-  return {
-    agent: { home: stage.home.path },
-    stateDir: `${stage.directory}/state`,
-    apply: {
-      mode: 'agentd',
-      control: 'wazuh-control',
-      restartsPerHour: 100,
-      restartsPerDay: 100,
-      cooldown: '0s',
-      minInterval: '0s',
-      spread: '0s',
-    },
-    log: { level: 'warn' },
-  };
-}
-
 interface Injected {
   heal(): Promise<void>;
 }
@@ -93,7 +75,7 @@ async function pilotfish(
     await stage.startManagers();
     await stage.startPublisher();
     control(stage.home, 'start');
-    stage.writeSidecarConfig(sidecarConfig(stage));
+    stage.writeSidecarConfig(stage.impatientConfig());
     stage.join();
     stage.startSidecar();
     const samples: number[] = [];

@@ -27,24 +27,6 @@ const relaxed = [
   'pause between two writes 1 min → none; a connection is believed after 1 s → 0.3 s',
 ];
 
-function sidecarConfig(stage: Stage): object {
-  return {
-    agent: { home: stage.home.path },
-    stateDir: `${stage.directory}/state`,
-    apply: {
-      mode: 'agentd',
-      control: 'wazuh-control',
-      restartsPerHour: 100,
-      restartsPerDay: 100,
-      cooldown: '0s',
-      minInterval: '0s',
-      spread: '0s',
-      stable: '300ms',
-    },
-    log: { level: 'info' },
-  };
-}
-
 async function play(stage: Stage, timeline: Timeline): Promise<readonly ActResult[]> {
   timeline.heading('The stage');
   for (const text of relaxed) timeline.add('demo', `relaxed: ${text}`);
@@ -56,7 +38,7 @@ async function play(stage: Stage, timeline: Timeline): Promise<readonly ActResul
   timeline.add('agent', `started; ossec.conf knows only ${stage.managers[0]?.address}`);
 
   timeline.heading('A list arrives');
-  stage.writeSidecarConfig(sidecarConfig(stage));
+  stage.writeSidecarConfig(stage.impatientConfig({ stable: '300ms' }));
   const token = stage.join();
   timeline.add(
     'operator',

@@ -139,6 +139,24 @@ export class Stage {
     return execFileSync(process.execPath, argv, { encoding: 'utf8', timeout: 30_000 });
   }
 
+  /** As installed, but for the limits that a play of many faults in a minute would meet. */
+  impatientConfig(apply: object = {}): object {
+    return {
+      agent: { home: this.home.path },
+      stateDir: `${this.directory}/state`,
+      apply: {
+        mode: 'agentd',
+        control: 'wazuh-control',
+        restartsPerHour: 100,
+        restartsPerDay: 100,
+        cooldown: '0s',
+        minInterval: '0s',
+        spread: '0s',
+        ...apply,
+      },
+    };
+  }
+
   writeSidecarConfig(config: object): void {
     mkdirSync(join(this.directory, 'state'), { mode: 0o700, recursive: true });
     writeFileSync(this.configPath, stringify(config), { mode: 0o600 });

@@ -22,22 +22,6 @@ interface DemoAnswer {
   readonly results: readonly { readonly fault: string; readonly awayMs: number }[];
 }
 
-function sidecarConfig(stage: Stage): object {
-  return {
-    agent: { home: stage.home.path },
-    stateDir: `${stage.directory}/state`,
-    apply: {
-      control: 'wazuh-control',
-      restartsPerHour: 100,
-      restartsPerDay: 100,
-      cooldown: '0s',
-      minInterval: '0s',
-      spread: '0s',
-      stable: '300ms',
-    },
-  };
-}
-
 test('the demo moves an agent off killed, hung and drained managers and changes nothing else', async () => {
   const { stdout } = await run(process.execPath, [demo, '--crlf', '--json'], { timeout: 180_000 });
   const answer = JSON.parse(stdout) as DemoAnswer;
@@ -65,7 +49,7 @@ describe('one stage, one agent', () => {
     await stage.startPublisher();
     control(stage.home, 'start');
     await currentSession(stage);
-    stage.writeSidecarConfig(sidecarConfig(stage));
+    stage.writeSidecarConfig(stage.impatientConfig({ stable: '300ms' }));
     stage.join();
     stage.startSidecar();
     await stage.allSeenUp();
