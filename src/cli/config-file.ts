@@ -3,7 +3,7 @@
  * the reference in `--help` and the JSON Schema. Unknown keys are errors that name the nearest
  * known one; every error says file, line and key.
  */
-import { isMap, LineCounter, type Node, parseDocument } from 'yaml';
+import { isMap, isPair, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { ConfigError } from '../errors.ts';
 import { nearestOf } from './nearest.ts';
@@ -62,7 +62,8 @@ export function parseConfig<T>(schema: z.ZodType<T>, text: string, path: string)
   const parsed = schema.safeParse(document.toJS({ maxAliasCount: 20 }) ?? {});
   if (parsed.success) return parsed.data;
   const told = parsed.error.issues.map((issue) => {
-    const line = lineOf(document.contents, issue.path, lines);
+    const unknown = issue.code === 'unrecognized_keys' ? issue.keys.slice(0, 1) : [];
+    const line = lineOf(document.contents, [...issue.path, ...unknown], lines);
     return `${path}${line === undefined ? '' : `:${line}`}: ${describeIssue(schema, issue)}`;
   });
   throw new ConfigError('config_invalid', told.join('\n'));
@@ -95,14 +96,17 @@ function lineOf(
   lines: LineCounter,
 ): number | undefined {
   let node: unknown = root;
+  let at = root?.range?.[0];
   for (const key of path) {
-    if (!isMap(node)) break;
-    const pair = node.items.find((item) => String(item.key) === String(key));
-    if (pair === undefined) break;
-    node = pair.value ?? node;
+    if (isSeq(node) && typeof key === 'number') node = node.items[key];
+    else
+      node = isMap(node) ? node.items.find((item) => String(item.key) === String(key)) : undefined;
+    if (node === undefined) break;
+    const found = isPair(node) ? node.key : node;
+    at = (found as Node | null)?.range?.[0] ?? at;
+    if (isPair(node)) node = node.value;
   }
-  const range = (node as Node | null)?.range;
-  return range ? lines.linePos(range[0]).line : undefined;
+  return at === undefined ? undefined : lines.linePos(at).line;
 }
 
 interface KeyReference {

@@ -38,7 +38,7 @@ test('an unknown key names its line and the nearest known key', () => {
   assert.equal(error.reason, 'config_invalid');
   assert.match(
     error.message,
-    /p\.yml:\d+: unknown key "probe\.intervall" \(did you mean probe\.interval\?\)/,
+    /p\.yml:4: unknown key "probe\.intervall" \(did you mean probe\.interval\?\)/,
   );
 });
 
