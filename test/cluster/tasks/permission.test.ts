@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { IntegrityPermission } from '../../../src/cluster/tasks/permission.ts';
+
+const question = { isScanned: true, round: 0, isOncePerRound: true, nowMs: 0 };
+const fresh = () => new IntegrityPermission({ maxLockedMs: 1_000_000 });
+
+test('nobody may check before the first complete scan', () => {
+  assert.equal(fresh().ask({ ...question, isScanned: false }).isGranted, false);
+});
+
+test('a refusal for want of a scan does not use the round up', () => {
+  const permission = fresh();
+  permission.ask({ ...question, isScanned: false });
+  assert.equal(permission.ask(question).isGranted, true);
+});
+
+test('a stock worker is granted once in each round', () => {
+  const permission = fresh();
+  const asked = [0, 0, 0, 1, 1].map((round) => permission.ask({ ...question, round }).isGranted);
+  assert.deepEqual(asked, [true, false, false, true, false]);
+});
+
+test('our own worker is granted whenever the lock is free', () => {
+  const permission = fresh();
+  const own = { ...question, isOncePerRound: false };
+  assert.equal(permission.ask(own).isGranted, true);
+  assert.equal(permission.ask(own).isGranted, true);
+  permission.lock(0);
+  assert.equal(permission.ask(own).isGranted, false);
+});
+
+test('a second check is not started while one is under way', () => {
+  const permission = fresh();
+  assert.equal(permission.lock(0), true);
+  assert.equal(permission.lock(1), false);
+  permission.release();
+  assert.equal(permission.lock(2), true);
+});
+
+test('a lock held longer than max_locked_integrity_time is freed, and that is said', () => {
+  const permission = fresh();
+  permission.lock(0);
+  assert.deepEqual(permission.ask({ ...question, nowMs: 1_000_000 }), {
+    isGranted: false,
+    isReleased: false,
+  });
+  assert.deepEqual(permission.ask({ ...question, round: 1, nowMs: 1_000_001 }), {
+    isGranted: true,
+    isReleased: true,
+  });
+});
