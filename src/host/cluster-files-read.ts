@@ -61,30 +61,32 @@ export class ClusterHomeReader implements ScanTree, FileSource {
   }
 
   hash(name: FileName): { readonly hash: string; readonly stamp: FileStamp } {
-    const file = this.#open(name);
+    const { file, stamp } = this.#open(name);
     try {
-      const before = stampOf(fstatSync(file, { bigint: true }));
       const digest = this.#digest(file);
       const after = stampOf(fstatSync(file, { bigint: true }));
       // Changed meanwhile: its new stamp is too young to be remembered, so it is read again.
-      const isSame = before.changedNs === after.changedNs && before.sizeBytes === after.sizeBytes;
-      return { hash: digest, stamp: isSame ? before : after };
+      const isSame = stamp.changedNs === after.changedNs && stamp.sizeBytes === after.sizeBytes;
+      return { hash: digest, stamp: isSame ? stamp : after };
     } finally {
       closeSync(file);
     }
   }
 
   open(name: FileName): OpenFile | undefined {
-    const file = this.#openPresent(name);
-    if (file === undefined) return undefined;
-    return {
-      sizeBytes: fstatSync(file).size,
-      read: () => this.#read(file),
-      close: () => closeSync(file),
+    const opened = this.#openPresent(name);
+    if (opened === undefined) return undefined;
+    const { file, stamp } = opened;
+    let isAtEnd = false;
+    const read = (): Buffer => {
+      const bytes = isAtEnd ? this.#buffer.subarray(0, 0) : this.#read(file);
+      isAtEnd = bytes.length < segmentBytes;
+      return bytes;
     };
+    return { sizeBytes: stamp.sizeBytes, read, close: () => closeSync(file) };
   }
 
-  #openPresent(name: FileName): number | undefined {
+  #openPresent(name: FileName): OpenedFile | undefined {
     try {
       return this.#open(name);
     } catch (error) {
@@ -93,14 +95,15 @@ export class ClusterHomeReader implements ScanTree, FileSource {
     }
   }
 
-  #open(name: FileName): number {
+  #open(name: FileName): OpenedFile {
     const path = `${this.#home}/${name}`;
     const file = openSync(path, readFlags);
     try {
-      if (!fstatSync(file).isFile()) throw new Error(`${name} is not a regular file`);
+      const stats = fstatSync(file, { bigint: true });
+      if (!stats.isFile()) throw new Error(`${name} is not a regular file`);
       const real = realPathOf(file, path);
       if (!real.startsWith(`${this.#home}/`)) throw new Error(`${name} leads out of the home`);
-      return file;
+      return { file, stamp: stampOf(stats) };
     } catch (error) {
       closeSync(file);
       throw error;
@@ -115,16 +118,15 @@ export class ClusterHomeReader implements ScanTree, FileSource {
     return digest.digest('hex');
   }
 
-  /** The next bytes, as many as fit; fewer only at the end. */
+  /** The next bytes, as many as fit; a regular file gives fewer only at its end. */
   #read(file: number): Buffer {
-    let filled = 0;
-    while (filled < this.#buffer.length) {
-      const got = readSync(file, this.#buffer, filled, this.#buffer.length - filled, null);
-      if (got === 0) break;
-      filled += got;
-    }
-    return this.#buffer.subarray(0, filled);
+    return this.#buffer.subarray(0, readSync(file, this.#buffer, 0, this.#buffer.length, null));
   }
+}
+
+interface OpenedFile {
+  readonly file: number;
+  readonly stamp: FileStamp;
 }
 
 /** Where an open file is now; without `/proc` only its path can tell. */

@@ -1,5 +1,5 @@
 /** Received content on its way: files of our own names in a folder that only we may enter. */
-import { createHash, type Hash } from 'node:crypto';
+import { createHash, type Hash, hash } from 'node:crypto';
 import {
   closeSync,
   fchmodSync,
@@ -22,6 +22,7 @@ import type { Owner } from './cluster-files-write.ts';
 /** A merged blob is held in memory while it is taken apart. */
 const largestBlobBytes = 64 * 1024 * 1024;
 const defaultMode = 0o600;
+const algorithm = 'blake2b512';
 
 export class ClusterStaging implements Staging {
   readonly files = new Map<FileName, StagedFile>();
@@ -87,7 +88,9 @@ class StagingFile {
   readonly #mode: number;
   readonly #owner: Owner | undefined;
   readonly #descriptor: number;
-  readonly #hash: Hash = createHash('blake2b512');
+  /** The first bytes while they are the only ones: one write is hashed in one call. */
+  #only: Uint8Array = new Uint8Array();
+  #hash: Hash | undefined;
   #sizeBytes = 0;
 
   constructor(path: string, mode: number, owner: Owner | undefined) {
@@ -101,8 +104,18 @@ class StagingFile {
     for (let done = 0; done < bytes.length; ) {
       done += writeSync(this.#descriptor, bytes, done, bytes.length - done);
     }
-    this.#hash.update(bytes);
+    this.#digest(bytes);
     this.#sizeBytes += bytes.length;
+  }
+
+  /** `bytes` stay as they are until the next write or `end`. */
+  #digest(bytes: Uint8Array): void {
+    if (this.#sizeBytes === 0) {
+      this.#only = bytes;
+      return;
+    }
+    this.#hash ??= createHash(algorithm).update(this.#only);
+    this.#hash.update(bytes);
   }
 
   end(): StagedFile {
@@ -114,8 +127,8 @@ class StagingFile {
     } finally {
       closeSync(this.#descriptor);
     }
-    const hash = this.#hash.digest('hex');
-    return { path: this.#path, mode: this.#mode, sizeBytes: this.#sizeBytes, hash };
+    const digest = this.#hash?.digest('hex') ?? hash(algorithm, this.#only, 'hex');
+    return { path: this.#path, mode: this.#mode, sizeBytes: this.#sizeBytes, hash: digest };
   }
 
   abort(): void {

@@ -4,6 +4,7 @@
  * change in the same tick of the file system's clock would go unseen.
  */
 import { isJsonObject, type JsonValue } from '../../guards.ts';
+import { isHash } from './manifest.ts';
 import { type FileName, isFileName } from './name.ts';
 
 /** What tells one state of a file from another; times in ns since the epoch. */
@@ -16,14 +17,13 @@ export interface FileStamp {
 }
 
 interface Known {
-  readonly stamp: string;
+  readonly stamp: FileStamp;
   readonly hash: string;
 }
 
 /** File systems tick every 10 ms at the most, old ones every 2 s: those know no fractions. */
 const fineSettleMs = 50;
 const coarseSettleMs = 2_500;
-const hashForm = /^[0-9a-f]{128}$/;
 
 export class HashCache {
   readonly #known = new Map<FileName, Known>();
@@ -34,7 +34,7 @@ export class HashCache {
 
   find(name: FileName, stamp: FileStamp): string | undefined {
     const known = this.#known.get(name);
-    return known?.stamp === stampText(stamp) ? known.hash : undefined;
+    return known !== undefined && isSameStamp(known.stamp, stamp) ? known.hash : undefined;
   }
 
   /** `nowMs`: wall-clock time at which the content was read. */
@@ -42,7 +42,7 @@ export class HashCache {
     const changedNs = maxOf(stamp.changedNs, stamp.modifiedNs);
     const settleMs = stamp.changedNs % 1_000_000_000n === 0n ? coarseSettleMs : fineSettleMs;
     if (nowMs - Number(changedNs / 1_000_000n) < settleMs) this.#known.delete(name);
-    else this.#known.set(name, { stamp: stampText(stamp), hash });
+    else this.#known.set(name, { stamp, hash });
   }
 
   /** Drop what the last scan did not see. */
@@ -54,7 +54,7 @@ export class HashCache {
 
   toJSON(): JsonValue {
     return Object.fromEntries(
-      [...this.#known].map(([name, { stamp, hash }]) => [name, [stamp, hash]]),
+      [...this.#known].map(([name, { stamp, hash }]) => [name, [stampText(stamp), hash]]),
     );
   }
 
@@ -63,9 +63,10 @@ export class HashCache {
     const cache = new HashCache();
     if (!isJsonObject(value)) return cache;
     for (const [name, pair] of Object.entries(value)) {
-      const [stamp, hash] = Array.isArray(pair) ? pair : [];
-      if (!isFileName(name) || typeof stamp !== 'string' || typeof hash !== 'string') continue;
-      if (hashForm.test(hash)) cache.#known.set(name, { stamp, hash });
+      const [text, hash] = Array.isArray(pair) ? pair : [];
+      const stamp = stampOf(text);
+      if (isFileName(name) && stamp !== undefined && isHash(hash))
+        cache.#known.set(name, { stamp, hash });
     }
     return cache;
   }
@@ -74,6 +75,24 @@ export class HashCache {
 function stampText(stamp: FileStamp): string {
   const { device, inode, sizeBytes, modifiedNs, changedNs } = stamp;
   return `${device} ${inode} ${sizeBytes} ${modifiedNs} ${changedNs}`;
+}
+
+function stampOf(text: unknown): FileStamp | undefined {
+  if (typeof text !== 'string' || !/^(?:-?\d{1,20} ){4}-?\d{1,20}$/.test(text)) return undefined;
+  const [device = 0n, inode = 0n, size = 0n, modifiedNs = 0n, changedNs = 0n] = text
+    .split(' ')
+    .map(BigInt);
+  return { device, inode, sizeBytes: Number(size), modifiedNs, changedNs };
+}
+
+function isSameStamp(left: FileStamp, right: FileStamp): boolean {
+  return (
+    left.changedNs === right.changedNs &&
+    left.modifiedNs === right.modifiedNs &&
+    left.sizeBytes === right.sizeBytes &&
+    left.inode === right.inode &&
+    left.device === right.device
+  );
 }
 
 function maxOf(left: bigint, right: bigint): bigint {

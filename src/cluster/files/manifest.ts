@@ -39,7 +39,7 @@ export interface Decoded<Value> {
 }
 
 const mostProblems = 100;
-const hashForm = /^[0-9a-f]{128}$/;
+const hexForm = /^[0-9a-f]+$/;
 
 export const noChanges: Changes = { missing: new Map(), extra: new Map(), shared: new Map() };
 
@@ -136,9 +136,7 @@ function entryOf(value: JsonValue): Entry | undefined {
   const { mod_time: modTime, cluster_item_key: itemKey, merged, hash } = value;
   const isMerged = merged === true;
   if (typeof itemKey !== 'string' || itemKey.length > 4096) return undefined;
-  if (hash === undefined ? !isMerged : typeof hash !== 'string' || !hashForm.test(hash)) {
-    return undefined;
-  }
+  if (hash === undefined ? !isMerged : !isHash(hash)) return undefined;
   const type = value.merge_type ?? value['merge-type'] ?? 'TYPE';
   const name = value.merge_name;
   return {
@@ -147,6 +145,11 @@ function entryOf(value: JsonValue): Entry | undefined {
     hash: typeof hash === 'string' ? hash : undefined,
     merge: isMerged ? { type: textOf(type) ?? '', name: textOf(name) } : undefined,
   };
+}
+
+/** BLAKE2b-512 in lower-case hex. */
+export function isHash(value: unknown): value is string {
+  return typeof value === 'string' && value.length === 128 && hexForm.test(value);
 }
 
 function textOf(value: JsonValue | undefined): string | undefined {

@@ -5,6 +5,7 @@
  * - stored blocks end inside every separator of the content, and no separator can hold a block
  *   header: its first byte is 00, and blocks are at most 32767 bytes, so its last is above 7F;
  * - the stream ends with an empty block, so the check sum cannot complete a separator.
+ * What is small is stored as well: for both sides that is less work than deflating it.
  */
 import { constants, deflateRawSync } from 'node:zlib';
 import { adler32 } from './adler.ts';
@@ -18,6 +19,8 @@ const largestBlock = 32_767;
 const blockHeaderBytes = 5;
 /** Header, last empty block, check sum. */
 const frameBytes = 2 + blockHeaderBytes + 4;
+/** Setting up a deflater costs more than sending this much as it is. */
+const smallestDeflated = 4096;
 /** Of a large segment this much is tried before all of it is deflated. */
 const sampleBytes = 8 * 1024;
 const zlibHeader = Buffer.from([0x78, 0x01]);
@@ -53,20 +56,17 @@ function* encodeSegment(segment: Uint8Array, level: number): Generator<Uint8Arra
 }
 
 function isWorthwhile(segment: Uint8Array, level: number): boolean {
+  if (segment.length < smallestDeflated) return false;
   if (segment.length < 2 * sampleBytes) return true;
   const sample = segment.subarray(0, sampleBytes);
   return deflate(sample, level).length < sampleBytes * 0.97;
 }
 
-/** Small windows where the content is small: setting up zlib costs more than deflating. */
 function deflate(segment: Uint8Array, level: number): Buffer {
-  const isSmall = segment.length <= 4096;
   return deflateRawSync(segment, {
     level,
     finishFlush: constants.Z_SYNC_FLUSH,
-    windowBits: isSmall ? 12 : 15,
-    memLevel: isSmall ? 5 : 8,
-    chunkSize: Math.max(1024, segment.length + 64),
+    chunkSize: segment.length + 64,
   });
 }
 

@@ -19,15 +19,20 @@ export function faultOfName(text: string): string | undefined {
   if (text === '') return 'empty';
   if (text.includes('\0')) return 'a NUL byte';
   if (!text.isWellFormed()) return 'not UTF-8';
-  if (Buffer.byteLength(text) > longestNameBytes) return `above ${longestNameBytes} bytes`;
+  if (isLonger(text, longestNameBytes)) return `above ${longestNameBytes} bytes`;
   const segments = text.split('/');
   if (segments.length > deepestSegments) return `deeper than ${deepestSegments} folders`;
   for (const segment of segments) {
     if (segment === '') return 'an empty segment';
     if (segment === '.' || segment === '..') return `the segment ${segment}`;
-    if (Buffer.byteLength(segment) > longestSegmentBytes) return 'a segment above 255 bytes';
+    if (isLonger(segment, longestSegmentBytes)) return 'a segment above 255 bytes';
   }
   return undefined;
+}
+
+/** A UTF-16 unit is at most three bytes of UTF-8: most names need no counting. */
+function isLonger(text: string, bytes: number): boolean {
+  return text.length * 3 > bytes && Buffer.byteLength(text) > bytes;
 }
 
 export function isFileName(text: string): text is FileName {

@@ -10,6 +10,7 @@ import { fileSeparator, nameSeparator } from './member.ts';
 import { decodeName, type FileName, longestNameBytes } from './name.ts';
 import { metadataName } from './pack.ts';
 import { FileRefusal, shown } from './refusal.ts';
+import { readStored } from './stored.ts';
 import { type ByteSource, ByteWindow } from './window.ts';
 
 export interface UnpackLimits {
@@ -140,7 +141,7 @@ class Unpacker {
     const isLast = found === -1 && ahead.length < smallBytes;
     if (found === -1 && !isLast) return false;
     const stream = ahead.subarray(0, isLast ? ahead.length : found);
-    const content = inflateWhole(stream);
+    const content = readStored(stream) ?? inflateWhole(stream);
     if (content === undefined) return false;
     sink.take(content, stream.length);
     this.#window.skip(stream.length);
