@@ -15,6 +15,9 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
+/** Young objects die soon here: a small nursery keeps the thread's memory low. */
+const resourceLimits = { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 1024 };
+
 /** Chunks asked for ahead, so that packing and sending overlap. */
 const chunksAhead = 2;
 
@@ -113,7 +116,7 @@ export class ClusterFiles implements FileJobs {
 
   #startThread(): Worker {
     const workerData = { settings: this.#settings, generation: this.#generation };
-    const thread = new Worker(this.#threadUrl, { workerData });
+    const thread = new Worker(this.#threadUrl, { workerData, resourceLimits });
     thread.on('message', (reply: JobReply) => this.#settle(reply));
     thread.on('error', (error) => this.#died(thread, messageOf(error)));
     thread.on('exit', (code) => this.#died(thread, `it ended with ${code}`));

@@ -24,6 +24,7 @@ const smallestDeflated = 4096;
 /** Of a large segment this much is tried before all of it is deflated. */
 const sampleBytes = 8 * 1024;
 const zlibHeader = Buffer.from([0x78, 0x01]);
+const lastBlock = Buffer.from([1, 0, 0, 0xff, 0xff]);
 
 /** The stream of `content`, whose chunks are at most `segmentBytes` each and may be reused. */
 export function* deflateMember(
@@ -36,9 +37,24 @@ export function* deflateMember(
     check = adler32(segment, check);
     yield* encodeSegment(segment, level);
   }
-  const end = Buffer.from([1, 0, 0, 0xff, 0xff, 0, 0, 0, 0]);
-  end.writeUInt32BE(check, blockHeaderBytes);
-  yield end;
+  const sum = Buffer.alloc(4);
+  sum.writeUInt32BE(check);
+  yield lastBlock;
+  yield sum;
+}
+
+/** The stream of content that is small and holds no separator, in one piece; else undefined. */
+export function storeSmall(content: Uint8Array): Buffer | undefined {
+  if (content.length >= smallestDeflated || content.length === 0) return undefined;
+  const bytes = Buffer.from(content.buffer, content.byteOffset, content.length);
+  if (bytes.includes(fileSeparator)) return undefined;
+  const stream = Buffer.allocUnsafe(frameBytes + blockHeaderBytes + bytes.length);
+  zlibHeader.copy(stream);
+  writeBlock(stream, 2, bytes);
+  const end = 2 + blockHeaderBytes + bytes.length;
+  lastBlock.copy(stream, end);
+  stream.writeUInt32BE(adler32(bytes), end + blockHeaderBytes);
+  return stream;
 }
 
 /** No stream of this much content is longer, separators aside (8 bytes of which cost 5 more). */
@@ -76,15 +92,18 @@ function storeSegment(segment: Uint8Array): Buffer {
   let start = 0;
   let at = 0;
   for (const end of ends) {
-    const length = end - start;
-    stored[at] = 0;
-    stored.writeUInt16LE(length, at + 1);
-    stored.writeUInt16LE(~length & 0xffff, at + 3);
-    stored.set(segment.subarray(start, end), at + blockHeaderBytes);
-    at += blockHeaderBytes + length;
+    writeBlock(stored, at, segment.subarray(start, end));
+    at += blockHeaderBytes + end - start;
     start = end;
   }
   return stored;
+}
+
+function writeBlock(target: Buffer, at: number, content: Uint8Array): void {
+  target[at] = 0;
+  target.writeUInt16LE(content.length, at + 1);
+  target.writeUInt16LE(~content.length & 0xffff, at + 3);
+  target.set(content, at + blockHeaderBytes);
 }
 
 /** Where blocks end: inside every separator, and often enough. */

@@ -13,6 +13,7 @@ import {
   longestStream,
   nameSeparator,
   segmentBytes,
+  storeSmall,
 } from './member.ts';
 import type { FileName } from './name.ts';
 
@@ -155,18 +156,25 @@ class Packer {
 
   *#member(name: FileName, file: OpenFile): Generator<Uint8Array> {
     const head = Buffer.concat([Buffer.from(name, 'utf8'), nameSeparator]);
+    const first = file.read();
+    const small = storeSmall(first);
+    this.#names.push(name);
+    if (small !== undefined && first.length === file.sizeBytes) {
+      this.#contentBytes += first.length;
+      yield this.#count(Buffer.concat([head, small, fileSeparator]));
+      return;
+    }
     yield this.#count(head);
-    for (const bytes of deflateMember(this.#content(file), this.#limits.level)) {
+    for (const bytes of deflateMember(this.#content(first, file), this.#limits.level)) {
       yield this.#count(bytes);
     }
     yield this.#count(fileSeparator);
-    this.#names.push(name);
   }
 
   /** A file that grows while it is read stops at the limit; the next scan sees its new hash. */
-  *#content(file: OpenFile): Generator<Uint8Array> {
+  *#content(first: Uint8Array, file: OpenFile): Generator<Uint8Array> {
     let room = this.#contentLimit;
-    for (let bytes = file.read(); bytes.length > 0 && room > 0; bytes = file.read()) {
+    for (let bytes = first; bytes.length > 0 && room > 0; bytes = file.read()) {
       room -= bytes.length;
       this.#contentBytes += bytes.length;
       yield bytes;
