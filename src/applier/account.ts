@@ -4,20 +4,23 @@ import { readMemory } from './memory.ts';
 import { outcomeOf } from './outcome.ts';
 import { finish, newProgress } from './progress.ts';
 import type { ApplyResult } from './result.ts';
-import type { End, Run } from './run.ts';
+import type { End, GiveUp, Run } from './run.ts';
 import type { ApplierWorld } from './world.ts';
 
 /** lock -> memory -> `work` -> result */
 export async function account(
   world: ApplierWorld,
   work: (run: Run) => Promise<End>,
+  isGivenUp?: GiveUp,
 ): Promise<ApplyResult> {
   const { clock } = world;
   const progress = newProgress(clock.nowMs(), clock.monotonicMs());
   const underLock = async (): Promise<End> => {
     const lock = await world.lock();
     try {
-      return await work({ world, progress, memory: await readMemory(world.memory) });
+      const memory = await readMemory(world.memory);
+      const ends = isGivenUp === undefined ? {} : { isGivenUp };
+      return await work({ world, progress, memory, ...ends });
     } finally {
       await lock.release();
     }

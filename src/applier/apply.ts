@@ -13,15 +13,33 @@ import { precheck, precheckRestart } from './precheck.ts';
 import { moveAndRemember, needsMove } from './remember-move.ts';
 import type { ApplyRequest } from './request.ts';
 import type { ApplyResult } from './result.ts';
-import type { End, Run } from './run.ts';
+import type { End, GiveUp, Run } from './run.ts';
 import { refuseBadChoice, remember, settle, settleForeign } from './standing.ts';
 import { type Proven, verifyAgain } from './verify-again.ts';
 import { chooseServers, makeWish } from './wanted.ts';
 import type { ApplierWorld } from './world.ts';
 
-/** Never throws for a failure with a code: that is a result, `refused` or `held`. */
-export function apply(world: ApplierWorld, request: ApplyRequest): Promise<ApplyResult> {
-  return account(world, (run) => applyUnderLock(run, request));
+/**
+ * Never throws for a failure with a code: that is a result, `refused` or `held`. An abort is heard
+ * only while the agent is watched, never between two steps of a write or restart: the result is
+ * then `written` with `not_connected`, and the choice is not held against anybody.
+ */
+export function apply(
+  world: ApplierWorld,
+  request: ApplyRequest,
+  signal?: AbortSignal,
+): Promise<ApplyResult> {
+  const isGivenUp = async (): Promise<boolean> => signal?.aborted ?? false;
+  return applyUnless(world, request, isGivenUp);
+}
+
+/** `apply` whose asker may change its mind by other means than a signal. */
+export function applyUnless(
+  world: ApplierWorld,
+  request: ApplyRequest,
+  isGivenUp: GiveUp,
+): Promise<ApplyResult> {
+  return account(world, (run) => applyUnderLock(run, request), isGivenUp);
 }
 
 /** request -> verify again -> render -> pre-check -> replace -> restart, confirm -> remember | restore */
@@ -46,7 +64,7 @@ async function applyUnderLock(run: Run, request: ApplyRequest): Promise<End> {
   } else if (move && facts.running) {
     await precheckRestart(world, before.bytes);
   }
-  if (move) return moveAndRemember(run, { facts, before, draft });
+  if (move) return moveAndRemember(run, { facts, before, draft, urgent: request.urgent ?? false });
   await settle(run, { servers: draft.after.servers, hash: draft.hash });
   return { outcome: draft.changed ? 'written' : 'unchanged' };
 }

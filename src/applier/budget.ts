@@ -10,12 +10,21 @@ export interface Restart {
   readonly kind: 'agentd' | 'service';
   /** From stopping to connected: how long integrity monitoring was blind; 0 for `agentd`. */
   readonly blindMs: number;
+  /** Spent from the emergency allowance: the agent had lost its manager, or was about to. */
+  readonly urgent?: boolean;
 }
 
 export interface BudgetLimits {
   readonly restartsPerHour: number;
   readonly restartsPerDay: number;
 }
+
+export interface UrgentLimits extends BudgetLimits {
+  readonly urgentRestartsPerHour: number;
+}
+
+/** What one more restart would be spent from. */
+export type Purse = 'normal' | 'urgent';
 
 export type BudgetVerdict =
   | { readonly kind: 'allowed' }
@@ -30,17 +39,51 @@ export function judgeBudget(
   limits: BudgetLimits,
   nowMs: number,
 ): BudgetVerdict {
-  const known = forgetOld(restarts, nowMs);
+  const chosen = forgetOld(restarts, nowMs).filter(({ urgent }) => urgent !== true);
   const windows = [
-    { name: 'hour', lengthMs: hourMs, limit: limits.restartsPerHour },
-    { name: 'day', lengthMs: dayMs, limit: limits.restartsPerDay },
+    { name: 'restarts in the last hour', lengthMs: hourMs, limit: limits.restartsPerHour },
+    { name: 'restarts in the last day', lengthMs: dayMs, limit: limits.restartsPerDay },
   ];
+  return judgeWindows(chosen, windows, nowMs);
+}
+
+/**
+ * An agent without a manager must not wait for a budget, so emergencies have an allowance of their
+ * own, on top of the normal one. It has an end too: who can claim emergencies at will gets so many
+ * restarts an hour and no more. When it is used up the normal budget serves.
+ */
+export function judgeUrgentBudget(
+  restarts: readonly Restart[],
+  limits: UrgentLimits,
+  nowMs: number,
+): BudgetVerdict & { readonly purse: Purse } {
+  const urgent = forgetOld(restarts, nowMs).filter((restart) => restart.urgent === true);
+  const limit = limits.urgentRestartsPerHour;
+  const window = { name: 'urgent restarts in the last hour', lengthMs: hourMs, limit };
+  const verdict = judgeWindows(urgent, [window], nowMs);
+  if (verdict.kind === 'allowed') return { ...verdict, purse: 'urgent' };
+  const normal = judgeBudget(restarts, limits, nowMs);
+  if (normal.kind === 'allowed') return { ...normal, purse: 'normal' };
+  const sooner = normal.untilMs < verdict.untilMs ? normal : verdict;
+  return { ...sooner, purse: 'urgent' };
+}
+
+interface Window {
+  readonly name: string;
+  readonly lengthMs: number;
+  readonly limit: number;
+}
+
+function judgeWindows(
+  restarts: readonly Restart[],
+  windows: readonly Window[],
+  nowMs: number,
+): BudgetVerdict {
   for (const { name, lengthMs, limit } of windows) {
-    const spent = known.filter(({ atMs }) => atMs > nowMs - lengthMs).toSorted(newestFirst);
+    const spent = restarts.filter(({ atMs }) => atMs > nowMs - lengthMs).toSorted(newestFirst);
     if (spent.length < limit) continue;
     const freedBy = spent[limit - 1]?.atMs ?? nowMs;
-    const untilMs = freedBy + lengthMs;
-    return { kind: 'used_up', untilMs, why: `${spent.length} restarts in the last ${name}` };
+    return { kind: 'used_up', untilMs: freedBy + lengthMs, why: `${spent.length} ${name}` };
   }
   return { kind: 'allowed' };
 }

@@ -15,6 +15,8 @@ export interface Reading {
   /** In the order a 4.x agent tries them; a 5.x agent has one. */
   readonly servers: readonly WrittenServer[];
   readonly walk: readonly WalkEntry[];
+  /** `notify_time` as written. */
+  readonly notifySec?: number;
   /** False for a file with which no agent can have been running. */
   readonly starts: boolean;
 }
@@ -56,6 +58,7 @@ export function readServers(bytes: Uint8Array, agentVersion: string | undefined)
   return {
     servers: loaded.map(({ address, port }) => ({ address: canonicalAddress(address), port })),
     walk: loaded.map(({ maxRetries, retryInterval }) => ({ maxRetries, retryInterval })),
+    ...(reading.notifyTime === undefined ? {} : { notifySec: reading.notifyTime }),
     starts: reading.kind === 'starts',
   };
 }

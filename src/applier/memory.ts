@@ -173,11 +173,12 @@ function readServer(value: JsonValue): WrittenServer {
 }
 
 function readRestart(value: JsonValue): Restart {
-  const { atMs, kind, blindMs } = object(value);
+  const { atMs, kind, blindMs, urgent } = object(value);
   return {
     atMs: number(atMs),
     kind: kind === 'agentd' ? 'agentd' : 'service',
     blindMs: number(blindMs),
+    ...(urgent === true ? { urgent } : {}),
   };
 }
 

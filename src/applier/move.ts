@@ -7,10 +7,11 @@ import { PilotfishError } from '../errors.ts';
 import type { AgentFacts } from '../wazuh/agent-facts.ts';
 import { findConfigurationFault } from '../wazuh/agent-log.ts';
 import { findDeafModules } from '../wazuh/deaf-modules.ts';
-import type { Restart } from './budget.ts';
+import type { Purse, Restart } from './budget.ts';
 import { type ConfirmVerdict, type Expected, judgeConfirm, type Look } from './confirm.ts';
 import { planRestart, type RestartPlan, runRestart, withoutStop } from './restart.ts';
 import type { WrittenServer } from './result.ts';
+import type { GiveUp } from './run.ts';
 import type { ApplierWorld } from './world.ts';
 
 export interface MoveOrder {
@@ -20,10 +21,12 @@ export interface MoveOrder {
   readonly config: Uint8Array;
   readonly servers: readonly WrittenServer[];
   readonly budgetMs: number;
+  readonly purse: Purse;
+  readonly isGivenUp?: GiveUp | undefined;
 }
 
 export interface Moved {
-  readonly verdict: Exclude<ConfirmVerdict, { kind: 'waiting' }>;
+  readonly verdict: Exclude<ConfirmVerdict, { kind: 'waiting' }> | { readonly kind: 'given_up' };
   /** Every restart that was spent, in order. */
   readonly restarts: readonly Restart[];
   /** From the order to stop until connected. */
@@ -48,13 +51,14 @@ export async function moveAgent(world: ApplierWorld, order: MoveOrder): Promise<
     stableMs: world.settings.stableMs,
     budgetMs: order.budgetMs,
   };
-  const verdict = await watch(world, expected, logMark);
+  const verdict = await watch(world, expected, logMark, order.isGivenUp);
   const awayMs = verdict.kind === 'connected' ? verdict.atMs - stoppedMonotonicMs : undefined;
   const blindMs = awayMs ?? world.clock.monotonicMs() - stoppedMonotonicMs;
   const restarts = kinds.map((kind) => ({
     atMs: stoppedAtMs,
     kind,
     blindMs: kind === 'service' ? Math.round(blindMs) : 0,
+    ...(order.purse === 'urgent' ? { urgent: true } : {}),
   }));
   return {
     verdict,
@@ -111,13 +115,17 @@ async function watch(
   world: ApplierWorld,
   expected: Expected,
   logMark: number,
+  isGivenUp: GiveUp | undefined,
 ): Promise<Moved['verdict']> {
   const looks: Look[] = [];
   for (;;) {
-    looks.push(await lookAtAgent(world, logMark));
+    const look = await lookAtAgent(world, logMark);
+    looks.push(look);
     if (looks.length > keptLooks) looks.shift();
     const verdict = judgeConfirm(looks, expected);
     if (verdict.kind !== 'waiting') return verdict;
+    // Not while it is down: an agent that does not stay up is found out first.
+    if (look.facts.running && (await isGivenUp?.()) === true) return { kind: 'given_up' };
     const eager = world.clock.monotonicMs() - expected.startedAtMs < eagerMs;
     await sleep(world.clock, world.settings.pollMs * (eager ? 1 : 5));
   }

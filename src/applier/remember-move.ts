@@ -2,9 +2,10 @@
 import { AgentError, HostError, PilotfishError } from '../errors.ts';
 import type { AgentFacts } from '../wazuh/agent-facts.ts';
 import { readyAgent } from './agent-ready.ts';
-import { forgetOld, judgeBudget, type Restart } from './budget.ts';
+import { forgetOld, judgeBudget, judgeUrgentBudget, type Purse, type Restart } from './budget.ts';
 import { confirmBudgetMs, talksToOneOf } from './confirm.ts';
 import { type Draft, readServers } from './draft.ts';
+import { isLost } from './lost.ts';
 import { type Moved, moveAgent } from './move.ts';
 import type { End, Run, Situation } from './run.ts';
 import { remember, settle, withBadChoice } from './standing.ts';
@@ -36,25 +37,30 @@ export async function moveAndRemember(run: Run, situation: Situation): Promise<E
   const { draft } = situation;
   const facts = await readyAgent(run.world); // an upgrade may have begun meanwhile
   const written = { servers: draft.after.servers, hash: draft.hash };
-  const over = facts.running ? budgetError(run) : undefined;
-  if (over !== undefined) {
+  const purse = openPurse(run, facts, situation);
+  if (purse instanceof PilotfishError) {
     await settle(run, written);
-    return { outcome: 'held', reason: over };
+    return { outcome: 'held', reason: purse };
   }
   await remember(run, { unfinishedSinceMs: run.world.clock.nowMs() });
-  const moved = await moveOnce(run, facts, draft.bytes);
+  const moved = await moveOnce(run, { facts, config: draft.bytes, purse });
   if (moved.verdict.kind === 'connected') {
     run.progress.connected = true;
     await settle(run, written);
     return { outcome: 'moved' };
   }
   const failure = failureOf(moved);
+  if (moved.verdict.kind === 'given_up') {
+    run.progress.notes.push('given up for another choice before the agent was connected');
+    await settle(run, written);
+    return { outcome: 'written', reason: failure };
+  }
   if (!(await mayRestore(run, situation, moved))) {
     await settle(run, written);
     await rememberDown(run, moved);
     return { outcome: draft.changed ? 'written' : 'held', reason: failure };
   }
-  return putBack(run, situation, failure);
+  return putBack(run, { ...situation, purse }, failure);
 }
 
 /** An agent that did not come up after our restart is ours to start: the next run tries again. */
@@ -63,11 +69,19 @@ export async function rememberDown(run: Run, moved: Moved): Promise<void> {
   await remember(run, { unfinishedSinceMs: run.world.clock.nowMs() });
 }
 
+export interface OneMove {
+  readonly facts: AgentFacts;
+  readonly config: Uint8Array;
+  readonly purse: Purse;
+}
+
 /** Restarts in the file as it is, spends the budget, keeps the account. */
-export async function moveOnce(run: Run, facts: AgentFacts, config: Uint8Array): Promise<Moved> {
+export async function moveOnce(run: Run, { facts, config, purse }: OneMove): Promise<Moved> {
   const { servers, walk } = readServers(config, facts.version);
   const budgetMs = confirmBudgetMs(walk, run.world.settings.maxConfirmMs);
-  const moved = await moveAgent(run.world, { facts, config, servers, budgetMs });
+  const { isGivenUp } = run;
+  const order = { facts, config, servers, budgetMs, purse, isGivenUp };
+  const moved = await moveAgent(run.world, order);
   const { progress } = run;
   progress.restarts += moved.restarts.length;
   progress.notes.push(...moved.notes);
@@ -82,13 +96,29 @@ export async function moveOnce(run: Run, facts: AgentFacts, config: Uint8Array):
 }
 
 function spend(run: Run, restarts: readonly Restart[]): readonly Restart[] {
-  return [...forgetOld(run.memory.restarts, run.world.clock.nowMs()), ...restarts].slice(-64);
+  return [...forgetOld(run.memory.restarts, run.world.clock.nowMs()), ...restarts].slice(
+    -maxStamps,
+  );
 }
 
-function budgetError(run: Run): PilotfishError | undefined {
+/** More than the defaults allow in a day. */
+const maxStamps = 1_024;
+
+/** What this restart is spent from; starting an agent that does not run asks nobody. */
+function openPurse(
+  run: Run,
+  facts: AgentFacts,
+  { draft, urgent }: Situation,
+): Purse | PilotfishError {
+  if (!facts.running) return 'urgent';
   const { clock, settings } = run.world;
-  const verdict = judgeBudget(run.memory.restarts, settings, clock.nowMs());
-  if (verdict.kind === 'allowed') return undefined;
+  const nowMs = clock.nowMs();
+  const { restarts } = run.memory;
+  const inNeed = urgent || isLost(facts, draft.before.notifySec, nowMs);
+  const verdict = inNeed
+    ? judgeUrgentBudget(restarts, settings, nowMs)
+    : { ...judgeBudget(restarts, settings, nowMs), purse: 'normal' as const };
+  if (verdict.kind === 'allowed') return verdict.purse;
   const until = new Date(verdict.untilMs).toISOString();
   return new HostError('restart_budget', `${verdict.why}; the next one is free at ${until}`);
 }
@@ -113,9 +143,13 @@ async function mayRestore(run: Run, { draft }: Situation, moved: Moved): Promise
 }
 
 /** The previous bytes, a restart that no budget forbids, and the choice marked bad. */
-async function putBack(run: Run, situation: Situation, reason: PilotfishError): Promise<End> {
+async function putBack(
+  run: Run,
+  situation: Situation & { readonly purse: Purse },
+  reason: PilotfishError,
+): Promise<End> {
   const { world, progress } = run;
-  const { before, draft } = situation;
+  const { before, draft, purse } = situation;
   const bad = { badChoices: withBadChoice(run, draft) };
   try {
     const current = await world.file.read();
@@ -131,7 +165,8 @@ async function putBack(run: Run, situation: Situation, reason: PilotfishError): 
   }
   progress.servers = draft.before.servers;
   progress.afterHash = before.hash;
-  const moved = await moveOnce(run, await world.agent.readFacts(), before.bytes);
+  const facts = await world.agent.readFacts();
+  const moved = await moveOnce(run, { facts, config: before.bytes, purse });
   progress.connected = moved.verdict.kind === 'connected';
   await settle(run, { servers: draft.before.servers, hash: before.hash }, bad);
   await rememberDown(run, moved);

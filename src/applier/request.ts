@@ -27,10 +27,27 @@ export interface ApplyRequest {
   readonly receipt?: PollReceipt;
   /** True: restart the agent so that it dials the first entry now; false: write only. */
   readonly move: boolean;
+  /**
+   * True: this leaves a dead manager, or the agent is lost. The restart is then spent from the
+   * emergency allowance; nothing else changes.
+   */
+  readonly urgent?: boolean;
 }
 
 /** Largest request document: one list, 64 roots, some ids, in base64. */
 export const maxRequestBytes = 8 * 1024 * 1024;
+
+const members: readonly string[] = [
+  'typ',
+  'spec',
+  'list',
+  'roots',
+  'order',
+  'relay',
+  'receipt',
+  'move',
+  'urgent',
+];
 
 /** The request as it travels through the spool: one JSON object, bytes in base64url. */
 export function encodeApplyRequest(request: ApplyRequest): Uint8Array {
@@ -43,6 +60,7 @@ export function encodeApplyRequest(request: ApplyRequest): Uint8Array {
     ...(request.relay === undefined ? {} : { relay: request.relay }),
     ...(request.receipt === undefined ? {} : { receipt: { ...request.receipt } }),
     move: request.move,
+    ...(request.urgent === undefined ? {} : { urgent: request.urgent }),
   };
   return encodeUtf8(`${JSON.stringify(document)}\n`);
 }
@@ -51,11 +69,14 @@ export function encodeApplyRequest(request: ApplyRequest): Uint8Array {
 export function parseApplyRequest(bytes: Uint8Array): ApplyRequest {
   if (bytes.length > maxRequestBytes) throw wrong(`${bytes.length} bytes are too many`);
   const document = parseJson(bytes);
-  const members = ['typ', 'spec', 'list', 'roots', 'order', 'relay', 'receipt', 'move'];
   const unknown = Object.keys(document).find((name) => !members.includes(name));
   if (unknown !== undefined) throw wrong(`unknown member '${unknown.slice(0, 64)}'`);
   if (document.typ !== 'pf-apply' || document.spec !== 1) throw wrong('typ or spec is not ours');
-  if (typeof document.move !== 'boolean') throw wrong("'move' must be true or false");
+  const { move, urgent } = document;
+  if (typeof move !== 'boolean') throw wrong("'move' must be true or false");
+  if (urgent !== undefined && typeof urgent !== 'boolean') {
+    throw wrong("'urgent' must be true or false");
+  }
   return {
     listEnvelope: parseBytes(document.list, 'list'),
     rootEnvelopes: parseArray(document.roots, 'roots', listLimits.maxRootsPerRun).map((root) =>
@@ -64,7 +85,8 @@ export function parseApplyRequest(bytes: Uint8Array): ApplyRequest {
     order: parseArray(document.order, 'order', listLimits.maxManagers).map(parseId),
     ...(document.relay === undefined ? {} : { relay: parseRelay(document.relay) }),
     ...(document.receipt === undefined ? {} : { receipt: parseReceipt(document.receipt) }),
-    move: document.move,
+    move,
+    ...(urgent === undefined ? {} : { urgent }),
   };
 }
 

@@ -11,7 +11,7 @@ import { account } from './account.ts';
 import { readyAgent } from './agent-ready.ts';
 import { readServers } from './draft.ts';
 import { precheck } from './precheck.ts';
-import { moveOnce, rememberDown } from './remember-move.ts';
+import { moveOnce, type OneMove, rememberDown } from './remember-move.ts';
 import type { ApplyResult } from './result.ts';
 import type { Run } from './run.ts';
 import { remember, settle } from './standing.ts';
@@ -44,7 +44,7 @@ export async function restore(
     const met = { servers: readServers(before.bytes, facts.version).servers, hash: before.hash };
     await remember(run, { written: met, intended: written });
     progress.notes.push(...(await world.file.replace(before, bytes)).notes);
-    if (move && facts.running) await restartIn(run, facts, bytes);
+    if (move && facts.running) await restartIn(run, { facts, config: bytes, purse: 'normal' });
     await settle(run, written);
     return { outcome: 'restored' };
   });
@@ -66,7 +66,7 @@ export async function resume(world: ApplierWorld): Promise<ApplyResult> {
     const { servers } = readServers(bytes, facts.version);
     progress.servers = servers;
     progress.afterHash = hash;
-    const connected = await restartIn(run, facts, bytes);
+    const connected = await restartIn(run, { facts, config: bytes, purse: 'urgent' });
     if (connected) return { outcome: 'moved' };
     return {
       outcome: 'held',
@@ -75,8 +75,8 @@ export async function resume(world: ApplierWorld): Promise<ApplyResult> {
   });
 }
 
-async function restartIn(run: Run, facts: AgentFacts, bytes: Uint8Array): Promise<boolean> {
-  const moved = await moveOnce(run, facts, bytes);
+async function restartIn(run: Run, order: OneMove): Promise<boolean> {
+  const moved = await moveOnce(run, order);
   run.progress.connected = moved.verdict.kind === 'connected';
   if (run.progress.connected) await remember(run, {}, ['unfinishedSinceMs']);
   await rememberDown(run, moved);

@@ -12,7 +12,11 @@ export interface Run {
   readonly world: ApplierWorld;
   readonly progress: Progress;
   memory: ApplierMemory;
+  readonly isGivenUp?: GiveUp;
 }
+
+/** Does the asker want another choice meanwhile? Asked only while the agent is watched. */
+export type GiveUp = () => Promise<boolean>;
 
 /** How a run ended; the account itself is in `Run.progress`. */
 export interface End {
@@ -25,4 +29,6 @@ export interface Situation {
   readonly facts: AgentFacts;
   readonly before: ConfigSnapshot;
   readonly draft: Draft;
+  /** The asker says that this leaves a dead manager. */
+  readonly urgent: boolean;
 }

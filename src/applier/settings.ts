@@ -40,6 +40,8 @@ export interface ApplierSettings {
   readonly minServers: number;
   readonly restartsPerHour: number;
   readonly restartsPerDay: number;
+  /** On top of both: for an agent that lost its manager, or whose manager died. */
+  readonly urgentRestartsPerHour: number;
   /** SIGKILL for an agentd that ignores SIGTERM so long: a wedged one never exits by itself. */
   readonly killAfterMs: number;
   /** One control program may take so long. */
@@ -71,6 +73,7 @@ export const defaultSettings = {
   minServers: 1,
   restartsPerHour: 3,
   restartsPerDay: 6,
+  urgentRestartsPerHour: 12,
   killAfterMs: 2_000,
   commandTimeoutMs: 120_000,
   foreign: 'reassert',

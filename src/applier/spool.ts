@@ -5,7 +5,7 @@
  */
 import { encodeUtf8, sha256Tag } from '../bytes.ts';
 import { PilotfishError } from '../errors.ts';
-import { apply } from './apply.ts';
+import { applyUnless } from './apply.ts';
 import { outcomeOf } from './outcome.ts';
 import { finish, newProgress } from './progress.ts';
 import { parseApplyRequest } from './request.ts';
@@ -16,6 +16,8 @@ import type { ApplierWorld } from './world.ts';
 /** A request as it lies in the spool; `done` removes exactly this one. */
 export interface SpooledRequest {
   readonly bytes: Uint8Array;
+  /** The asker took it away or laid down another one: it wants something else by now. */
+  isWithdrawn(): Promise<boolean>;
   done(): Promise<void>;
 }
 
@@ -46,7 +48,7 @@ export async function applySpool(
   for (let count = 0; count < maxRequestsPerRun; count += 1) {
     const spooled = await spool.take();
     if (spooled === undefined) return results;
-    const result = await applyBytes(world, spooled.bytes);
+    const result = await applySpooled(world, spooled);
     const report: SpoolReport = { request: sha256Tag(spooled.bytes), result };
     await spool.report(encodeUtf8(`${JSON.stringify(report)}\n`));
     await spooled.done(); // after the report: a kill in between only repeats an idempotent request
@@ -55,11 +57,12 @@ export async function applySpool(
   return results;
 }
 
-async function applyBytes(world: ApplierWorld, bytes: Uint8Array): Promise<ApplyResult> {
+async function applySpooled(world: ApplierWorld, spooled: SpooledRequest): Promise<ApplyResult> {
   const { clock } = world;
   const progress = newProgress(clock.nowMs(), clock.monotonicMs());
   try {
-    return await apply(world, parseApplyRequest(bytes));
+    const request = parseApplyRequest(spooled.bytes);
+    return await applyUnless(world, request, () => spooled.isWithdrawn());
   } catch (error) {
     if (!(error instanceof PilotfishError)) throw error;
     const outcome = outcomeOf(error.reason);

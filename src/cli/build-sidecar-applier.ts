@@ -20,7 +20,7 @@ import { openPreflight } from '../host/agent-preflight.ts';
 import { openBackupStore } from '../host/backup-store.ts';
 import { gnuAttributes, noAttributes } from '../host/file-attributes.ts';
 import { acquireLock } from '../host/lock.ts';
-import { readReport, submitRequest } from '../host/spool-directory.ts';
+import { readReport, submitRequest, withdrawRequest } from '../host/spool-directory.ts';
 import { systemClock as clock, systemRandom as random } from '../host/system-clock.ts';
 import { openTwoGenerationFile, type TwoGenerationFile } from '../host/two-generation-file.ts';
 import { openUnixConfigFile } from '../host/unix-config-file.ts';
@@ -83,9 +83,9 @@ async function countHealthy(
 /** The applier in this process. */
 export function buildDirectApplier(world: ApplierWorld): Applier {
   return {
-    async apply(request) {
+    async apply(request: ApplyRequest, signal?: AbortSignal) {
       const rootEnvelopes = await newerRoots(world, request.rootEnvelopes);
-      return apply(world, { ...request, rootEnvelopes });
+      return apply(world, { ...request, rootEnvelopes }, signal);
     },
     restoreNewest: () => restore(world, { kind: 'generation', generation: 1 }, false),
   };
@@ -129,8 +129,10 @@ export interface SpoolParts {
 /** An applier that runs as another user: it finds the request by file, we find its report. */
 export function buildSpoolApplier({ spool, results, timeoutMs }: SpoolParts): Applier {
   return {
-    apply: (request) =>
-      applyWithFewestRoots(request, (one) => applyThroughSpool(one, { spool, results, timeoutMs })),
+    apply: (request: ApplyRequest, signal?: AbortSignal) =>
+      applyWithFewestRoots(request, (one) =>
+        applyThroughSpool(one, { spool, results, timeoutMs }, signal),
+      ),
     restoreNewest: () =>
       Promise.reject(
         new HostError(
@@ -146,6 +148,7 @@ const lookMs = 200;
 async function applyThroughSpool(
   request: ApplyRequest,
   { spool, results, timeoutMs }: SpoolParts,
+  giveUp?: AbortSignal,
 ): Promise<ApplyResult> {
   const tag = await submitRequest(spool, request);
   const limit = deadline(clock, timeoutMs);
@@ -153,6 +156,7 @@ async function applyThroughSpool(
     for (;;) {
       const report = await readReport(results, tag);
       if (report !== undefined) return report.result;
+      if (giveUp?.aborted === true) await withdrawRequest(spool); // its report still comes
       await sleep(clock, lookMs, limit.signal);
     }
   } catch (error) {

@@ -4,7 +4,7 @@
  * descriptor, follows no link, and writes nothing into the sidecar's directory.
  */
 import { constants, lstatSync, unlinkSync } from 'node:fs';
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { lstat, mkdir, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ApplyRequest, encodeApplyRequest, maxRequestBytes } from '../applier/request.ts';
 import type { Spool, SpooledRequest, SpoolReport } from '../applier/spool.ts';
@@ -39,7 +39,11 @@ async function takeRequest(directory: string): Promise<SpooledRequest | undefine
       const plain = (await handle.stat()).isFile();
       if (!plain || size > maxRequestBytes) throw refused(directory, 'no plain file, or too long');
       const bytes = await readAll(handle, Number(size));
-      return { bytes, done: () => removeSame(directory, ino) };
+      return {
+        bytes,
+        isWithdrawn: async () => !(await isSame(directory, ino)),
+        done: () => removeSame(directory, ino),
+      };
     } finally {
       await handle.close();
     }
@@ -50,6 +54,14 @@ async function takeRequest(directory: string): Promise<SpooledRequest | undefine
   } finally {
     await folder.handle.close();
   }
+}
+
+async function isSame(directory: string, inode: bigint): Promise<boolean> {
+  const path = join(directory, requestName);
+  return lstat(path, { bigint: true }).then(
+    ({ ino }) => ino === inode,
+    () => false,
+  );
 }
 
 /** A newer request under the same name stays for the next round. */
@@ -79,6 +91,11 @@ export async function submitRequest(directory: string, request: ApplyRequest): P
     throw new HostError('write_failed', `${directory}: ${messageOf(error)}`, { cause: error });
   }
   return sha256Tag(bytes);
+}
+
+/** Takes a request back: one that is being confirmed is given up, and still reported. */
+export async function withdrawRequest(directory: string): Promise<void> {
+  await rm(join(directory, requestName), { force: true });
 }
 
 /** The report of `request`, or undefined while there is none. */

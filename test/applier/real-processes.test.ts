@@ -9,7 +9,12 @@ import { resume } from '../../src/applier/restore.ts';
 import type { ApplierSettings } from '../../src/applier/settings.ts';
 import { applySpool } from '../../src/applier/spool.ts';
 import type { ApplierWorld } from '../../src/applier/world.ts';
-import { openSpool, readReport, submitRequest } from '../../src/host/spool-directory.ts';
+import {
+  openSpool,
+  readReport,
+  submitRequest,
+  withdrawRequest,
+} from '../../src/host/spool-directory.ts';
 import type { StandInHome } from '../fakes/agent-home.ts';
 import { control } from '../fakes/agent-home.ts';
 import { eventually } from '../fakes/processes.ts';
@@ -131,6 +136,23 @@ describe('the applier with real files and processes', { concurrency: 3 }, () => 
     assert.equal(result?.outcome, 'written');
     assert.deepEqual((await readReport(resultDirectory, asked))?.result, result);
     assert.deepEqual(await applySpool(world, spool), []);
+  });
+
+  test('the spool: a request that is taken back while it is watched is given up and reported', async (context) => {
+    const { home, world } = await connectedAgent(context);
+    const spoolDirectory = mkdtempSync(join(tmpdir(), 'pf-spool-'));
+    context.after(() => rmSync(spoolDirectory, { recursive: true }));
+    const list = listOf(['127.99.0.1', '127.99.0.2']); // nobody listens there
+    const request = { listEnvelope: list, rootEnvelopes: [], order, move: true };
+    const asked = await submitRequest(spoolDirectory, request);
+    const ending = applySpool(world, openSpool(spoolDirectory, spoolDirectory));
+    const isWritten = (): boolean => home.readConfig().includes('127.99.0.1');
+    await eventually('the file is written', isWritten);
+    await withdrawRequest(spoolDirectory);
+    const [result] = await ending;
+    assert.deepEqual([result?.outcome, result?.restarts], ['written', 1], JSON.stringify(result));
+    assert.deepEqual((await readReport(spoolDirectory, asked))?.result, result);
+    assert.equal(home.pids.length, 1);
   });
 
   test('the spool: rubbish is reported as refused, a symlink is not followed', async (context) => {
