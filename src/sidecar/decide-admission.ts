@@ -17,7 +17,10 @@ export interface LeaveQuestion {
   readonly leaving: Manager;
   /** Managers that answer from here, best first: those that will take the agents in. */
   readonly candidates: readonly Manager[];
-  /** Wall clock when this host knew: the verdict, the list, or the loss, whichever it leaves for. */
+  /**
+   * Wall clock from which slots are counted: when this host knew of the death or the loss, and not
+   * before there was somewhere to go, see `firstChanceAtMs`.
+   */
   readonly sinceAtMs: number;
   readonly nowMs: number;
 }
@@ -32,9 +35,37 @@ const maxWindowMs = 90_000;
 /** The instant from which this agent may go; in the past for a small fleet. */
 export function leaveAtMs(question: LeaveQuestion): number {
   const { agentId, leaving, sinceAtMs, nowMs } = question;
-  if (sinceAtMs > nowMs) return nowMs; // the clock was set back: a slot would never come
+  // The clock was set back: a slot would never come.
+  if (sinceAtMs - nowMs > maxWindowMs) return nowMs;
   const chance = fractionOf(`${agentId}|leave|${leaving.id}`);
   return sinceAtMs + Math.floor(chance * leaveWindowMs(question));
+}
+
+export interface ChanceQuestion {
+  readonly list: ManagerList;
+  readonly candidates: readonly Manager[];
+  readonly health: ReadonlyMap<string, Health>;
+  /** How long this host doubts itself when most managers look dead at once. */
+  readonly doubtMs: number;
+}
+
+/**
+ * The first instant at which agents could go anywhere: a target was up, and the doubt about this
+ * host was over. Whoever counts slots from an earlier one finds all of them past, and everybody
+ * goes at once.
+ */
+export function firstChanceAtMs({ list, candidates, health, doubtMs }: ChanceQuestion): number {
+  const upSince = candidates.map(({ id }) => health.get(id)?.sinceAtMs ?? 0);
+  const deaths = list.managers
+    .filter(({ state }) => state !== 'down')
+    .flatMap(({ id }) => {
+      const one = health.get(id);
+      return one?.verdict === 'down' ? [one.sinceAtMs] : [];
+    });
+  const isDoubted =
+    deaths.length > 1 && deaths.length * 100 > list.managers.length * list.client.panicPct;
+  const doubtEndsMs = isDoubted ? Math.max(...deaths) + doubtMs : 0;
+  return Math.max(doubtEndsMs, upSince.length === 0 ? 0 : Math.min(...upSince));
 }
 
 /**

@@ -5,6 +5,7 @@
  */
 import type { WalkEntry } from '../applier/confirm.ts';
 import type { ApplyOutcome, ApplyReason, ApplyResult } from '../applier/result.ts';
+import { defaultSettings } from '../applier/settings.ts';
 import type { Step } from '../sidecar/step.ts';
 import { agentState } from './fleet.ts';
 import { beginAway, leaveDoor } from './native.ts';
@@ -13,9 +14,7 @@ import { eventKind, type World } from './world.ts';
 
 /** agentd alone; the whole agent; SIGTERM ignored by a wedged one, then SIGKILL. */
 const restartMs = { agentd: 60, service: 3_500 } as const;
-const killAfterMs = 2_000;
-const stableMs = 1_000;
-const maxConfirmMs = 180_000;
+const { killAfterMs, stableMs, maxConfirmMs } = defaultSettings;
 
 type Ordered = Extract<Step, { kind: 'write' | 'move' }>;
 
@@ -153,7 +152,7 @@ function countRestart(world: World, agent: number): void {
   const { fleet, nowMs, settings } = world;
   const recent = (fleet.restartedAtMs[agent] ?? []).filter((atMs) => atMs > nowMs - 86_400_000);
   fleet.restartedAtMs[agent] = [...recent, nowMs];
-  if ((fleet.clockOffsetMs[agent] ?? 0) > 0) return;
+  if (fleet.hasJumped[agent] === 1) return;
   const inHour = recent.filter((atMs) => atMs > nowMs - 3_600_000).length + 1;
   if (inHour > settings.restartsPerHour)
     world.violate('I5', agent, `${inHour} restarts in an hour`);

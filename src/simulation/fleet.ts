@@ -51,6 +51,8 @@ export class Fleet {
   readonly isDirected: Uint8Array;
   readonly lastHeardMs: Float64Array;
   readonly clockOffsetMs: Float64Array;
+  /** Its clock once went forward: the account of its restarts is no proof any more. */
+  readonly hasJumped: Uint8Array;
   /** Wall clock, as the sidecar's loss watch has it; NaN while connected. */
   readonly lostSinceMs: Float64Array;
   readonly busyUntilMs: Float64Array;
@@ -99,6 +101,7 @@ export class Fleet {
     this.isDirected = bytes();
     this.lastHeardMs = instants(0);
     this.clockOffsetMs = instants(0);
+    this.hasJumped = bytes();
     this.lostSinceMs = instants(Number.NaN);
     this.busyUntilMs = instants(0);
     this.downUntilMs = instants(0);

@@ -5,6 +5,7 @@ import { forgetHealth } from './apply.ts';
 import { type Fault, rogueKinds } from './fault.ts';
 import { agentState, chanceOf } from './fleet.ts';
 import { beginAway, leaveDoor, meetChange, startLoop } from './native.ts';
+import { condition } from './network.ts';
 import { archive, foreignAddress, managerOf } from './published.ts';
 import {
   catchUp,
@@ -188,8 +189,19 @@ export function wakeHost(world: World, agent: number): void {
     world.scheduleAgent(agent, nowMs + random.between(200, 2_000));
   }
   if (fleet.lastHeardMs[agent] === -1) breakSession(world, agent);
+  else meetPresent(world, agent);
   tell(world, agent, nowMs + random.between(500, 5_000));
   world.scheduleCycle(agent, nowMs + random.between(0, 2_000));
+}
+
+/** What happened to its manager while the host slept. */
+function meetPresent(world: World, agent: number): void {
+  const { fleet, network } = world;
+  const seen = network.at(fleet.site[agent] ?? 0, fleet.on[agent] ?? -1);
+  const isSession = (fleet.state[agent] ?? 0) <= agentState.wedged;
+  const isBroken = seen !== condition.alive;
+  const wasBroken = fleet.state[agent] !== agentState.connected;
+  if (isSession && isBroken !== wasBroken) meetChange(world, agent, seen);
 }
 
 function breakSession(world: World, agent: number): void {
@@ -212,7 +224,9 @@ function pause(world: World, agent: number, fault: Fault): void {
 
 /** A clock set back or forth wakes nobody; the next cycle lives with it. */
 function jump(world: World, agent: number, byMs: number): void {
-  world.fleet.clockOffsetMs[agent] = (world.fleet.clockOffsetMs[agent] ?? 0) + byMs;
+  const { fleet } = world;
+  fleet.clockOffsetMs[agent] = (fleet.clockOffsetMs[agent] ?? 0) + byMs;
+  if (byMs > 0) fleet.hasJumped[agent] = 1;
 }
 
 function beServed(world: World, agent: number, fault: Fault): void {

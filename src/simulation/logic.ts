@@ -11,7 +11,7 @@ import { judgePosition } from '../list/position.ts';
 import { isInWave } from '../list/rollout.ts';
 import { rankManagers } from '../list/select.ts';
 import { decide } from '../sidecar/decide.ts';
-import { isComingBack, leaveAtMs } from '../sidecar/decide-admission.ts';
+import { firstChanceAtMs, isComingBack, leaveAtMs } from '../sidecar/decide-admission.ts';
 import { type Connection, type Situation, viewOf } from '../sidecar/decide-view.ts';
 import { rememberNews, rememberResult, rememberStep } from '../sidecar/remember.ts';
 import type { Decision } from '../sidecar/step.ts';
@@ -83,13 +83,16 @@ export function admitLeave(situation: Situation, decision: Decision): Decision {
   const { connection, candidates } = viewOf(situation);
   const leaving = leavingOf(connection);
   if (leaving === undefined) return decision;
-  const { list, agentId, nowMs, seen } = situation;
+  const { list, agentId, nowMs, seen, policy } = situation;
+  const { doubtMs } = policy;
   const health = seen.health.get(leaving.id);
   if (connection.kind === 'listed' && leaving.state !== 'down' && isComingBack(health)) {
     return holdUntil(decision, undefined, 'the manager answers again');
   }
   const deadSince = health?.verdict === 'down' ? health.sinceAtMs : list.acceptedAtMs;
-  const sinceAtMs = step.reason === 'manager_down' ? deadSince : (seen.lostSinceAtMs ?? nowMs);
+  const knownAtMs = step.reason === 'manager_down' ? deadSince : (seen.lostSinceAtMs ?? nowMs);
+  const chance = { list: list.list, candidates, health: seen.health, doubtMs };
+  const sinceAtMs = Math.max(knownAtMs, firstChanceAtMs(chance));
   const question = { agentId, list: list.list, leaving, candidates, sinceAtMs, nowMs };
   const untilMs = leaveAtMs(question);
   return nowMs >= untilMs ? decision : holdUntil(decision, untilMs, 'its slot has not come');

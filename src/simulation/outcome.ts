@@ -43,8 +43,8 @@ export class Stats {
   listsAccepted = 0;
   listsRefused = 0;
   published = 0;
-  /** Agents away at a check of I6 because their restart budget was used up. */
-  heldByBudget = 0;
+  /** Agents away at a check of I6 because of a bound of our own, see `peace.ts`. */
+  readonly held = { budget: 0, confirm: 0, cooldown: 0 };
   checks = 0;
   away = 0;
   maxAway = 0;

@@ -2,6 +2,7 @@
 
 import { agentState } from './fleet.ts';
 import { condition } from './network.ts';
+import type { Stats } from './outcome.ts';
 import { publishedOf, situationOf } from './situation.ts';
 import type { World } from './world.ts';
 
@@ -17,9 +18,10 @@ export function checkPeace(world: World): void {
   for (let agent = 0; agent < fleet.count; agent += 1) {
     const isLongAway = nowMs - (fleet.awaySinceMs[agent] ?? nowMs) >= briefMs;
     if (!isLongAway || isExcused(world, agent)) continue;
-    if (fleet.isBudgetHeld[agent] === 1) {
-      stats.heldByBudget += 1;
-      continue;
+    const bound = ownBound(world, agent);
+    if (bound !== undefined) {
+      stats.held[bound] += 1;
+      if (!settings.isStrict) continue;
     }
     const sec = Math.round((nowMs - (fleet.awaySinceMs[agent] ?? 0)) / 1000);
     const since = Math.round((nowMs - world.lastChangeMs) / 1000);
@@ -27,6 +29,22 @@ export function checkPeace(world: World): void {
     world.violate('I6', agent, `${told}; ${lookOf(world, agent)}`);
     return;
   }
+}
+
+/**
+ * Bounds of the product itself that keep an agent away on purpose. They are counted, and are
+ * violations in a strict world: the restart budget is used up; an apply still waits for a
+ * connection to a target that died meanwhile; the cooldown after a restart delays the rescue of an
+ * agent that lost its connection.
+ */
+function ownBound(world: World, agent: number): keyof Stats['held'] | undefined {
+  const { fleet, logic } = world;
+  if (fleet.isBudgetHeld[agent] === 1) return 'budget';
+  if (world.applying.has(agent)) return 'confirm';
+  const situation = situationOf(world, agent);
+  if (situation === undefined) return undefined;
+  const { step } = logic.decide(situation);
+  return step.kind === 'hold' && step.reason === 'cooldown' ? 'cooldown' : undefined;
 }
 
 /** Where it stands and what its sidecar thinks of that. */
@@ -41,8 +59,8 @@ function lookOf(world: World, agent: number): string {
 /** Its host sleeps, its sidecar is dead (the native loop is all it has), or no manager is there. */
 function isExcused(world: World, agent: number): boolean {
   const { fleet, network, nowMs } = world;
-  if ((fleet.pausedUntilMs[agent] ?? 0) > nowMs) return true;
-  if ((fleet.downUntilMs[agent] ?? 0) > nowMs) return true;
+  if ((fleet.pausedUntilMs[agent] ?? 0) >= nowMs) return true;
+  if ((fleet.downUntilMs[agent] ?? 0) >= nowMs) return true;
   const site = fleet.site[agent] ?? 0;
   const allowed = publishedOf(world, agent)?.byNumber ?? [];
   return !allowed.some(

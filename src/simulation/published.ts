@@ -66,12 +66,17 @@ export function managerOf(number: number, state: Manager['state']): Manager {
   };
 }
 
-/** Where sessions have piled up, a death moves more agents than their share: admit more slowly. */
+/**
+ * Where sessions have piled up, or will once the dead ones are left, the next death moves more
+ * agents than a fair share: admit more slowly.
+ */
 function admissionOf(world: World, version: number): Admission {
   const { settings, nowMs } = world;
-  const listed = world.doors.filter((_, number) => world.joined[number] === 1);
+  const listed = world.doors.map((_, number) => number).filter((n) => world.joined[n] === 1);
+  const living = listed.filter((number) => world.publisherSees[number] !== false);
   const fair = settings.agents / Math.max(1, listed.length);
-  const most = Math.max(...listed.map(({ sessions }) => sessions), fair);
+  const expected = settings.agents / Math.max(1, living.length);
+  const most = Math.max(...world.doors.map(({ sessions }) => sessions), expected);
   const rate = Math.max(1, Math.floor((settings.manager.acceptRate * fair) / most));
   return { id: `a${version}`, ratePerServer: rate, startSlotAtMs: startOfTimeMs + nowMs + 2_000 };
 }

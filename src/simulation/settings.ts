@@ -1,5 +1,7 @@
 /** What a simulated world is made of; times in milliseconds unless the name says otherwise. */
 
+import { defaultSettings } from '../applier/settings.ts';
+
 /** How unmodified agents behave (real-agent-lab.md 3). */
 export interface NativeSettings {
   readonly notifySec: number;
@@ -57,6 +59,8 @@ export interface WorldSettings {
   readonly probeBudgetPerManager: number;
   /** After this long without any change of the world every agent must be connected. */
   readonly strandedMs: number;
+  /** Agents that one of our own bounds keeps away count as stranded too. */
+  readonly isStrict: boolean;
   /** Between two points of the plot; 0: no series. */
   readonly sampleMs: number;
 }
@@ -72,10 +76,11 @@ export const defaultWorld: WorldSettings = {
   hasPublisher: true,
   hasSidecar: true,
   restart: 'agentd',
-  restartsPerHour: 3,
-  restartsPerDay: 6,
+  restartsPerHour: defaultSettings.restartsPerHour,
+  restartsPerDay: defaultSettings.restartsPerDay,
   probeBudgetPerManager: 500,
   strandedMs: 120_000,
+  isStrict: false,
   sampleMs: 0,
 };
 
