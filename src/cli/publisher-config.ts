@@ -7,6 +7,7 @@ import { listLimits, type Manager } from '../list/model.ts';
 import { clientDefaults } from '../list/parse-list.ts';
 import type { ConnectionLimits } from '../publisher/connection-ledger.ts';
 import type { ConfiguredContent } from '../publisher/content.ts';
+import { clusterSection } from './cluster-config.ts';
 import { duration, parseConfig } from './config-file.ts';
 
 const id = (text: string) =>
@@ -123,6 +124,7 @@ export const publisherSchema = z.strictObject({
     })
     .prefault({}),
   limits: limits.prefault({}),
+  cluster: clusterSection.optional(),
   log: z
     .strictObject({
       level: z

@@ -26,9 +26,13 @@ export interface LocalIntegrityOptions {
   onScan(report: ScanReport): void;
 }
 
+/** A scan that failed is tried again after this. */
+const failedMs = 2_000;
+
 export class LocalIntegrity {
   readonly #options: LocalIntegrityOptions;
   #report: ScanReport | undefined;
+  #hasFailed = false;
   #running: Promise<void> | undefined;
   #next: Promise<void> | undefined;
   #timer: Cancel | undefined;
@@ -53,7 +57,8 @@ export class LocalIntegrity {
         await this.refresh();
         const { everyMs, auditMs, clock } = this.#options;
         const isTold = this.#watching.isReliable && this.#report?.blind.length === 0;
-        await sleep(clock, isTold ? auditMs : everyMs, signal);
+        const pauseMs = this.#hasFailed ? Math.min(everyMs, failedMs) : everyMs;
+        await sleep(clock, isTold && !this.#hasFailed ? auditMs : pauseMs, signal);
       }
     } catch (error) {
       if (!signal.aborted) throw error;
@@ -95,9 +100,11 @@ export class LocalIntegrity {
     try {
       const report = await jobs.scan();
       this.#report = report;
+      this.#hasFailed = false;
       this.#tell(report, clock.monotonicMs() - startedMs);
       onScan(report);
     } catch (error) {
+      this.#hasFailed = true;
       log.error(`Error calculating local file integrity: ${messageOf(error)}`);
     }
   }

@@ -1,0 +1,212 @@
+/** The commands of `cluster` with real parts, and the node that `run` starts beside the list. */
+import { mkdir, readFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { type Clock, sleep } from '../clock.ts';
+import type { ReadConfig } from '../cluster/config.ts';
+import { type ClusterJson, parseClusterJson } from '../cluster/files/cluster-json.ts';
+import { Master } from '../cluster/master/master.ts';
+import { NodeLog } from '../cluster/tasks/node-log.ts';
+import { ConfigError, HostError } from '../errors.ts';
+import { messageOf, systemCodeOf } from '../guards.ts';
+import { HeldBookFile, PeerBookFile, readJson, writeJson } from '../host/cluster-books.ts';
+import { ClusterLogFile } from '../host/cluster-log-file.ts';
+import { becomeAccount, findAccount, isRoot, ownAddresses } from '../host/manager-account.ts';
+import { systemClock } from '../host/system-clock.ts';
+import { buildLog, type Log, silentLog } from '../log.ts';
+import { parseManagerVersion } from '../wazuh/manager-version.ts';
+import { buildClusterNode, type ClusterNode } from './build-cluster.ts';
+import type { ClusterHost, ClusterStatus, NodeFlags, PeerLine } from './cluster-commands.ts';
+import { type ClusterSection, defaultClusterSection, readNodeConfig } from './cluster-config.ts';
+import { parsePublisherConfig } from './publisher-config.ts';
+
+const clock: Clock = systemClock;
+const statusEveryMs = 2_000;
+const restartAfterMs = 10_000;
+const statusName = 'cluster-status.json';
+
+interface Prepared extends ReadConfig {
+  readonly section: ClusterSection;
+  readonly home: string;
+  readonly version: string;
+  readonly cluster: ClusterJson;
+}
+
+export function buildClusterHost(): ClusterHost {
+  return {
+    async test(flags) {
+      const { config, notes } = await prepare(await sectionOf(flags), flags);
+      const end = config.disabled ? ['the cluster is disabled'] : [];
+      return [...notes.map(({ level, text }) => `${level}: ${text}`), ...end];
+    },
+    async run(flags, signals) {
+      const prepared = await prepare(await sectionOf(flags), flags);
+      await runPrepared(prepared, flags, buildLog('info'), signals.stop);
+    },
+    async version(flags) {
+      const section = await sectionOf(flags);
+      const home = resolve(flags.home ?? section.home);
+      return `pilotfish-publisher, node of a Wazuh ${await versionOf(section, home)} cluster`;
+    },
+    status: async ({ dir }) =>
+      readJson(join(dir, statusName), silentLog) as ClusterStatus | undefined,
+    acceptDeletions: async ({ dir }, peer) => new HeldBookFile(dir, silentLog).accept(peer),
+    forgetPeer: async ({ dir }, node) => new PeerBookFile(dir, silentLog).forget(node),
+  };
+}
+
+/** For `run`: the node beside the list; what ends it is logged and it is started again. */
+export async function runClusterBeside(
+  section: ClusterSection,
+  dir: string,
+  log: Log,
+  signal: AbortSignal,
+): Promise<void> {
+  const flags: NodeFlags = {
+    dir,
+    home: undefined,
+    config: undefined,
+    debugLevel: section.debug,
+    isForeground: false,
+    keepsRoot: true,
+  };
+  while (!signal.aborted) {
+    try {
+      await runPrepared(await prepare(section, flags), flags, log, signal);
+      if (!signal.aborted) return; // disabled
+    } catch (error) {
+      if (signal.aborted) return;
+      log.error('cluster.failed', { reason: messageOf(error) });
+      await sleep(clock, restartAfterMs, signal).catch(() => undefined);
+    }
+  }
+}
+
+async function sectionOf({ dir }: NodeFlags): Promise<ClusterSection> {
+  const path = join(dir, 'publisher.yml');
+  const text = await readText(path);
+  if (text === undefined) return defaultClusterSection;
+  return parsePublisherConfig(text, path).cluster ?? defaultClusterSection;
+}
+
+async function prepare(section: ClusterSection, flags: NodeFlags): Promise<Prepared> {
+  const home = resolve(flags.home ?? section.home);
+  const path = resolve(home, flags.config ?? section.config);
+  const text = section.node === undefined ? await readText(path) : undefined;
+  const read = readNodeConfig(section, { path, text }, ownAddresses());
+  const cluster = await clusterJsonOf(section, flags.dir);
+  const version = read.config.disabled ? '' : await versionOf(section, home);
+  return { ...read, section, home, version, cluster };
+}
+
+async function versionOf(section: ClusterSection, home: string): Promise<string> {
+  const path = join(home, 'VERSION.json');
+  const version = section.version ?? parseManagerVersion((await readText(path)) ?? '');
+  if (version !== undefined) return version;
+  const what = `${path} tells no version; set cluster.version, such as 4.14.8`;
+  throw new ConfigError('config_invalid', what);
+}
+
+async function clusterJsonOf({ clusterJson }: ClusterSection, dir: string): Promise<ClusterJson> {
+  if (clusterJson === undefined) return parseClusterJson({});
+  const path = resolve(dir, clusterJson);
+  const text = await readText(path);
+  if (text === undefined) throw new ConfigError('config_unreadable', `${path}: cannot be read`);
+  try {
+    return parseClusterJson(JSON.parse(text));
+  } catch (error) {
+    if (error instanceof ConfigError) throw error;
+    throw new ConfigError('config_invalid', `${path}: ${messageOf(error)}`);
+  }
+}
+
+async function runPrepared(
+  prepared: Prepared,
+  flags: NodeFlags,
+  events: Log,
+  signal: AbortSignal,
+): Promise<void> {
+  const { config, notes, home, version, cluster, section } = prepared;
+  if (config.disabled) return;
+  await mkdir(flags.dir, { recursive: true, mode: 0o700 });
+  const owner = isRoot() ? findAccount(section.user) : undefined;
+  if (isRoot() && owner === undefined) {
+    throw new HostError('not_found', `no user ${section.user} on this host, see cluster.user`);
+  }
+  if (!flags.keepsRoot && owner !== undefined) becomeAccount(owner);
+  const { debugLevel, isForeground } = flags;
+  const log = new ClusterLogFile({ home, clock, events, debugLevel, isForeground });
+  const nodeLog = new NodeLog(log, 'Cluster');
+  for (const { level, text } of notes) {
+    if (level === 'INFO') nodeLog.info(text);
+    else nodeLog.warning(text);
+  }
+  const { peers, maxConnectionsPerAddress } = section;
+  const stateFolder = resolve(flags.dir);
+  const node = buildClusterNode({
+    ...{ home, stateFolder, config, version, cluster, peers, maxConnectionsPerAddress },
+    owner: flags.keepsRoot ? owner : undefined,
+    log,
+    events,
+  });
+  try {
+    await Promise.all([node.run(signal), writeStatus(node, prepared, stateFolder, signal)]);
+  } finally {
+    log.close();
+  }
+}
+
+async function writeStatus(
+  node: ClusterNode,
+  { config }: Prepared,
+  folder: string,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    const status: ClusterStatus = {
+      writtenAtMs: clock.nowMs(),
+      node: config.nodeName,
+      role: config.nodeType,
+      peers: peersOf(node),
+    };
+    writeJson(join(folder, statusName), status, silentLog);
+    await sleep(clock, statusEveryMs, signal).catch(() => undefined);
+  }
+}
+
+function peersOf({ role }: ClusterNode): readonly PeerLine[] {
+  if (role instanceof Master) {
+    return role.workers().map((one) => ({
+      node: one.name,
+      role: one.type,
+      address: one.address,
+      peer: one.peer ?? '-',
+      state: one.isIntegrityFree ? 'connected' : 'synchronising',
+      behindS:
+        one.behindSinceMs === undefined
+          ? 0
+          : Math.round((clock.nowMs() - one.behindSinceMs) / 1000),
+      heldDeletions: one.heldDeletions,
+      heldReason: one.heldReason,
+    }));
+  }
+  const { master, peer, isConnected, heldDeletions, heldReason } = role.status();
+  return [
+    {
+      ...{ node: 'master', role: 'master', address: master, peer: peer ?? '-' },
+      state: isConnected ? 'connected' : 'not connected',
+      behindS: 0,
+      heldDeletions,
+      heldReason,
+    },
+  ];
+}
+
+/** Undefined: absent or not to be read. */
+async function readText(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (systemCodeOf(error) !== undefined) return undefined;
+    throw error;
+  }
+}

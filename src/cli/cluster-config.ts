@@ -1,0 +1,85 @@
+/** `cluster:` of publisher.yml: where the manager's home is, or the node's options themselves. */
+import { z } from 'zod';
+import { clusterConfigOf, type ReadConfig } from '../cluster/config.ts';
+import { ConfigError } from '../errors.ts';
+import { type BlockValue, readClusterBlock } from '../wazuh/manager-cluster-block.ts';
+import { isVersion } from '../wazuh/manager-version.ts';
+
+const whole = (min: number, max: number) => z.number().int().min(min).max(max);
+
+const node = z.strictObject({
+  type: z.enum(['master', 'worker']).default('master').describe('role of this node'),
+  name: z.string().describe('name of this node: 1 to 64 of A-Z a-z 0-9 _ -'),
+  cluster: z.string().default('wazuh').describe('name of the cluster'),
+  key: z.string().describe('the 32 characters all nodes share'),
+  port: whole(1025, 65_534).default(1516).describe('port of the master'),
+  bindAddress: z.string().default('0.0.0.0').describe('where a master listens'),
+  master: z.string().describe('address of the master'),
+});
+
+export const clusterSection = z
+  .strictObject({
+    home: z.string().min(1).default('/var/ossec').describe('home of the Wazuh manager'),
+    config: z
+      .string()
+      .min(1)
+      .default('etc/ossec.conf')
+      .describe('file with the <cluster> block; relative to home'),
+    node: node.optional().describe('the options themselves, instead of that file'),
+    version: z
+      .string()
+      .refine(isVersion, 'expected a version such as 4.14.8')
+      .optional()
+      .describe('version of Wazuh to show; unset: VERSION.json of home'),
+    clusterJson: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('file laid over the defaults of cluster.json; relative to --dir'),
+    peers: z
+      .enum(['any', 'ours'])
+      .default('any')
+      .describe('any: stock nodes too; ours: nobody else'),
+    user: z
+      .string()
+      .regex(/^[A-Za-z_][A-Za-z0-9_-]{0,31}$/, 'expected the name of a user')
+      .default('wazuh')
+      .describe('owner of synchronised files, when run by root'),
+    maxConnectionsPerAddress: whole(1, 10_000)
+      .default(10)
+      .describe('of one address to a master; raise it for workers behind NAT'),
+    debug: whole(0, 2).default(0).describe('1: DEBUG lines in cluster.log, 2: DEBUG2 too'),
+  })
+  .describe('run a node of the Wazuh server cluster');
+
+export type ClusterSection = z.output<typeof clusterSection>;
+
+export const defaultClusterSection: ClusterSection = clusterSection.parse({});
+
+/** Stock block or our own options, through the same checks. Throws `ConfigError`. */
+export function readNodeConfig(
+  section: ClusterSection,
+  file: { readonly path: string; readonly text: string | undefined },
+  ownAddresses: readonly string[],
+): ReadConfig {
+  if (section.node !== undefined) {
+    return clusterConfigOf({ options: optionsOf(section.node), count: 1 }, ownAddresses);
+  }
+  if (file.text === undefined) {
+    throw new ConfigError('config_unreadable', `${file.path}: cannot be read`);
+  }
+  return clusterConfigOf(readClusterBlock(file.text, file.path), ownAddresses);
+}
+
+function optionsOf(value: z.output<typeof node>): Readonly<Record<string, BlockValue>> {
+  return {
+    disabled: 'no',
+    node_type: value.type,
+    node_name: value.name,
+    name: value.cluster,
+    key: value.key,
+    port: String(value.port),
+    bind_addr: value.bindAddress,
+    nodes: [value.master],
+  };
+}

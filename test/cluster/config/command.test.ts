@@ -1,0 +1,116 @@
+/** `cluster` with the switches of the stock daemon, over real files. */
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { buildClusterHost } from '../../../src/cli/build-cluster-host.ts';
+import { addCluster } from '../../../src/cli/cluster-commands.ts';
+import { parsePublisherConfig } from '../../../src/cli/publisher-config.ts';
+import { buildProgram, type Outcome, runCommand } from '../../../src/cli/run-command.ts';
+import { until } from '../system/nodes.ts';
+
+const key = 'c98b62a9b6169ac5f67dae55ae4a9088';
+const block = (inner: string): string =>
+  `<ossec_config><cluster><key>${key}</key><nodes><node>127.0.0.1</node></nodes>${inner}</cluster></ossec_config>`;
+
+function room(t: TestContext, ossecConf: string) {
+  const root = mkdtempSync(join(tmpdir(), 'pf-cluster-cli-'));
+  t.after(() => rmSync(root, { recursive: true, force: true }));
+  const home = join(root, 'home');
+  mkdirSync(join(home, 'etc'), { recursive: true });
+  writeFileSync(join(home, 'etc/ossec.conf'), ossecConf);
+  writeFileSync(join(home, 'VERSION.json'), '{"version": "4.14.8", "stage": "rc1"}');
+  return { home, dir: join(root, 'state') };
+}
+
+async function cli(argv: readonly string[], stop = new AbortController()) {
+  const seen = { out: '', err: '', exit: 0 };
+  const terminal = {
+    out: (text: string): void => {
+      seen.out += text;
+    },
+    err: (text: string): void => {
+      seen.err += text;
+    },
+    isTty: false,
+    noColor: true,
+    columns: 80,
+  };
+  const outcome: Outcome = { exit: 0 };
+  const program = buildProgram('pilotfish-publisher', 'test', terminal);
+  addCluster(program, {
+    terminal,
+    outcome,
+    host: buildClusterHost(),
+    defaultDirectory: '/nowhere',
+    signals: () => ({ stop: stop.signal, onReload: () => () => undefined }),
+  });
+  seen.exit = await runCommand(program, ['cluster', ...argv], terminal, outcome);
+  return seen;
+}
+
+test('-t is content with a good configuration and says what is odd about it', async (t) => {
+  const { home, dir } = room(t, block('<node_type>client</node_type><interval>2m</interval>'));
+  const seen = await cli(['-t', '--home', home, '--dir', dir]);
+  assert.equal(seen.exit, 0);
+  assert.match(seen.err, /INFO: Deprecated node type 'client'/);
+  assert.match(seen.err, /WARNING: Detected a deprecated configuration/);
+});
+
+test('-t exits with 1 and the stock text for a bad one, with -c for another file', async (t) => {
+  const { home, dir } = room(t, block(''));
+  writeFileSync(join(home, 'etc/other.conf'), block('<port>80</port>'));
+  const seen = await cli(['-t', '--home', home, '--dir', dir, '-c', 'etc/other.conf']);
+  assert.equal(seen.exit, 1);
+  assert.match(seen.err, /Error 3004 - Error in cluster configuration: Port must be higher/);
+});
+
+test('-t exits with 0 where the cluster is disabled or absent, and run ends at once', async (t) => {
+  const { home, dir } = room(t, '<ossec_config></ossec_config>');
+  assert.equal((await cli(['-t', '--home', home, '--dir', dir])).exit, 0);
+  assert.equal((await cli(['--home', home, '--dir', dir])).exit, 0);
+  assert.equal(existsSync(dir), false);
+});
+
+test('-V tells the version of Wazuh that peers are shown', async (t) => {
+  const { home, dir } = room(t, block(''));
+  assert.match((await cli(['-V', '--home', home, '--dir', dir])).out, /Wazuh 4\.14\.8/);
+});
+
+test('a running node writes cluster.log in the stock format, and its status', async (t) => {
+  const { home, dir } = room(t, block('<port>29516</port><bind_addr>127.0.0.1</bind_addr>'));
+  mkdirSync(dir);
+  const yml = 'org: acme\nmanagers:\n  - {id: a, address: a.example}\ncluster: {user: root}\n';
+  writeFileSync(join(dir, 'publisher.yml'), yml);
+  const stop = new AbortController();
+  const running = cli(['-r', '-d', '--home', home, '--dir', dir], stop);
+  const log = join(home, 'logs/cluster.log');
+  await until('log', () => existsSync(log) && readFileSync(log, 'utf8').includes('Calculated'));
+  const status = await cli(['status', '--json', '--dir', dir]);
+  stop.abort();
+  assert.equal((await running).exit, 0, (await running).err);
+  assert.match(
+    readFileSync(log, 'utf8'),
+    /^\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d INFO: \[Master\] \[Main\] Serving on \('127\.0\.0\.1', 29516\)$/m,
+  );
+  assert.equal(JSON.parse(status.out).role, 'master');
+});
+
+test('accept-deletions and forget-peer check their arguments', async (t) => {
+  const { dir } = room(t, block(''));
+  assert.equal((await cli(['accept-deletions', '../x', '--dir', dir])).exit, 2);
+  assert.equal((await cli(['accept-deletions', 'w1', '--dir', dir])).exit, 0);
+  assert.equal((await cli(['forget-peer', 'w1', '--dir', dir])).exit, 1);
+});
+
+test('publisher.yml takes a cluster section: the home of a manager, or the options', () => {
+  const base = 'org: acme\nmanagers:\n  - {id: a, address: a.example}\n';
+  const { cluster } = parsePublisherConfig(
+    `${base}cluster:\n  node: {type: worker, name: w1, key: ${key}, master: 10.0.0.1}\n`,
+    'publisher.yml',
+  );
+  assert.equal(cluster?.node?.port, 1516);
+  assert.equal(cluster?.peers, 'any');
+  assert.equal(parsePublisherConfig(base, 'publisher.yml').cluster, undefined);
+});
