@@ -15,7 +15,11 @@ import {
 } from 'node:fs';
 import { HostError } from '../errors.ts';
 import { systemCodeOf } from '../guards.ts';
-import type { Owner } from './cluster-files-write.ts';
+
+export interface Owner {
+  readonly uid: number;
+  readonly gid: number;
+}
 
 export interface Copy {
   readonly from: string;

@@ -16,8 +16,8 @@ import { type Catalogue, itemOf } from '../cluster/files/catalogue.ts';
 import type { FileName } from '../cluster/files/name.ts';
 import { FileRefusal } from '../cluster/files/refusal.ts';
 import type { MemberSink } from '../cluster/files/unpack.ts';
+import type { Owner } from './cluster-files-copy.ts';
 import { flushFiles } from './cluster-files-flush.ts';
-import type { Owner } from './cluster-files-write.ts';
 
 /** A merged blob is held in memory while it is taken apart. */
 const largestBlobBytes = 64 * 1024 * 1024;

@@ -21,14 +21,9 @@ import type { FileStamp } from '../cluster/files/hash-cache.ts';
 import type { Landing, Staged, TargetTree } from '../cluster/files/place.ts';
 import { HostError } from '../errors.ts';
 import { systemCodeOf } from '../guards.ts';
-import { copyInto } from './cluster-files-copy.ts';
+import { copyInto, type Owner } from './cluster-files-copy.ts';
 import { flushFolders } from './cluster-files-flush.ts';
 import { stampOf } from './cluster-files-read.ts';
-
-export interface Owner {
-  readonly uid: number;
-  readonly gid: number;
-}
 
 const folderFlags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 const byDescriptor = process.platform === 'linux';

@@ -26,7 +26,10 @@ const sampleBytes = 8 * 1024;
 const zlibHeader = Buffer.from([0x78, 0x01]);
 const lastBlock = Buffer.from([1, 0, 0, 0xff, 0xff]);
 
-/** The stream of `content`, whose chunks are at most `segmentBytes` each and may be reused. */
+/**
+ * The stream of `content`, whose chunks are at most `segmentBytes` each and may be reused; so a
+ * piece of the stream is good only until the next is asked for.
+ */
 export function* deflateMember(
   content: Iterable<Uint8Array>,
   level: number,
@@ -50,7 +53,8 @@ export function storeSmall(content: Uint8Array): Buffer | undefined {
   if (bytes.includes(fileSeparator)) return undefined;
   const stream = Buffer.allocUnsafe(frameBytes + blockHeaderBytes + bytes.length);
   zlibHeader.copy(stream);
-  writeBlock(stream, 2, bytes);
+  blockHeader(bytes.length).copy(stream, 2);
+  bytes.copy(stream, 2 + blockHeaderBytes);
   const end = 2 + blockHeaderBytes + bytes.length;
   lastBlock.copy(stream, end);
   stream.writeUInt32BE(adler32(bytes), end + blockHeaderBytes);
@@ -68,7 +72,7 @@ function* encodeSegment(segment: Uint8Array, level: number): Generator<Uint8Arra
   const deflated = level > 0 && isWorthwhile(segment, level) ? deflate(segment, level) : undefined;
   const isBetter = deflated !== undefined && deflated.length < segment.length;
   if (isBetter && !deflated.includes(fileSeparator)) yield deflated;
-  else yield storeSegment(segment);
+  else yield* storeSegment(segment);
 }
 
 function isWorthwhile(segment: Uint8Array, level: number): boolean {
@@ -86,24 +90,22 @@ function deflate(segment: Uint8Array, level: number): Buffer {
   });
 }
 
-function storeSegment(segment: Uint8Array): Buffer {
-  const ends = blockEnds(segment);
-  const stored = Buffer.allocUnsafe(segment.length + ends.length * blockHeaderBytes);
+/** Headers and views of the segment; nothing is copied. */
+function* storeSegment(segment: Uint8Array): Generator<Uint8Array> {
   let start = 0;
-  let at = 0;
-  for (const end of ends) {
-    writeBlock(stored, at, segment.subarray(start, end));
-    at += blockHeaderBytes + end - start;
+  for (const end of blockEnds(segment)) {
+    const block = segment.subarray(start, end);
+    yield blockHeader(block.length);
+    yield block;
     start = end;
   }
-  return stored;
 }
 
-function writeBlock(target: Buffer, at: number, content: Uint8Array): void {
-  target[at] = 0;
-  target.writeUInt16LE(content.length, at + 1);
-  target.writeUInt16LE(~content.length & 0xffff, at + 3);
-  target.set(content, at + blockHeaderBytes);
+function blockHeader(length: number): Buffer {
+  const header = Buffer.alloc(blockHeaderBytes);
+  header.writeUInt16LE(length, 1);
+  header.writeUInt16LE(~length & 0xffff, 3);
+  return header;
 }
 
 /** Where blocks end: inside every separator, and often enough. */

@@ -5,7 +5,7 @@
  */
 import { inflateSync } from 'node:zlib';
 import { messageOf } from '../../guards.ts';
-import { inflateStream } from './inflate.ts';
+import { type CountedSink, inflateStream } from './inflate.ts';
 import { fileSeparator, nameSeparator } from './member.ts';
 import { decodeName, type FileName, longestNameBytes } from './name.ts';
 import { metadataName } from './pack.ts';
@@ -164,11 +164,6 @@ class Unpacker {
       },
     };
   }
-}
-
-/** Content together with the compressed bytes it came from so far. */
-export interface CountedSink {
-  take(content: Uint8Array, compressedBytes: number): void;
 }
 
 /** What `inflateSync` returns with `info`; the published types leave it out. */

@@ -3,20 +3,26 @@
 /** The next bytes, empty at the end; the buffer may be reused by the next call. */
 export type ByteSource = () => Uint8Array;
 
+const startingBytes = 512 * 1024;
+
 export class ByteWindow {
   readonly #source: ByteSource;
-  #buffer = Buffer.alloc(0);
+  #buffer = Buffer.allocUnsafe(startingBytes);
   #start = 0;
+  #end = 0;
   #isEnded = false;
 
   constructor(source: ByteSource) {
     this.#source = source;
   }
 
-  /** At least `bytes` of what comes next, fewer only at the end; more may be there. */
+  /**
+   * At least `bytes` of what comes next, fewer only at the end; more may be there. The view is
+   * good until the next call.
+   */
   fill(bytes: number): Buffer {
-    while (!this.#isEnded && this.#buffer.length - this.#start < bytes) this.#pull();
-    return this.#buffer.subarray(this.#start);
+    while (!this.#isEnded && this.#end - this.#start < bytes) this.#pull();
+    return this.#buffer.subarray(this.#start, this.#end);
   }
 
   skip(bytes: number): void {
@@ -26,8 +32,18 @@ export class ByteWindow {
   #pull(): void {
     const next = this.#source();
     this.#isEnded = next.length === 0;
-    const rest = this.#buffer.subarray(this.#start);
-    this.#buffer = Buffer.concat([rest, next]);
+    if (this.#buffer.length - this.#end < next.length) this.#makeRoom(next.length);
+    this.#buffer.set(next, this.#end);
+    this.#end += next.length;
+  }
+
+  #makeRoom(bytes: number): void {
+    const rest = this.#end - this.#start;
+    const isEnough = rest + bytes <= this.#buffer.length;
+    const target = isEnough ? this.#buffer : Buffer.allocUnsafe(2 * (rest + bytes));
+    this.#buffer.copy(target, 0, this.#start, this.#end);
+    this.#buffer = target;
     this.#start = 0;
+    this.#end = rest;
   }
 }
