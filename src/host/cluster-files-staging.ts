@@ -11,6 +11,7 @@ import {
   unlinkSync,
   writeSync,
 } from 'node:fs';
+import { dirname } from 'node:path';
 import type { StagedFile, Staging } from '../cluster/files/apply.ts';
 import { type Catalogue, itemOf } from '../cluster/files/catalogue.ts';
 import type { FileName } from '../cluster/files/name.ts';
@@ -31,12 +32,14 @@ export class ClusterStaging implements Staging {
   readonly #owner: Owner | undefined;
   #count = 0;
 
-  /** `folder` must not exist; its parents are made. */
+  /** What a killed process left in `folder` is removed first; its parents are made. */
   constructor(folder: string, catalogue: Catalogue, owner: Owner | undefined) {
     this.#folder = folder;
     this.#catalogue = catalogue;
     this.#owner = owner;
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(dirname(folder), { recursive: true, mode: 0o770 });
+    mkdirSync(folder, { mode: 0o700 });
   }
 
   /** Content that no item takes is read and dropped: what it was for fails by itself later. */
