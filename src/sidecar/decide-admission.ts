@@ -47,6 +47,7 @@ export interface ChanceQuestion {
   readonly health: ReadonlyMap<string, Health>;
   /** How long this host doubts itself when most managers look dead at once. */
   readonly doubtMs: number;
+  readonly nowMs: number;
 }
 
 /**
@@ -54,13 +55,20 @@ export interface ChanceQuestion {
  * host was over. Whoever counts slots from an earlier one finds all of them past, and everybody
  * goes at once.
  */
-export function firstChanceAtMs({ list, candidates, health, doubtMs }: ChanceQuestion): number {
-  const upSince = candidates.map(({ id }) => health.get(id)?.sinceAtMs ?? 0);
+export function firstChanceAtMs(question: ChanceQuestion): number {
+  const { list, candidates, health, doubtMs, nowMs } = question;
+  // Instants of the future (the clock was set back) say nothing.
+  const sinceOf = ({ sinceAtMs }: Health): number =>
+    sinceAtMs > nowMs + maxWindowMs ? 0 : sinceAtMs;
+  const upSince = candidates.flatMap(({ id }) => {
+    const one = health.get(id);
+    return one === undefined ? [] : [sinceOf(one)];
+  });
   const deaths = list.managers
     .filter(({ state }) => state !== 'down')
     .flatMap(({ id }) => {
       const one = health.get(id);
-      return one?.verdict === 'down' ? [one.sinceAtMs] : [];
+      return one?.verdict === 'down' ? [sinceOf(one)] : [];
     });
   const isDoubted =
     deaths.length > 1 && deaths.length * 100 > list.managers.length * list.client.panicPct;

@@ -91,7 +91,7 @@ export function admitLeave(situation: Situation, decision: Decision): Decision {
   }
   const deadSince = health?.verdict === 'down' ? health.sinceAtMs : list.acceptedAtMs;
   const knownAtMs = step.reason === 'manager_down' ? deadSince : (seen.lostSinceAtMs ?? nowMs);
-  const chance = { list: list.list, candidates, health: seen.health, doubtMs };
+  const chance = { list: list.list, candidates, health: seen.health, doubtMs, nowMs };
   const sinceAtMs = Math.max(knownAtMs, firstChanceAtMs(chance));
   const question = { agentId, list: list.list, leaving, candidates, sinceAtMs, nowMs };
   const untilMs = leaveAtMs(question);

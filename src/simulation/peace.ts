@@ -52,8 +52,10 @@ function lookOf(world: World, agent: number): string {
   const { fleet, logic } = world;
   const state = Object.entries(agentState).find(([, code]) => code === fleet.state[agent])?.[0];
   const situation = situationOf(world, agent);
-  const thought = situation === undefined ? undefined : logic.decide(situation).trace.at(-1);
-  return `${state} on manager ${fleet.on[agent]}; ${thought ?? 'no list'}`;
+  const thought = situation === undefined ? undefined : logic.decide(situation);
+  const trace =
+    situation && thought ? logic.admit(situation, thought).trace.slice(-2) : ['no list'];
+  return `${state} on manager ${fleet.on[agent]}; ${trace.join(' | ')}`;
 }
 
 /** Its host sleeps, its sidecar is dead (the native loop is all it has), or no manager is there. */

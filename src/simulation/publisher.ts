@@ -34,6 +34,7 @@ export function publishNoticed(world: World, manager: number, isAlive: boolean):
 }
 
 export function publish(world: World, rollout: Rollout | undefined): void {
+  if (!world.settings.hasPublisher) return;
   archive(world, nextList(world, rollout), true);
   world.stats.published += 1;
   for (let agent = 0; agent < world.fleet.count; agent += 1) {

@@ -1,0 +1,64 @@
+/** Many seeds, one after another, until one breaks an invariant: then the seed and what is needed. */
+import { type Fault, planFaults } from './fault.ts';
+import type { DiskOp, Logic } from './logic.ts';
+import type { Outcome, Violation } from './outcome.ts';
+import { Prng } from './prng.ts';
+import { runWorld } from './run.ts';
+import { defaultWorld, type WorldSettings } from './settings.ts';
+import { shrinkFaults } from './shrink.ts';
+
+export interface SeedParts {
+  readonly logic: Logic;
+  readonly replaceOps: readonly DiskOp[];
+  /** Fields that every world of the campaign shares. */
+  readonly fixed?: Partial<WorldSettings>;
+  /** Mean time between two faults; drawn from the seed when absent. */
+  readonly meanGapMs?: number;
+}
+
+/** Seeds differ in size and in who helps, so that no number is special. */
+export function settingsOfSeed(seed: number, fixed: Partial<WorldSettings> = {}): WorldSettings {
+  const random = new Prng(seed, 0x5eed);
+  const managers = 3 + random.below(4);
+  const agents = 60 + random.below(600);
+  const acceptRate = Math.max(30, Math.ceil(agents / 12));
+  return {
+    ...defaultWorld,
+    seed,
+    agents,
+    managers,
+    sites: 2 + random.below(3),
+    hasPublisher: random.isHit(0.7),
+    restart: random.isHit(0.8) ? 'agentd' : 'service',
+    manager: { ...defaultWorld.manager, acceptRate },
+    ...fixed,
+  };
+}
+
+export function runSeed(seed: number, parts: SeedParts): Outcome {
+  const settings = settingsOfSeed(seed, parts.fixed);
+  const gapMs = parts.meanGapMs ?? new Prng(seed, 0x9a9).between(120_000, 600_000);
+  const faults = planFaults(settings, gapMs);
+  return runWorld({ settings, faults, logic: parts.logic, replaceOps: parts.replaceOps });
+}
+
+export interface Shrunk {
+  readonly faults: readonly Fault[];
+  readonly violation: Violation;
+}
+
+/** The same invariant broken with as few faults as possible. */
+export function shrinkFailure(outcome: Outcome, parts: SeedParts): Shrunk | undefined {
+  const [first] = outcome.violations;
+  if (first === undefined) return undefined;
+  const settings = settingsOfSeed(outcome.seed, parts.fixed);
+  const replay = (faults: readonly Fault[]): Violation | undefined =>
+    runWorld({
+      settings,
+      faults,
+      logic: parts.logic,
+      replaceOps: parts.replaceOps,
+    }).violations.find(({ invariant }) => invariant === first.invariant);
+  const faults = shrinkFaults(outcome.faults, (some) => replay(some) !== undefined);
+  return { faults, violation: replay(faults) ?? first };
+}

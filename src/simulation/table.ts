@@ -1,0 +1,52 @@
+/** What a run showed, for people: one line a figure. */
+import { renderFault } from './fault.ts';
+import type { Outcome } from './outcome.ts';
+
+export interface Cost {
+  readonly wallMs: number;
+  readonly rssMb: number;
+}
+
+export function renderTable(
+  { stats, doors, faults, traceHash }: Outcome,
+  cost: Cost,
+): readonly string[] {
+  const sec = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
+  const worst = Math.max(0, ...doors.map(({ peakLoad }) => peakLoad));
+  const { budget, confirm, cooldown } = stats.held;
+  const rows: readonly (readonly [string, string])[] = [
+    ['faults', String(faults.length)],
+    ['events', `${stats.events} (${Math.round((stats.events / cost.wallMs) * 1000)} a second)`],
+    ['decisions', String(stats.decisions)],
+    ['failovers', `${stats.failovers} (and ${stats.survived} sessions outlived their fault)`],
+    ['agent away, median', sec(stats.awayQuantileMs(0.5))],
+    ['agent away, 99 %', sec(stats.awayQuantileMs(0.99))],
+    ['agent away, longest', sec(stats.maxAwayMs)],
+    ['agents away at once', String(stats.maxAway)],
+    ['attempts per failover', (stats.attempts / Math.max(1, stats.failovers)).toFixed(3)],
+    ['worst load of our moves in 5 s', `${worst.toFixed(2)} of the accept rate`],
+    ['restarts, writes', `${stats.restarts}, ${stats.writes}`],
+    ['moves away from a working manager', String(stats.wrongMoves)],
+    [
+      'lists published, accepted, refused',
+      `${stats.published}, ${stats.listsAccepted}, ${stats.listsRefused}`,
+    ],
+    ['checks of the world at peace', String(stats.checks)],
+    ['away then by budget, confirm, cooldown', `${budget}, ${confirm}, ${cooldown}`],
+    ['wall time, memory', `${sec(cost.wallMs)}, ${Math.round(cost.rssMb)} MiB`],
+    ['trace', traceHash],
+  ];
+  const length = Math.max(...rows.map(([name]) => name.length));
+  return rows.map(([name, value]) => `${name.padEnd(length)}  ${value}`);
+}
+
+export function renderViolations({ seed, violations }: Outcome): readonly string[] {
+  return violations.map(({ invariant, atMs, agent, what }) => {
+    const who = agent < 0 ? '' : ` agent ${agent}:`;
+    return `VIOLATION of ${invariant} with seed ${seed} at ${(atMs / 1000).toFixed(1)} s:${who} ${what}`;
+  });
+}
+
+export function renderSchedule(faults: Outcome['faults']): readonly string[] {
+  return faults.map((fault) => `  ${renderFault(fault)}`);
+}
