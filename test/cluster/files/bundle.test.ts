@@ -293,7 +293,7 @@ function sampleFiles(): Map<FileName, Buffer> {
   return new Map([
     [parseName('etc/lists/empty'), Buffer.alloc(0)],
     [parseName('etc/lists/text'), Buffer.from('key:value\n'.repeat(500))],
-    [parseName('etc/lists/noise'), randomBytes(300_000)],
+    [parseName('etc/lists/noise'), randomBytes(100_000)],
     [parseName('etc/lists/sep'), Buffer.from(`${separator}|//@@//|${separator}`.repeat(50))],
     [parseName('etc/lists/ü "x"\n'), Buffer.from('odd')],
   ]);

@@ -13,7 +13,7 @@ const program = fileURLToPath(new URL('./place-forever.ts', import.meta.url));
 
 test('after a kill every file is whole', async (t) => {
   const home = makeHome(t);
-  for (let turn = 0; turn < 6; turn++) {
+  for (let turn = 0; turn < 3; turn++) {
     const child = spawn(process.execPath, [program, home], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });

@@ -324,7 +324,7 @@ test('scan, bundle, place, scan: two homes end up with one manifest, odd names i
       rmSync(master, { recursive: true });
       rmSync(worker, { recursive: true });
     }),
-    { numRuns: 40, seed: 11 },
+    { numRuns: 25, seed: 11 },
   );
 });
 
