@@ -14,7 +14,7 @@ import { moveAndRemember, needsMove } from './remember-move.ts';
 import type { ApplyRequest } from './request.ts';
 import type { ApplyResult } from './result.ts';
 import type { End, GiveUp, Run } from './run.ts';
-import { refuseBadChoice, remember, settle, settleForeign } from './standing.ts';
+import { refuseBadChoice, remember, respectRestore, settle, settleForeign } from './standing.ts';
 import { type Proven, verifyAgain } from './verify-again.ts';
 import { chooseServers, makeWish } from './wanted.ts';
 import type { ApplierWorld } from './world.ts';
@@ -51,6 +51,7 @@ async function applyUnderLock(run: Run, request: ApplyRequest): Promise<End> {
     nowMs: world.clock.nowMs(),
   });
   await rememberTrust(run, proven);
+  await respectRestore(run, proven.position);
   progress.notes.push(...(await world.file.recover()));
   const facts = await readyAgent(world);
   const before = await world.file.read();
@@ -102,6 +103,7 @@ async function write(run: Run, before: ConfigSnapshot, draft: Draft, move: boole
   await remember(run, {
     written: { servers: draft.before.servers, hash: before.hash },
     intended: { servers: draft.after.servers, hash: draft.hash },
+    ...(before.owner === undefined ? {} : { owner: before.owner }),
     ...(move ? { unfinishedSinceMs: nowMs } : {}),
   });
   const { notes } = await world.file.replace(before, draft.bytes);

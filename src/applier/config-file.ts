@@ -10,6 +10,16 @@ export interface ConfigSnapshot {
   readonly hash: string;
   /** Opaque word for device, inode, size and times; equal means untouched. */
   readonly identity: string;
+  /** Where the system knows such things (Unix). */
+  readonly owner?: FileOwner;
+}
+
+/** Who may touch the file: enough to make it anew when somebody removed it. */
+export interface FileOwner {
+  readonly uid: number;
+  readonly gid: number;
+  /** Permission bits, `0o660`. */
+  readonly mode: number;
 }
 
 export interface Replacement {
@@ -29,6 +39,11 @@ export interface ConfigFile {
    * file is no longer `before`, HostError `write_failed` when the disk refuses; nothing changed then.
    */
   replace(before: ConfigSnapshot, bytes: Uint8Array): Promise<Replacement>;
+  /**
+   * Makes the missing file anew, whole or not at all. Without an `owner` it gets the group of its
+   * directory and 0660, as packages leave it. Throws AgentError `changed_meanwhile` when it is there.
+   */
+  create(bytes: Uint8Array, owner: FileOwner | undefined): Promise<Replacement>;
 }
 
 /** Port: earlier contents, newest first, outside the agent's own directory. */

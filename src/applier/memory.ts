@@ -8,6 +8,7 @@ import { HostError } from '../errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../guards.ts';
 import type { Position } from '../list/model.ts';
 import type { Restart } from './budget.ts';
+import type { FileOwner } from './config-file.ts';
 import { type ForeignMemory, nothingForeign } from './foreign.ts';
 import type { WrittenServer } from './result.ts';
 
@@ -60,6 +61,10 @@ export interface ApplierMemory {
   readonly badChoices: readonly BadChoice[];
   /** A move was under way: an agent found stopped was stopped by us. */
   readonly unfinishedSinceMs?: number;
+  /** Owner and mode of the file when we last wrote it. */
+  readonly owner?: FileOwner;
+  /** An operator restored the file: lists up to this position are not written until told so. */
+  readonly restoredAt?: Position;
 }
 
 /** Port: where the memory lives; `host/two-generation-file.ts` has this shape. */
@@ -82,9 +87,11 @@ export async function readMemory(file: MemoryFile): Promise<ApplierMemory> {
 
 export function encodeMemory(memory: ApplierMemory): Uint8Array {
   const { root, known, ...trust } = memory.trust;
+  const { restoredAt } = memory;
   const document = {
     ...memory,
     spec: 1,
+    ...(restoredAt === undefined ? {} : { restoredAt: encodePosition(restoredAt) }),
     trust: {
       ...trust,
       root: encodeRoot(root),
@@ -99,13 +106,17 @@ function encodeRoot({ envelope, hash }: StoredRoot): JsonObject {
 }
 
 function encodeList({ envelope, position, hash, root }: StoredList): JsonObject {
-  const { epoch, term, version } = position;
   return {
     envelope: encodeBase64Url(envelope),
-    position: { epoch, term, version },
+    position: encodePosition(position),
     hash,
     root: encodeRoot(root),
   };
+}
+
+/** A whole list may pass for its position: only these three are kept. */
+function encodePosition({ epoch, term, version }: Position): JsonObject {
+  return { epoch, term, version };
 }
 
 export function parseMemory(bytes: Uint8Array): ApplierMemory {
@@ -120,7 +131,7 @@ export function parseMemory(bytes: Uint8Array): ApplierMemory {
 function readDocument(value: unknown): ApplierMemory {
   const document = object(value);
   if (document.spec !== 1) throw new TypeError('unknown spec');
-  const { written, intended, unfinishedSinceMs } = document;
+  const { written, intended, unfinishedSinceMs, owner, restoredAt } = document;
   return {
     trust: readTrust(object(document.trust)),
     ...(written === undefined ? {} : { written: readWritten(object(written)) }),
@@ -132,7 +143,13 @@ function readDocument(value: unknown): ApplierMemory {
       untilMs: number(object(one).untilMs),
     })),
     ...(unfinishedSinceMs === undefined ? {} : { unfinishedSinceMs: number(unfinishedSinceMs) }),
+    ...(owner === undefined ? {} : { owner: readOwner(object(owner)) }),
+    ...(restoredAt === undefined ? {} : { restoredAt: readPosition(object(restoredAt)) }),
   };
+}
+
+function readOwner({ uid, gid, mode }: JsonObject): FileOwner {
+  return { uid: number(uid), gid: number(gid), mode: number(mode) };
 }
 
 function readTrust(trust: JsonObject): TrustMemory {

@@ -1,19 +1,24 @@
 /**
- * Going back on purpose, always by an operator on this host, never through the spool: to a backup
- * generation as a whole, or to the connection sections that stood there before us (uninstall).
+ * Going back on purpose, always on this host, never through the spool: to a backup generation as a
+ * whole, or to the connection sections that stood there before us (uninstall). What an operator
+ * put back is not overwritten by the list that was known then; see `endRestore`.
  */
 import { dialectOf } from '../agent-config/dialect.ts';
 import { extractClientSections, restoreClientSections } from '../agent-config/original.ts';
 import { sha256Tag } from '../bytes.ts';
 import { AgentError, HostError } from '../errors.ts';
+import type { Position } from '../list/model.ts';
+import { comparePositions } from '../list/position.ts';
 import type { AgentFacts } from '../wazuh/agent-facts.ts';
 import { account } from './account.ts';
 import { readyAgent } from './agent-ready.ts';
+import type { ConfigSnapshot } from './config-file.ts';
 import { readServers } from './draft.ts';
+import type { ApplierMemory } from './memory.ts';
 import { precheck } from './precheck.ts';
 import { moveOnce, type OneMove, rememberDown } from './remember-move.ts';
 import type { ApplyResult } from './result.ts';
-import type { Run } from './run.ts';
+import type { End, Run } from './run.ts';
 import { remember, settle } from './standing.ts';
 import type { ApplierWorld } from './world.ts';
 
@@ -23,31 +28,108 @@ export type RestoreTarget =
   /** `<client>` and `<agent>` as they were before our first write; everything else stays. */
   | { readonly kind: 'original' };
 
-/** Never throws for a failure with a code, as `apply`. `move` restarts the agent afterwards. */
-export async function restore(
+/**
+ * By an operator. Never throws for a failure with a code, as `apply`. `move` restarts the agent
+ * afterwards. `newest` is the newest list known on this host, should the applier not know it yet.
+ */
+export function restore(
   world: ApplierWorld,
   target: RestoreTarget,
   move: boolean,
+  newest?: Position,
 ): Promise<ApplyResult> {
   return account(world, async (run) => {
-    const { progress } = run;
-    progress.notes.push(...(await world.file.recover()));
     const facts = await readyAgent(world);
-    const before = await world.file.read();
-    const bytes = await wantedBytes(world, target, before.bytes, facts);
-    const written = { servers: readServers(bytes, facts.version).servers, hash: sha256Tag(bytes) };
-    progress.beforeHash = before.hash;
-    progress.servers = written.servers;
-    progress.afterHash = written.hash;
-    if (before.hash === written.hash) return { outcome: 'unchanged' };
-    await precheck(world, before.bytes, bytes);
-    const met = { servers: readServers(before.bytes, facts.version).servers, hash: before.hash };
-    await remember(run, { written: met, intended: written });
-    progress.notes.push(...(await world.file.replace(before, bytes)).notes);
-    if (move && facts.running) await restartIn(run, { facts, config: bytes, purse: 'normal' });
-    await settle(run, written);
-    return { outcome: 'restored' };
+    const end = await putTarget(run, facts, { target, move });
+    if (end.outcome === 'restored') await remember(run, holdAfter(run.memory, newest));
+    return end;
   });
+}
+
+/** By the sidecar, when somebody removed the file: the newest backup, else `unchanged`. */
+export function restoreMissing(world: ApplierWorld): Promise<ApplyResult> {
+  return account(world, async (run) => {
+    const facts = await readyAgent(world);
+    if ((await readIfThere(run)) !== undefined) return { outcome: 'unchanged' };
+    const target = { kind: 'generation', generation: 1 } as const;
+    return putTarget(run, facts, { target, move: false });
+  });
+}
+
+/** `pilotfish resume`: lists are written again, the known one included. */
+export function endRestore(world: ApplierWorld): Promise<ApplyResult> {
+  return account(world, async (run) => {
+    if (run.memory.restoredAt !== undefined) await remember(run, {}, ['restoredAt']);
+    return { outcome: 'unchanged' };
+  });
+}
+
+function holdAfter(
+  { trust: { known } }: ApplierMemory,
+  newest: Position | undefined,
+): Pick<ApplierMemory, 'restoredAt'> {
+  const [restoredAt] = [known?.position, newest]
+    .filter((position) => position !== undefined)
+    .toSorted((left, right) => comparePositions(right, left));
+  return restoredAt === undefined ? {} : { restoredAt };
+}
+
+interface Order {
+  readonly target: RestoreTarget;
+  readonly move: boolean;
+}
+
+async function putTarget(run: Run, facts: AgentFacts, { target, move }: Order): Promise<End> {
+  const { world, progress } = run;
+  const before = await readIfThere(run);
+  const bytes = await wantedBytes(world, target, before?.bytes, facts);
+  const written = { servers: readServers(bytes, facts.version).servers, hash: sha256Tag(bytes) };
+  if (before !== undefined) progress.beforeHash = before.hash;
+  progress.servers = written.servers;
+  progress.afterHash = written.hash;
+  if (before?.hash === written.hash) return { outcome: 'unchanged' };
+  if (before === undefined) await createFile(run, bytes);
+  else await replaceFile(run, facts, before, bytes);
+  if (move && facts.running) await restartIn(run, { facts, config: bytes, purse: 'normal' });
+  await settle(run, written);
+  return { outcome: 'restored' };
+}
+
+async function replaceFile(
+  run: Run,
+  facts: AgentFacts,
+  before: ConfigSnapshot,
+  bytes: Uint8Array,
+): Promise<void> {
+  const { world, progress } = run;
+  await precheck(world, before.bytes, bytes);
+  const { version } = facts;
+  await remember(run, {
+    written: { servers: readServers(before.bytes, version).servers, hash: before.hash },
+    intended: { servers: readServers(bytes, version).servers, hash: sha256Tag(bytes) },
+    ...(before.owner === undefined ? {} : { owner: before.owner }),
+  });
+  progress.notes.push(...(await world.file.replace(before, bytes)).notes);
+}
+
+/** No agent starts without its file, so a doubtful one is better than none and only noted. */
+async function createFile(run: Run, bytes: Uint8Array): Promise<void> {
+  const { world, progress } = run;
+  const verdict = await world.preflight.test(bytes);
+  if (verdict.kind === 'rejected') progress.notes.push(`the agent rejects it: ${verdict.why}`);
+  progress.notes.push('ossec.conf was missing');
+  progress.notes.push(...(await world.file.create(bytes, run.memory.owner)).notes);
+}
+
+/** Undefined when the file is gone. */
+async function readIfThere({ world, progress }: Run): Promise<ConfigSnapshot | undefined> {
+  try {
+    progress.notes.push(...(await world.file.recover()));
+    return await world.file.read();
+  } catch (error) {
+    if (error instanceof AgentError && error.reason === 'not_found') return undefined;
+    throw error;
+  }
 }
 
 /**
@@ -83,10 +165,11 @@ async function restartIn(run: Run, order: OneMove): Promise<boolean> {
   return run.progress.connected;
 }
 
+/** Without a file to put the old sections into, the original stands for itself. */
 async function wantedBytes(
   world: ApplierWorld,
   target: RestoreTarget,
-  current: Uint8Array,
+  current: Uint8Array | undefined,
   facts: AgentFacts,
 ): Promise<Uint8Array> {
   if (target.kind === 'generation') return world.backups.read(target.generation);
@@ -97,6 +180,7 @@ async function wantedBytes(
       'nothing was ever written by us: there is no original to restore',
     );
   }
+  if (current === undefined) return original;
   const dialect = dialectOf(facts.version);
   return restoreClientSections(current, extractClientSections(original, dialect), dialect);
 }

@@ -1,6 +1,8 @@
 /** Where we stand from earlier runs: choices that failed, edits by others, what is remembered. */
 import { encodeUtf8, sha256Tag } from '../bytes.ts';
 import { AgentError } from '../errors.ts';
+import type { Position } from '../list/model.ts';
+import { comparePositions } from '../list/position.ts';
 import type { Draft } from './draft.ts';
 import { judgeForeign } from './foreign.ts';
 import { type ApplierMemory, encodeMemory } from './memory.ts';
@@ -15,7 +17,7 @@ const maxBadChoices = 32;
 export async function remember(
   run: Run,
   news: Partial<ApplierMemory>,
-  forget: readonly ('intended' | 'unfinishedSinceMs')[] = [],
+  forget: readonly ('intended' | 'unfinishedSinceMs' | 'restoredAt')[] = [],
 ): Promise<void> {
   const next = { ...run.memory, ...news };
   for (const member of forget) delete next[member];
@@ -35,6 +37,20 @@ export async function settle(
   if (known && memory.foreign.accepted === undefined && Object.keys(news).length === 0) return;
   const foreign = { revertsAtMs: memory.foreign.revertsAtMs }; // whoever comes next comes anew
   await remember(run, { ...news, foreign, written }, ['intended', 'unfinishedSinceMs']);
+}
+
+/**
+ * What an operator put back stays until a list that was unknown then, or until `resume`. Throws
+ * AgentError `foreign_edit`.
+ */
+export async function respectRestore(run: Run, offered: Position): Promise<void> {
+  const { restoredAt } = run.memory;
+  if (restoredAt === undefined) return;
+  if (comparePositions(offered, restoredAt) > 0) return remember(run, {}, ['restoredAt']);
+  throw new AgentError(
+    'foreign_edit',
+    'restored by an operator: it stays until `pilotfish resume` or a newer list',
+  );
 }
 
 /** Throws AgentError `not_connected` while the very same choice is known to have failed. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { apply } from '../applier/apply.ts';
 import { encodeMemory, newMemory, parseMemory } from '../applier/memory.ts';
 import type { ApplyRequest } from '../applier/request.ts';
-import { restore, resume } from '../applier/restore.ts';
+import { restoreMissing, resume } from '../applier/restore.ts';
 import type { ApplyResult } from '../applier/result.ts';
 import type { ApplierSettings } from '../applier/settings.ts';
 import { trustRoot } from '../applier/verify-again.ts';
@@ -87,7 +87,7 @@ export function buildDirectApplier(world: ApplierWorld): Applier {
       const rootEnvelopes = await newerRoots(world, request.rootEnvelopes);
       return apply(world, { ...request, rootEnvelopes }, signal);
     },
-    restoreNewest: () => restore(world, { kind: 'generation', generation: 1 }, false),
+    restoreNewest: () => restoreMissing(world),
   };
 }
 

@@ -49,7 +49,7 @@ async function readFacts(home: AgentHome, clock: Clock, tool: SystemTool): Promi
   const table6 = pids.length === 0 ? '' : await tool('netstat.exe', ['-ano', '-p', 'TCPv6']);
   const version = await readVersion(home);
   return {
-    installed: await exists(home.configPath),
+    installed: (await exists(home.agentdPath)) || (await exists(home.configPath)),
     ...(version === undefined ? {} : { version }),
     running: pids.length > 0,
     pids,

@@ -97,7 +97,9 @@ async function readSnapshot(
       throw new AgentError('not_regular', `${path} has ${stats.size} bytes, more than ${maxBytes}`);
     }
     const bytes = await readAll(original, Number(stats.size));
-    return { bytes, hash: sha256Tag(bytes), identity: identityOf(stats) };
+    const mode = Number(stats.mode) & 0o7777;
+    const owner = { uid: Number(stats.uid), gid: Number(stats.gid), mode };
+    return { bytes, hash: sha256Tag(bytes), identity: identityOf(stats), owner };
   } catch (error) {
     await original.close();
     if (error instanceof PilotfishError) throw error;

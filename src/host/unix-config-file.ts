@@ -11,6 +11,7 @@ import {
   openConfigFolder,
   tempPattern,
 } from './config-folder.ts';
+import { createConfig } from './create-config.ts';
 import type { FileAttributes } from './file-attributes.ts';
 import { asHostErrors } from './host-error.ts';
 import type { OpenFolder } from './open-folder.ts';
@@ -68,6 +69,8 @@ export function openUnixConfigFile(options: UnixConfigFileOptions): ConfigFile {
         const keepBackup = (old: Uint8Array): Promise<void> => options.backups.keep(old);
         return replaceConfig({ folder, before, bytes, keepBackup });
       }),
+    create: (bytes, owner) =>
+      asHostErrors(options.path, () => createConfig({ ...options, bytes, owner })),
   };
 }
 

@@ -46,6 +46,14 @@ export function openWindowsConfigFile(options: WindowsConfigFileOptions): Config
     recover: () => explained(options, () => recover(options)),
     read: () => readSnapshot(options),
     replace: (before, bytes) => explained(options, () => replace(options, before, bytes)),
+    create: (bytes) =>
+      explained(options, async () => {
+        await createTarget(options, bytes);
+        return {
+          kind: 'renamed',
+          notes: ['made anew: only SYSTEM and Administrators may read it'],
+        };
+      }),
   };
 }
 
@@ -140,10 +148,8 @@ async function recover(options: WindowsConfigFileOptions): Promise<readonly stri
   return notes;
 }
 
-async function recoverStep(
-  { path, backups, tools }: WindowsConfigFileOptions,
-  step: RecoveryStep,
-): Promise<string> {
+async function recoverStep(options: WindowsConfigFileOptions, step: RecoveryStep): Promise<string> {
+  const { path, backups } = options;
   const at = (name: string): string => join(dirname(path), name);
   switch (step.kind) {
     case 'remove':
@@ -152,13 +158,23 @@ async function recoverStep(
     case 'rename_to_target':
       await rename(at(step.name), path);
       return `${path} was missing: put back from ${step.name}`;
-    default: {
-      const handle = await open(path, 'wx');
-      await tools.protect(path);
-      await writeFully(handle, await backups.read(1)).finally(() => handle.close());
+    default:
+      await createTarget(options, await backups.read(1));
       return `${path} was missing: put back from the newest backup generation`;
-    }
   }
+}
+
+/** Whole or not at all: a rename onto a name that nobody has. */
+async function createTarget(options: WindowsConfigFileOptions, bytes: Uint8Array): Promise<void> {
+  const { path, random } = options;
+  const nonce = Buffer.from(random.bytes(12)).toString('hex');
+  const temp = join(dirname(path), `pf-${nonce}.new`);
+  await writeTemp(options, temp, bytes);
+  if (await isThere(path)) {
+    await unlink(temp).catch(() => undefined); // the next recovery removes it
+    throw new AgentError('changed_meanwhile', `${path} came back while it was made anew`);
+  }
+  await rename(temp, path);
 }
 
 function isThere(path: string): Promise<boolean> {

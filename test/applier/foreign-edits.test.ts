@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { apply } from '../../src/applier/apply.ts';
 import { judgeForeign, nothingForeign, pauseMs } from '../../src/applier/foreign.ts';
-import { restore } from '../../src/applier/restore.ts';
 import { addressOf, configOf, HostInMemory, names, request } from './host-in-memory.ts';
 
 const ours = names.map(addressOf);
@@ -81,31 +80,6 @@ test('edits of other bytes are nobody fighting: they stay, and ours go on', asyn
   const result = await apply(host.world(), request({ order: [...names].reverse() }));
   assert.equal(result.outcome, 'moved');
   assert.match(host.config.toString(), /edited by a person/);
-});
-
-test('a restored generation is ours: the next apply does not call it foreign', async () => {
-  const host = await HostInMemory.make({ restartsPerHour: 100 });
-  await apply(host.world(), request());
-  const back = await restore(host.world(), { kind: 'generation', generation: 1 }, true);
-  assert.deepEqual([back.outcome, back.connected], ['restored', true]);
-  assert.equal(host.config.toString(), configOf('10.0.0.1'));
-  assert.equal((await apply(host.world(), request())).outcome, 'moved');
-});
-
-test('restore --original puts back the client section and keeps everything else', async () => {
-  const host = await HostInMemory.make({ restartsPerHour: 100 });
-  await apply(host.world(), request());
-  host.config = Buffer.from(host.config.toString().replace('kept', 'edited since'));
-  const back = await restore(host.world(), { kind: 'original' }, true);
-  assert.equal(back.outcome, 'restored');
-  assert.equal(host.config.toString(), configOf('10.0.0.1').replace('kept', 'edited since'));
-  assert.equal(host.connectedTo, '10.0.0.1');
-});
-
-test('restore without anything to go back to says so', async () => {
-  const host = await HostInMemory.make();
-  const none = await restore(host.world(), { kind: 'original' }, true);
-  assert.deepEqual([none.outcome, none.reason?.code], ['refused', 'E802']);
 });
 
 test('reverts are forgotten after a day, and a clock that went back blocks nothing for long', () => {

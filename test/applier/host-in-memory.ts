@@ -3,7 +3,12 @@
  * that jumps to the next timer. `killAt` ends a run at its n-th touch of the world, as `kill -9`
  * would; what was done before stays done.
  */
-import type { BackupStore, ConfigFile, ConfigSnapshot } from '../../src/applier/config-file.ts';
+import type {
+  BackupStore,
+  ConfigFile,
+  ConfigSnapshot,
+  FileOwner,
+} from '../../src/applier/config-file.ts';
 import { readServers } from '../../src/applier/draft.ts';
 import { encodeMemory, newMemory, parseMemory } from '../../src/applier/memory.ts';
 import type { ApplyRequest } from '../../src/applier/request.ts';
@@ -45,8 +50,12 @@ export const request = (changes: Partial<ApplyRequest> = {}): ApplyRequest => ({
   ...changes,
 });
 
+export const agentOwner: FileOwner = { uid: 0, gid: 999, mode: 0o640 };
+
 export class HostInMemory {
   config: Buffer;
+  /** Somebody removed the file. */
+  missing = false;
   memory: Uint8Array | undefined;
   now = nowMs;
   running = true;
@@ -67,6 +76,8 @@ export class HostInMemory {
   locked = false;
   settings: ApplierSettings;
   countHealthy = true;
+  /** Who was to own the file that was made anew. */
+  createdFor: FileOwner | undefined;
   /** Called right before the file is replaced. */
   beforeReplace: () => void = () => undefined;
   killAt = Number.POSITIVE_INFINITY;
@@ -160,14 +171,22 @@ export class HostInMemory {
   }
 
   #snapshot(): ConfigSnapshot {
+    if (this.missing) throw new AgentError('not_found', 'ossec.conf does not exist');
     const hash = sha256Tag(this.config);
-    return { bytes: this.config, hash, identity: hash };
+    return { bytes: this.config, hash, identity: hash, owner: agentOwner };
   }
 
   #file(): ConfigFile {
     return {
       recover: async () => [],
       read: async () => this.#touch(() => this.#snapshot()),
+      create: async (bytes, owner) =>
+        this.#touch(() => {
+          this.createdFor = owner;
+          this.missing = false;
+          this.config = Buffer.from(bytes);
+          return { kind: 'renamed', notes: [] } as const;
+        }),
       replace: async (before, bytes) =>
         this.#touch(() => {
           this.beforeReplace();

@@ -16,6 +16,7 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import type { FileOwner } from '../../src/applier/config-file.ts';
 import { openBackupStore } from '../../src/host/backup-store.ts';
 import { failsWith, newText, oldText, withConfig } from './config-fixture.ts';
 
@@ -163,6 +164,48 @@ test('recover sweeps our own old temp files and nothing else', () =>
       [young, linked, alike, 'ossec.conf', 'other'].sort(),
     );
   }));
+
+test('a missing file is made anew with owner, group and mode as recorded, and nothing beside it', () =>
+  withConfig(async ({ open, path, names }) => {
+    await unlink(path);
+    const owner = isRoot() ? { uid: 4321, gid: 8765, mode: 0o640 } : ownOwner();
+    const done = await open().create(fresh, owner);
+    assert.match(done.notes.join(), /made anew/);
+    const { uid, gid, mode } = await stat(path);
+    assert.deepEqual({ uid, gid, mode: mode & 0o7777 }, owner);
+    assert.equal(await readFile(path, 'utf8'), newText);
+    assert.deepEqual(await names(), ['ossec.conf']);
+  }));
+
+test(
+  'a missing file without a record gets root, the group of its directory, 0660',
+  { skip: isRoot() ? false : 'only root may give a file away' },
+  () =>
+    withConfig(async ({ open, path, directory }) => {
+      await unlink(path);
+      await chown(directory, 4321, 8765);
+      await open().create(fresh, undefined);
+      const { uid, gid, mode } = await stat(path);
+      assert.deepEqual([uid, gid, mode & 0o7777], [0, 8765, 0o660]);
+    }),
+);
+
+for (const [what, plant] of [
+  ['a file', (path: string) => writeFile(path, oldText)],
+  ['a dangling symlink', (path: string) => symlink('/nonexistent/outside', path)],
+] as const) {
+  test(`${what} that came back meanwhile is left alone by the one who makes it anew`, () =>
+    withConfig(async ({ open, path, names }) => {
+      await unlink(path);
+      await plant(path);
+      await assert.rejects(open().create(fresh, ownOwner()), failsWith('changed_meanwhile'));
+      assert.deepEqual(await names(), ['ossec.conf']);
+    }));
+}
+
+function ownOwner(): FileOwner {
+  return { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0, mode: 0o640 };
+}
 
 async function replaceByTwin(path: string): Promise<void> {
   await writeFile(`${path}.twin`, await readFile(path));

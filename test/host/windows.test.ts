@@ -118,6 +118,17 @@ test('a sharing violation is tried again, ten times at most', async () => {
   assert.equal(calls, -990);
 });
 
+test('a missing file is made anew, and one that came back is left alone', () =>
+  withFile(works, async (file, directory) => {
+    await unlink(join(directory, 'ossec.conf'));
+    assert.match((await file.create(fresh, undefined)).notes.join(), /made anew/);
+    assert.equal(await contentOf(directory), newText);
+    const again = file.create(Buffer.from(oldText), undefined);
+    await assert.rejects(again, failsWith('changed_meanwhile'));
+    assert.equal(await contentOf(directory), newText);
+    assert.deepEqual(await readdir(directory), ['ossec.conf']);
+  }));
+
 test('case 79: a file changed since it was read is left alone', () =>
   withFile(works, async (file, directory) => {
     const before = await file.read();
