@@ -10,20 +10,17 @@ import type { ApplierSettings } from '../applier/settings.ts';
 import { trustRoot } from '../applier/verify-again.ts';
 import type { ApplierWorld } from '../applier/world.ts';
 import { equalBytes } from '../bytes.ts';
-import { deadline, sleep } from '../clock.ts';
+import { sleep } from '../clock.ts';
 import { HostError } from '../errors.ts';
 import type { Prober } from '../health/probe.ts';
-import { openAgentControl } from '../host/agent-control.ts';
-import { openUnixAgent } from '../host/agent-files.ts';
 import { openAgentLog } from '../host/agent-log-file.ts';
+import { openAgent, openConfigFile, openControl } from '../host/agent-platform.ts';
 import { openPreflight } from '../host/agent-preflight.ts';
 import { openBackupStore } from '../host/backup-store.ts';
-import { gnuAttributes, noAttributes } from '../host/file-attributes.ts';
 import { acquireLock } from '../host/lock.ts';
 import { readReport, submitRequest, withdrawRequest } from '../host/spool-directory.ts';
 import { systemClock as clock, systemRandom as random } from '../host/system-clock.ts';
 import { openTwoGenerationFile, type TwoGenerationFile } from '../host/two-generation-file.ts';
-import { openUnixConfigFile } from '../host/unix-config-file.ts';
 import type { Log } from '../log.ts';
 import { applyWithFewestRoots } from '../sidecar/fewest-roots.ts';
 import type { Applier } from '../sidecar/world.ts';
@@ -49,18 +46,10 @@ export function buildApplierWorld(parts: ApplierParts): ApplierWorld {
     clock,
     log,
     memory: openTwoGenerationFile(join(stateDirectory, 'memory')),
-    file: openUnixConfigFile({
-      ...shared,
-      path: home.configPath,
-      stateDirectory,
-      maxBytes: 8 * 1024 * 1024,
-      onLostAttributes: 'warn',
-      attributes: home.platform === 'linux' ? gnuAttributes : noAttributes,
-      backups,
-    }),
+    file: openConfigFile({ ...shared, home, stateDirectory, backups }),
     backups,
-    agent: openUnixAgent(home, clock),
-    control: openAgentControl({ home, clock, log }),
+    agent: openAgent(home, clock),
+    control: openControl({ home, clock, log }),
     preflight: openPreflight(home, stateDirectory),
     agentLog: openAgentLog(home.logPath),
     readSharedConfig: () => readFile(home.sharedConfigPath).catch(() => Buffer.alloc(0)),
@@ -144,6 +133,8 @@ export function buildSpoolApplier({ spool, results, timeoutMs }: SpoolParts): Ap
 }
 
 const lookMs = 200;
+/** A request that was taken back before the applier saw it is never reported. */
+const withdrawnMs = 10_000;
 
 async function applyThroughSpool(
   request: ApplyRequest,
@@ -151,19 +142,19 @@ async function applyThroughSpool(
   giveUp?: AbortSignal,
 ): Promise<ApplyResult> {
   const tag = await submitRequest(spool, request);
-  const limit = deadline(clock, timeoutMs);
-  try {
-    for (;;) {
-      const report = await readReport(results, tag);
-      if (report !== undefined) return report.result;
-      if (giveUp?.aborted === true) await withdrawRequest(spool); // its report still comes
-      await sleep(clock, lookMs, limit.signal);
+  let waitMs = timeoutMs;
+  let isWithdrawn = false;
+  for (let since = clock.monotonicMs(); clock.monotonicMs() - since < waitMs; ) {
+    const report = await readReport(results, tag);
+    if (report !== undefined) return report.result;
+    if (giveUp?.aborted === true && !isWithdrawn) {
+      isWithdrawn = true;
+      waitMs = Math.min(waitMs, withdrawnMs);
+      since = clock.monotonicMs();
+      await withdrawRequest(spool);
     }
-  } catch (error) {
-    if (!limit.signal.aborted) throw error;
-    const seen = `no result in ${results} within ${timeoutMs / 1000} s: does the applier run?`;
-    throw new HostError('lock_held', seen, { cause: error });
-  } finally {
-    limit.cancel();
+    await sleep(clock, lookMs);
   }
+  const seen = `no result in ${results} within ${waitMs / 1000} s: does the applier run?`;
+  throw new HostError('lock_held', seen);
 }
