@@ -5,6 +5,7 @@
 import { stat } from 'node:fs/promises';
 import { win32 } from 'node:path';
 import type { Clock } from '../clock.ts';
+import { HostError } from '../errors.ts';
 import type { AgentFacts, AgentWorld } from '../wazuh/agent-facts.ts';
 import type { AgentHome } from '../wazuh/agent-home.ts';
 import { parseAgentVersion } from '../wazuh/agent-version.ts';
@@ -15,7 +16,7 @@ import { judgeUpgrade, type SeenLock } from '../wazuh/upgrade-lock.ts';
 import { readBounded } from './read-bounded.ts';
 import { runProgram } from './run-program.ts';
 
-/** Runs a program of the system directory and gives its output; empty when it fails. */
+/** Runs a program of the system directory and gives its output. Throws when it does not work. */
 export type SystemTool = (name: string, parameters: readonly string[]) => Promise<string>;
 
 const maxTextBytes = 1024 * 1024;
@@ -25,8 +26,11 @@ export const systemTool: SystemTool = async (name, parameters) => {
   // No search along PATH: it may name directories that others can write (trust-and-safety 6.2).
   const program = win32.join(process.env.SystemRoot ?? 'C:\\Windows', 'System32', name);
   const argv = [program, ...parameters];
-  const { stdout } = await runProgram({ argv, timeoutMs: 15_000, maxOutputBytes: maxTableBytes });
-  return stdout.toString();
+  const done = await runProgram({ argv, timeoutMs: 15_000, maxOutputBytes: maxTableBytes });
+  if (done.exit === 0) return done.stdout.toString();
+  // Silence would say that no process runs, and an agent would be taken for stopped.
+  const why = done.startError ?? (done.timedOut ? 'no end in time' : `exit code ${done.exit}`);
+  throw new HostError('restart_failed', `${program}: ${why}`);
 };
 
 export function openWindowsAgent(
