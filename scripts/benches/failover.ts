@@ -1,134 +1,127 @@
 /**
- * Agent-away time when the manager in use is refused (killed), hung (SIGSTOP) or blackholed
- * (packets dropped): the agent's own loop with default settings beside Pilotfish, the same
- * stand-ins, one run. The native rows take up to 15 minutes and run beside the others.
+ * How long an agent is without a manager when the one in use is refused (killed), hung (SIGSTOP),
+ * blackholed (packets dropped), hung while 400 KB/s of events flow, or drained: the agent's own
+ * loop, load balancers and Pilotfish, the same stand-ins, one run. Native rows run once and beside
+ * the others; the longest takes 15 minutes.
  */
 import { parseArgs } from 'node:util';
-import { control } from '../../test/fakes/agent-home.ts';
-import { Blackhole, canBlackhole } from '../../test/fakes/blackhole.ts';
-import { ownAddress } from '../../test/fakes/processes.ts';
+import { canBlackhole } from '../../test/fakes/blackhole.ts';
 import { type Bench, type Row, rowOf } from '../bench.ts';
-import { currentSession, sessionSince } from '../demonstration/acts.ts';
-import { Stage, type StageManager } from '../demonstration/stage.ts';
+import { allFaults, type Fault } from '../failover/faults.ts';
+import { measure, type Outcome } from '../failover/measure.ts';
+import { type Subject, subjects, wedgeCutS } from '../failover/subjects.ts';
 
-type Fault = 'refused' | 'hung' | 'blackholed';
+const help = `usage: npm run bench -- failover [--subjects a,b] [--faults a,b] [--runs 5] [--native-cut 960]
+subjects: ${subjects.map(({ name }) => name).join(', ')}
+faults: ${allFaults.join(', ')}
+--native-cut N   give up on a native loop after N seconds`;
 
-const allFaults: readonly Fault[] = ['refused', 'hung', 'blackholed'];
-
-interface Injected {
-  heal(): Promise<void>;
+interface Case {
+  readonly subject: Subject;
+  readonly fault: Fault;
+  /** First of the three loopback addresses of this stage. */
+  readonly index: number;
+  readonly runs: number;
+  readonly cutS: number;
 }
 
-async function inject(stage: Stage, manager: StageManager, fault: Fault): Promise<Injected> {
-  if (fault === 'hung') {
-    manager.process.stop();
-    return { heal: async () => manager.process.cont() };
-  }
-  if (fault === 'refused') {
-    await manager.process.kill();
-    return { heal: () => stage.revive(manager) };
-  }
-  const hole = new Blackhole(manager.address);
-  hole.open();
-  return { heal: async () => hole.close() };
-}
-
-/** Seconds until another manager has the agent, or undefined after `cutS`. */
-async function measure(stage: Stage, fault: Fault, cutS: number): Promise<number | undefined> {
-  const { manager } = await currentSession(stage);
-  const sinceMs = Date.now();
-  const injected = await inject(stage, manager, fault);
-  let awayS: number | undefined;
-  while (awayS === undefined && Date.now() - sinceMs < cutS * 1_000) {
-    const found = sessionSince(stage, sinceMs, manager);
-    if (found !== undefined) awayS = (found.atMs - sinceMs) / 1_000;
-    else await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  await injected.heal();
-  return awayS;
-}
-
-/** The agent's own loop, two servers, everything as shipped. */
-async function native(index: number, fault: Fault, cutS: number): Promise<Row> {
-  const addresses = [ownAddress(index), ownAddress(index + 1)];
-  const stage = Stage.make({ addresses, servers: addresses });
+async function runCase(one: Case, note: (line: string) => void): Promise<readonly Row[]> {
+  const { subject, fault } = one;
+  const stage = await subject.setUp(fault, one.index);
+  const outcomes: Outcome[] = [];
   try {
-    await stage.startManagers();
-    control(stage.home, 'start');
-    const awayS = await measure(stage, fault, cutS);
-    const metric = awayS === undefined ? 'agent away, cut' : 'agent away';
-    return rowOf({ subject: 'native', case: fault, metric, unit: 's' }, [awayS ?? cutS]);
-  } finally {
-    await stage.stop();
-  }
-}
-
-async function pilotfish(
-  index: number,
-  fault: Fault,
-  runs: number,
-  note: (line: string) => void,
-): Promise<readonly Row[]> {
-  const addresses = [ownAddress(index), ownAddress(index + 1)];
-  const stage = Stage.make({ addresses, servers: addresses });
-  try {
-    await stage.startManagers();
-    await stage.startPublisher();
-    control(stage.home, 'start');
-    stage.writeSidecarConfig(stage.impatientConfig());
-    stage.join();
-    stage.startSidecar();
-    const samples: number[] = [];
-    const restarts: number[] = [];
-    for (let run = 0; run < runs; run++) {
-      await stage.allSeenUp();
-      const pidsBefore = stage.home.pids.join();
-      const awayS = await measure(stage, fault, 120);
-      if (awayS === undefined) throw new Error(`${fault}: not back within 120 s`);
-      samples.push(awayS);
-      restarts.push(stage.home.pids.join() === pidsBefore ? 0 : 1);
-      note(`pilotfish-agentd ${fault}: ${awayS.toFixed(2)} s`);
+    for (let run = 0; run < one.runs; run++) {
+      await subject.ready(stage);
+      const outcome = await measure(stage, fault, one.cutS);
+      outcomes.push(outcome);
+      note(`${subject.name} ${fault}: ${outcome.awayS?.toFixed(2) ?? `not in ${one.cutS}`} s`);
+      if (outcome.awayS === undefined) break;
     }
-    const labels = { subject: 'pilotfish-agentd', case: fault } as const;
-    return [
-      rowOf({ ...labels, metric: 'agent away', unit: 's' }, samples),
-      rowOf({ ...labels, metric: 'restarts', unit: '1' }, restarts),
-    ];
+  } catch (thrown) {
+    note(`${subject.name} ${fault}: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
+    note(stage.sidecar?.errors.slice(-2_000) ?? '');
   } finally {
     await stage.stop();
   }
+  return rowsOf(one, outcomes);
+}
+
+function rowsOf({ subject, fault, cutS }: Case, outcomes: readonly Outcome[]): readonly Row[] {
+  if (outcomes.length === 0) return [];
+  const labels = { subject: subject.name, case: fault } as const;
+  const isCut = outcomes.some(({ awayS }) => awayS === undefined);
+  const metric = isCut ? 'agent away, at least' : 'agent away';
+  const away = outcomes.map(({ awayS }) => awayS ?? cutS);
+  // A restarted agent counts its events anew: there the sum says nothing.
+  const lost = outcomes.flatMap(({ eventsLost, restarts }) =>
+    eventsLost === undefined || restarts > 0 ? [] : [eventsLost],
+  );
+  return [
+    rowOf({ ...labels, metric, unit: 's' }, away),
+    rowOf(
+      { ...labels, metric: 'restarts', unit: '1' },
+      outcomes.map(({ restarts }) => restarts),
+    ),
+    rowOf(
+      { ...labels, metric: 'connections', unit: '1' },
+      outcomes.map((one) => one.connections),
+    ),
+    ...(lost.length > 0 ? [rowOf({ ...labels, metric: 'events lost', unit: '1' }, lost)] : []),
+  ];
 }
 
 async function run(args: readonly string[], note: (line: string) => void): Promise<readonly Row[]> {
   const { values } = parseArgs({
     args: [...args],
     options: {
-      runs: { type: 'string', default: '5' },
+      subjects: { type: 'string', default: subjects.map(({ name }) => name).join() },
       faults: { type: 'string', default: allFaults.join() },
+      runs: { type: 'string', default: '5' },
       'native-cut': { type: 'string', default: '960' },
+      help: { type: 'boolean', default: false },
     },
   });
+  if (values.help) {
+    note(help);
+    return [];
+  }
+  const cases = casesOf(values, note);
+  const slow = cases.filter(({ subject }) => !subject.repeats).map((one) => runCase(one, note));
+  const rows: Row[] = [];
+  for (const one of cases.filter(({ subject }) => subject.repeats)) {
+    rows.push(...(await runCase(one, note)));
+  }
+  return [...(await Promise.all(slow)).flat(), ...rows];
+}
+
+function casesOf(
+  values: Readonly<Record<'subjects' | 'faults' | 'runs' | 'native-cut', string>>,
+  note: (line: string) => void,
+): readonly Case[] {
   const blocked = canBlackhole();
   if (blocked !== undefined) note(`blackholed left out: ${blocked}`);
-  const faults = allFaults
-    .filter((fault) => values.faults.split(',').includes(fault))
-    .filter((fault) => fault !== 'blackholed' || blocked === undefined);
-  const cutS = Number(values['native-cut']);
-  const natives = faults.map((fault, index) =>
-    cutS > 0 ? native(20 + 2 * index, fault, cutS) : undefined,
-  );
-  const rows: Row[] = [];
-  for (const [index, fault] of faults.entries()) {
-    rows.push(...(await pilotfish(40 + 2 * index, fault, Number(values.runs), note)));
+  const cases: Case[] = [];
+  for (const subject of subjects.filter(({ name }) => values.subjects.split(',').includes(name))) {
+    const missing = subject.missing();
+    if (missing !== undefined) note(`${subject.name} left out: ${missing}`);
+    if (missing !== undefined) continue;
+    for (const fault of allFaults.filter((one) => values.faults.split(',').includes(one))) {
+      if (!subject.faces(fault) || (fault === 'blackholed' && blocked !== undefined)) continue;
+      const longest = subject.repeats ? subject.cutS : Number(values['native-cut']);
+      cases.push({
+        subject,
+        fault,
+        index: 20 + 3 * cases.length,
+        runs: subject.repeats ? Number(values.runs) : 1,
+        cutS: fault === 'hung+events' ? Math.min(longest, wedgeCutS) : longest,
+      });
+    }
   }
-  if (cutS > 0) note('waiting for the native rows (refused 50 s, hung 7 min, blackholed 15 min)');
-  for (const row of await Promise.all(natives)) if (row !== undefined) rows.unshift(row);
-  return rows;
+  return cases;
 }
 
 export const bench: Bench = {
   name: 'failover',
-  summary:
-    'agent-away time for refused, hung and blackholed managers: native loop beside Pilotfish',
+  summary: 'agent-away time per fault: native loop, load balancers, Pilotfish, side by side',
   run,
 };

@@ -10,7 +10,14 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { stringify } from 'yaml';
 import { makeAgentHome, type StandInHome } from '../../test/fakes/agent-home.ts';
-import { freePort, ownAddress, type StandInProcess, StandIns } from '../../test/fakes/processes.ts';
+import type { ConfigServer } from '../../test/fakes/agent-home-config.ts';
+import {
+  eventually,
+  freePort,
+  ownAddress,
+  type StandInProcess,
+  StandIns,
+} from '../../test/fakes/processes.ts';
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -26,7 +33,9 @@ export interface StageOptions {
   readonly lineEnd?: '\n' | '\r\n';
   readonly agentFlags?: readonly string[];
   /** Server entries the agent starts with; the first manager when absent, as a fresh install. */
-  readonly servers?: readonly string[];
+  readonly servers?: readonly ConfigServer[];
+  /** On by default, as shipped. */
+  readonly enrollment?: 'yes' | 'no';
   /** Agent defaults when absent. */
   readonly notifyS?: number;
   readonly reconnectS?: number;
@@ -66,13 +75,13 @@ export class Stage {
 
   static make(options: StageOptions = {}): Stage {
     const { addresses = [1, 2, 3].map(ownAddress), lineEnd = '\n', agentFlags = [] } = options;
-    const servers = options.servers ?? addresses.slice(0, 1);
+    const servers = options.servers ?? addresses.slice(0, 1).map((address) => ({ address }));
     const directory = mkdtempSync(join(tmpdir(), 'pilotfish-demo-'));
     const home = makeAgentHome({
       directory: join(directory, 'agent'),
-      servers: servers.map((address) => ({ address, port: agentPort })),
+      servers: servers.map((server) => ({ port: agentPort, ...server })),
       lineEnd,
-      enrollment: 'yes',
+      enrollment: options.enrollment ?? 'yes',
       agentFlags,
       ...(options.notifyS === undefined ? {} : { notifyS: options.notifyS }),
       ...(options.reconnectS === undefined ? {} : { reconnectS: options.reconnectS }),
@@ -99,7 +108,12 @@ export class Stage {
   }
 
   #startManager(id: string, address: string): Promise<StandInProcess> {
-    return this.#standIns.startManager(`${address}:${agentPort}`, ['--name', id]);
+    return this.#standIns.startManager(`${address}:${agentPort}`, [
+      '--name',
+      id,
+      '--report-interval-ms',
+      '200',
+    ]);
   }
 
   /** The same manager again, after a kill. */
@@ -206,6 +220,21 @@ export class Stage {
       '--config',
       this.configPath,
     ]);
+  }
+
+  /** Anything else of this stage, by argv; it ends with the stage. */
+  startProgram(argv: readonly string[]): void {
+    const [program = '', ...args] = argv;
+    this.#standIns.start(program, args);
+  }
+
+  /** Waits until the agent's newest connection is the one to `address`. */
+  async connectedThrough(address: string): Promise<void> {
+    await eventually(
+      `the agent is connected to ${address}`,
+      () => this.home.readLog().split('(4102)').at(-1)?.includes(`[${address}]`) === true,
+      40_000,
+    );
   }
 
   /** Publisher, sidecar and stand-in managers; the agent and its home stay. */

@@ -39,7 +39,7 @@ describe('one stage, one agent', () => {
   const addresses = [61, 62, 63].map(ownAddress);
   const stage = Stage.make({
     addresses,
-    servers: addresses,
+    servers: addresses.map((address) => ({ address })),
     agentFlags: ['--retry-interval-unit-ms', '100'],
   });
   const original = stage.home.readConfig();

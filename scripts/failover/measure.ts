@@ -1,0 +1,77 @@
+/** One fault, seen from the managers: how long nobody had the agent, what it cost. */
+import { currentSession, sessionSince } from '../demonstration/acts.ts';
+import type { Stage, StageManager } from '../demonstration/stage.ts';
+import { type Fault, inject } from './faults.ts';
+
+export interface Outcome {
+  /** Undefined: not on another manager before the cut. */
+  readonly awayS: number | undefined;
+  readonly restarts: number;
+  /** Sessions that managers accepted from the fault on. */
+  readonly connections: number;
+  /** Events that no manager counted; undefined where none flow. */
+  readonly eventsLost: number | undefined;
+}
+
+const lookMs = 20;
+/** Buffered events arrive, counters are reported. */
+const settleMs = 3_000;
+
+export async function measure(stage: Stage, fault: Fault, cutS: number): Promise<Outcome> {
+  const { manager } = await currentSession(stage);
+  const pidsBefore = stage.home.pids.join();
+  const sinceMs = Date.now();
+  const heal = await inject(stage, manager, fault);
+  const awayS = await awaitOther(stage, manager, sinceMs, fault, cutS);
+  const flows = fault === 'hung+events';
+  if (flows && awayS !== undefined) await pause(settleMs);
+  const outcome: Outcome = {
+    awayS,
+    restarts: stage.home.pids.join() === pidsBefore ? 0 : 1,
+    connections: connectionsSince(stage, sinceMs),
+    eventsLost: flows ? eventsLost(stage) : undefined,
+  };
+  await heal();
+  return outcome;
+}
+
+/** Drain: away counts from the moment the drained manager lost the agent. */
+async function awaitOther(
+  stage: Stage,
+  manager: StageManager,
+  sinceMs: number,
+  fault: Fault,
+  cutS: number,
+): Promise<number | undefined> {
+  while (Date.now() - sinceMs < cutS * 1_000) {
+    const found = sessionSince(stage, sinceMs, manager);
+    if (found !== undefined) {
+      const lost = manager.process.events.findLast(({ event }) => event === 'agent_lost')?.atMs;
+      const fromMs = fault === 'drained' ? Math.max(sinceMs, lost ?? sinceMs) : sinceMs;
+      return Math.max(0, found.atMs - fromMs) / 1_000;
+    }
+    await pause(lookMs);
+  }
+  return undefined;
+}
+
+function connectionsSince(stage: Stage, sinceMs: number): number {
+  return stage.managers
+    .flatMap(({ process }) => process.events)
+    .filter(({ event, atMs }) => event === 'agent_connected' && atMs >= sinceMs).length;
+}
+
+/** Sequence numbers run over all managers; what was sent last tells how many there were. */
+function eventsLost(stage: Stage): number {
+  const newest = stage.managers.flatMap(
+    ({ process }) => process.events.findLast(({ event }) => event === 'events') ?? [],
+  );
+  const numbers = (field: 'lastSeq' | 'total'): readonly number[] =>
+    newest.map((event) => Number(event[field] ?? 0));
+  const seen = numbers('total').reduce((sum, total) => sum + total, 0);
+  return Math.max(0, Math.max(0, ...numbers('lastSeq')) - seen);
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
