@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -43,6 +44,16 @@ async function connectedAgent(
   return { stage, home, world };
 }
 
+/** Events in megabytes for a small buffer: the agent blocks in its send soon after the hang. */
+const wedging = [
+  ['--events-per-second', 200],
+  ['--event-bytes', 4000],
+  ['--hung-buffer-bytes', 150_000],
+  ['--state-interval-ms', 50],
+]
+  .flat()
+  .map(String);
+
 const order = ['wm-01', 'wm-02'];
 const outside = (config: Buffer): string =>
   config.toString().replace(/<server>[\s\S]*<\/server>/, '<servers/>');
@@ -74,6 +85,35 @@ describe('the applier with real files and processes', { concurrency: 3 }, () => 
     const result = await apply(world, { listEnvelope: list, rootEnvelopes: [], order, move: true });
     assert.equal(result.outcome, 'moved', JSON.stringify(result));
     assert.ok(!home.pids.includes(wedged));
+  });
+
+  test('an agentd wedged by a hung manager ignores SIGTERM: it is killed and moved all the same', async (context) => {
+    const stage = new Stage(context);
+    const hung = await stage.manager(stage.a);
+    await stage.manager(stage.b);
+    const home = stage.home({ agentFlags: wedging });
+    const world = await realWorld(context, home);
+    control(home, 'start');
+    await eventually('the agent is connected', () => home.readState('status') === 'connected');
+    await hung.waitFor({ event: 'events' });
+    hung.stop();
+    const sent = (): string | undefined => home.readState('msg_sent');
+    const isFrozen = (): boolean => {
+      const before = sent();
+      execFileSync('sleep', ['0.3']);
+      return before !== undefined && before === sent();
+    };
+    await eventually('the agent is wedged', isFrozen);
+    const [wedged = 0] = home.pids;
+    const list = listOf([stage.b, stage.a]);
+    const request = { listEnvelope: list, rootEnvelopes: [], order, move: true, urgent: true };
+    const startedMs = performance.now();
+    const result = await apply(world, request);
+    assert.deepEqual([result.outcome, result.restarts], ['moved', 1], JSON.stringify(result));
+    assert.ok(performance.now() - startedMs >= world.settings.killAfterMs, 'SIGTERM was enough');
+    assert.ok(!home.pids.includes(wedged));
+    const { peers } = await world.agent.readFacts();
+    assert.deepEqual(peers, [{ address: stage.b, port: 1514 }]);
   });
 
   test('an agentd that cannot be started alone is restarted as a whole', async (context) => {
