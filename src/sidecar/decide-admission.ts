@@ -36,7 +36,7 @@ const maxWindowMs = 90_000;
 export function leaveAtMs(question: LeaveQuestion): number {
   const { agentId, leaving, sinceAtMs, nowMs } = question;
   // The clock was set back: a slot would never come.
-  if (sinceAtMs - nowMs > maxWindowMs) return nowMs;
+  if (sinceAtMs - nowMs > 2 * maxWindowMs) return nowMs;
   const chance = fractionOf(`${agentId}|leave|${leaving.id}`);
   return sinceAtMs + Math.floor(chance * leaveWindowMs(question));
 }
@@ -77,6 +77,22 @@ export function firstChanceAtMs(question: ChanceQuestion): number {
 }
 
 /**
+ * Planned moves make room while agents flee from a manager that has just died: their slots are
+ * counted from here, 0 when nobody died lately.
+ */
+export function plannedFromMs(
+  list: ManagerList,
+  health: ReadonlyMap<string, Health>,
+  nowMs: number,
+): number {
+  const deaths = list.managers.flatMap(({ id }) => {
+    const one = health.get(id);
+    return one?.verdict === 'down' && one.sinceAtMs <= nowMs ? [one.sinceAtMs] : [];
+  });
+  return deaths.length === 0 ? 0 : Math.max(...deaths) + maxWindowMs;
+}
+
+/**
  * A manager that answers again is not left in a hurry: the agent still has its session there, and
  * three good answers or two bad ones decide within seconds.
  */
@@ -93,8 +109,11 @@ export function leaveWindowMs({
   const takers = takersOf(candidates, leaving);
   const total = weightOf(list.managers);
   if (takers.length === 0 || total === 0) return 0;
+  // Lost although its manager answers: nobody knows how many others are; count with all of them.
+  const isUnexplained = candidates.some(({ id }) => id === leaving.id);
   const staying = weightOf(list.managers.filter(({ id }) => candidates.some((c) => c.id === id)));
-  const leavers = (list.client.agents * Math.max(weightOf([leaving]), total - staying)) / total;
+  const leavingWeight = isUnexplained ? total : Math.max(weightOf([leaving]), total - staying);
+  const leavers = (list.client.agents * leavingWeight) / total;
   const heaviest = Math.max(...takers.map((taker) => weightOf([taker])));
   const busiestShare = heaviest / weightOf(takers);
   const rate = list.admission?.ratePerServer ?? assumedRatePerServer;

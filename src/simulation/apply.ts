@@ -135,6 +135,8 @@ function restart(world: World, agent: number, step: Ordered, listHash: string): 
   beginAway(world, agent, false);
   fleet.state[agent] = agentState.stopped;
   fleet.isDirected[agent] = 1;
+  fleet.wasMoved[agent] = 1;
+  fleet.attempts[agent] = 0;
   fleet.isUnfinished[agent] = 1;
   world.scheduleAgent(agent, nowMs + restartMs[kind] + (isStuck ? killAfterMs : 0));
   const walk: WalkEntry[] = fleet.filed(agent).map(() => ({

@@ -20,8 +20,10 @@ export interface SeedParts {
 export function settingsOfSeed(seed: number, fixed: Partial<WorldSettings> = {}): WorldSettings {
   const random = new Prng(seed, 0x5eed);
   const managers = 3 + random.below(4);
-  const agents = 60 + random.below(600);
-  const acceptRate = Math.max(30, Math.ceil(agents / 12));
+  // In every sixth world a death moves more agents than its neighbours can take in five seconds.
+  const isBig = random.isHit(1 / 6);
+  const agents = isBig ? 2_000 + random.below(1_500) : 60 + random.below(600);
+  const acceptRate = isBig ? 30 : Math.max(30, Math.ceil(agents / 12));
   return {
     ...defaultWorld,
     seed,

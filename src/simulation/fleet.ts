@@ -49,6 +49,8 @@ export class Fleet {
   readonly isFailover: Uint8Array;
   /** Our restart sent it where it goes now. */
   readonly isDirected: Uint8Array;
+  /** It was restarted by us since it lost its session. */
+  readonly wasMoved: Uint8Array;
   readonly lastHeardMs: Float64Array;
   readonly clockOffsetMs: Float64Array;
   /** Its clock once went forward: the account of its restarts is no proof any more. */
@@ -99,6 +101,7 @@ export class Fleet {
     this.attempts = new Uint16Array(count);
     this.isFailover = bytes();
     this.isDirected = bytes();
+    this.wasMoved = bytes();
     this.lastHeardMs = instants(0);
     this.clockOffsetMs = instants(0);
     this.hasJumped = bytes();

@@ -270,33 +270,28 @@ function rogueList(world: World, kind: (typeof rogueKinds)[number]): number {
   }
 }
 
-/** Next time that two probes in a row of this agent are lost to some manager. */
+/** Next time that a probe of this agent is lost to some manager. */
 export function scheduleBlip(world: World, agent: number): void {
-  const { fleet, network, random, nowMs } = world;
+  const { fleet, network, random, nowMs, settings } = world;
   const loss = network.loss[fleet.site[agent] ?? 0] ?? 0;
   if (loss === 0) return;
-  const others = world.settings.managers - 1;
   const perRound =
-    probeLossOf(world, agent, fleet.on[agent] ?? -1, loss) ** 2 +
-    others * probeLossOf(world, agent, -1, loss) ** 2;
-  const atMs = nowMs + random.gap(probeIntervalMs(world) / perRound);
-  world.queue.push(atMs, eventKind.blip, agent);
+    probeLossOf(world, agent, fleet.on[agent] ?? -1, loss) +
+    (settings.managers - 1) * probeLossOf(world, agent, -1, loss);
+  world.queue.push(nowMs + random.gap(probeIntervalMs(world) / perRound), eventKind.blip, agent);
 }
 
 export function blip(world: World, agent: number): void {
-  const { fleet, network, random } = world;
+  const { fleet, network, random, settings } = world;
   const loss = network.loss[fleet.site[agent] ?? 0] ?? 0;
   if (loss === 0) return;
   const on = fleet.on[agent] ?? -1;
-  const kept = probeLossOf(world, agent, on, loss) ** 2;
-  const fresh = probeLossOf(world, agent, -1, loss) ** 2;
-  const others = world.settings.managers - 1;
-  const isKept = random.isHit(kept / (kept + others * fresh));
-  const manager = isKept ? on : random.below(world.settings.managers);
+  const kept = probeLossOf(world, agent, on, loss);
+  const fresh = (settings.managers - 1) * probeLossOf(world, agent, -1, loss);
+  const manager = random.isHit(kept / (kept + fresh)) ? on : random.below(settings.managers);
   const isBlocked = Math.max(fleet.downUntilMs[agent] ?? 0, fleet.pausedUntilMs[agent] ?? 0);
   if (manager >= 0 && isBlocked <= world.nowMs) {
-    suffer(world, agent, manager);
-    world.scheduleCycle(agent, world.nowMs + 1_600);
+    world.scheduleCycle(agent, world.nowMs + suffer(world, agent, manager));
   }
   scheduleBlip(world, agent);
 }

@@ -11,10 +11,15 @@ import { judgePosition } from '../list/position.ts';
 import { isInWave } from '../list/rollout.ts';
 import { rankManagers } from '../list/select.ts';
 import { decide } from '../sidecar/decide.ts';
-import { firstChanceAtMs, isComingBack, leaveAtMs } from '../sidecar/decide-admission.ts';
+import {
+  firstChanceAtMs,
+  isComingBack,
+  leaveAtMs,
+  plannedFromMs,
+} from '../sidecar/decide-admission.ts';
 import { type Connection, type Situation, viewOf } from '../sidecar/decide-view.ts';
 import { rememberNews, rememberResult, rememberStep } from '../sidecar/remember.ts';
-import type { Decision } from '../sidecar/step.ts';
+import type { Decision, MoveReason } from '../sidecar/step.ts';
 
 /** One visible step of replacing ossec.conf; `replace-trace.ts` records it from the real code. */
 export type DiskOp =
@@ -75,27 +80,58 @@ export const productLogic: Logic = {
   cycleJitter: (chance) => 0.9 + 0.2 * chance,
 };
 
-/** Turns a move after a death into a hold until this agent's slot. Harmless where `decide` did so. */
+/** Moves of choice have their slots in `decide`; these follow a death or a loss. */
+const rescues: readonly MoveReason[] = ['manager_down', 'agent_lost', 'agent_unlisted'];
+
+/** Turns a move into a hold until this agent's slot. Harmless where `decide` did so. */
 export function admitLeave(situation: Situation, decision: Decision): Decision {
   const { step } = decision;
   if (step.kind !== 'move') return decision;
-  if (step.reason === 'manager_draining' || step.reason === 'manager_unlisted') return decision;
   const { connection, candidates } = viewOf(situation);
   const leaving = leavingOf(connection);
+  const { list, seen, agentId, nowMs } = situation;
   if (leaving === undefined) return decision;
-  const { list, agentId, nowMs, seen, policy } = situation;
-  const { doubtMs } = policy;
   const health = seen.health.get(leaving.id);
-  if (connection.kind === 'listed' && leaving.state !== 'down' && isComingBack(health)) {
+  const isRescue = rescues.includes(step.reason);
+  if (
+    isRescue &&
+    connection.kind === 'listed' &&
+    leaving.state !== 'down' &&
+    isComingBack(health)
+  ) {
     return holdUntil(decision, undefined, 'the manager answers again');
   }
-  const deadSince = health?.verdict === 'down' ? health.sinceAtMs : list.acceptedAtMs;
-  const knownAtMs = step.reason === 'manager_down' ? deadSince : (seen.lostSinceAtMs ?? nowMs);
-  const chance = { list: list.list, candidates, health: seen.health, doubtMs, nowMs };
-  const sinceAtMs = Math.max(knownAtMs, firstChanceAtMs(chance));
-  const question = { agentId, list: list.list, leaving, candidates, sinceAtMs, nowMs };
-  const untilMs = leaveAtMs(question);
+  const sinceAtMs = isRescue
+    ? rescueSinceMs(situation, { step, leaving, candidates })
+    : plannedFromMs(list.list, seen.health, nowMs);
+  if (sinceAtMs === 0) return decision;
+  const untilMs = leaveAtMs({ agentId, list: list.list, leaving, candidates, sinceAtMs, nowMs });
   return nowMs >= untilMs ? decision : holdUntil(decision, untilMs, 'its slot has not come');
+}
+
+interface Leave {
+  readonly step: Extract<Decision['step'], { kind: 'move' }>;
+  readonly leaving: Manager;
+  readonly candidates: readonly Manager[];
+}
+
+function rescueSinceMs(situation: Situation, { step, leaving, candidates }: Leave): number {
+  const { list, seen, policy, nowMs } = situation;
+  const health = seen.health.get(leaving.id);
+  const deadSince = health?.verdict === 'down' ? health.sinceAtMs : list.acceptedAtMs;
+  const graceEndsMs = (seen.lostSinceAtMs ?? nowMs) + policy.reconnectGraceMs;
+  const knownAtMs = step.reason === 'manager_down' ? deadSince : graceEndsMs;
+  const { doubtMs } = policy;
+  const chance = { list: list.list, candidates, health: seen.health, doubtMs, nowMs };
+  return Math.max(knownAtMs, firstChanceAtMs(chance), rescueFromMs(situation));
+}
+
+/** Where a cooldown held everybody back, everybody is free at once when it ends: slots start there. */
+function rescueFromMs({ memory, policy, list, nowMs }: Situation): number {
+  const cooldownMs = policy.cooldownMs ?? list.list.client.cooldownSec * 1000;
+  const last = memory.attempts.findLast(({ kind, atMs }) => kind === 'move' && atMs <= nowMs);
+  const untilMs = (last?.atMs ?? Number.NEGATIVE_INFINITY) + cooldownMs;
+  return untilMs <= nowMs ? untilMs : 0;
 }
 
 function leavingOf(connection: Connection): Manager | undefined {

@@ -100,7 +100,10 @@ function knock(world: World, agent: number, manager: number, nowMs: number): voi
     fleet.isDirected[agent] = 0;
     const load = door.countDirected(nowMs);
     const allowed = 1.2 * 5 * door.settings.acceptRate;
-    if (load > allowed) world.violate('I9', agent, `${load} moved to manager ${manager} in 5 s`);
+    if (load > allowed) {
+      const why = reasonsOf(world);
+      world.violate('I9', agent, `${load} moved to manager ${manager} in 5 s; ${why}`);
+    }
   }
   const doneAtMs = door.arrive(nowMs);
   if (doneAtMs === undefined) {
@@ -109,6 +112,17 @@ function knock(world: World, agent: number, manager: number, nowMs: number): voi
   }
   fleet.state[agent] = agentState.queued;
   world.scheduleAgent(agent, doneAtMs + 1);
+}
+
+/** Why agents were moved in the last seconds, with counts. */
+function reasonsOf(world: World): string {
+  const counts = new Map<string, number>();
+  for (const { step, orderedAtMs } of world.applying.values()) {
+    if (step.kind !== 'move' || world.nowMs - orderedAtMs > 6_000) continue;
+    const name = `${step.reason} to ${step.to}`;
+    counts.set(name, (counts.get(name) ?? 0) + 1);
+  }
+  return [...counts].map(([name, count]) => `${count} ${name}`).join(', ');
 }
 
 function waitForSyn(world: World, agent: number): void {
@@ -153,8 +167,13 @@ export function arriveAt(world: World, agent: number, manager: number): void {
   if (fleet.isFailover[agent] === 1) {
     stats.failovers += 1;
     stats.attempts += fleet.attempts[agent] ?? 0;
+    if (fleet.wasMoved[agent] === 1) {
+      stats.moved += 1;
+      stats.movedAttempts += fleet.attempts[agent] ?? 0;
+    }
   }
   fleet.isFailover[agent] = 0;
+  fleet.wasMoved[agent] = 0;
   fleet.attempts[agent] = 0;
 }
 

@@ -33,6 +33,9 @@ export class Stats {
   failovers = 0;
   /** Handshakes with live managers that those took. */
   attempts = 0;
+  /** Those of them that our restart brought to a manager. */
+  moved = 0;
+  movedAttempts = 0;
   /** Sessions that went on when a short fault ended. */
   survived = 0;
   moves = 0;

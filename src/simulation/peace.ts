@@ -1,5 +1,6 @@
 /** What must hold once the world has been left alone: I6, and that nobody moved without need. */
 
+import { defaultSettings } from '../applier/settings.ts';
 import { agentState } from './fleet.ts';
 import { condition } from './network.ts';
 import type { Stats } from './outcome.ts';
@@ -40,7 +41,8 @@ export function checkPeace(world: World): void {
 function ownBound(world: World, agent: number): keyof Stats['held'] | undefined {
   const { fleet, logic } = world;
   if (fleet.isBudgetHeld[agent] === 1) return 'budget';
-  if (world.applying.has(agent)) return 'confirm';
+  const orderedAtMs = world.applying.get(agent)?.orderedAtMs ?? Number.NEGATIVE_INFINITY;
+  if (world.nowMs - orderedAtMs <= defaultSettings.maxConfirmMs) return 'confirm';
   const situation = situationOf(world, agent);
   if (situation === undefined) return undefined;
   const { step } = logic.decide(situation);

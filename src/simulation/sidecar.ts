@@ -82,12 +82,15 @@ function probeOne(world: World, agent: number, manager: number): number {
   return tookMs;
 }
 
-/** Two bad probes in a row, by bad luck alone. */
-export function suffer(world: World, agent: number, manager: number): void {
+/** By bad luck alone a probe is lost; it is repeated at once, with the same odds. */
+export function suffer(world: World, agent: number, manager: number): number {
   const place = agent * world.fleet.width + manager;
   const lost = deadOutcome('silent', manager);
   const health = judged(world, agent, world.fleet.health[place], lost, deadlineMs);
-  world.fleet.health[place] = judged(world, agent, health, lost, 2 * deadlineMs);
+  const second = probe(world, agent, manager);
+  const tookMs = deadlineMs + second.tookMs;
+  world.fleet.health[place] = judged(world, agent, health, second, tookMs);
+  return tookMs;
 }
 
 function judged(

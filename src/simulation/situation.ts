@@ -1,12 +1,8 @@
 /** What one sidecar of the world sees, put together for the real `decide`. */
 import type { Health } from '../health/judge.ts';
 import type { Manager } from '../list/model.ts';
-import {
-  connectionOf,
-  defaultPolicy,
-  type Policy,
-  type Situation,
-} from '../sidecar/decide-view.ts';
+import { connectionOf } from '../sidecar/decide-connection.ts';
+import { defaultPolicy, type Policy, type Situation } from '../sidecar/decide-view.ts';
 import type { Memory } from '../sidecar/memory.ts';
 import type { FileSeen, RankedList, Seen, ServerSeen } from '../sidecar/seen.ts';
 import type { AgentFacts } from '../wazuh/agent-facts.ts';

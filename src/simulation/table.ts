@@ -24,6 +24,10 @@ export function renderTable(
     ['agent away, longest', sec(stats.maxAwayMs)],
     ['agents away at once', String(stats.maxAway)],
     ['attempts per failover', (stats.attempts / Math.max(1, stats.failovers)).toFixed(3)],
+    [
+      'attempts per failover by our move',
+      `${(stats.movedAttempts / Math.max(1, stats.moved)).toFixed(3)} (${stats.moved} of them)`,
+    ],
     ['worst load of our moves in 5 s', `${worst.toFixed(2)} of the accept rate`],
     ['restarts, writes', `${stats.restarts}, ${stats.writes}`],
     ['moves away from a working manager', String(stats.wrongMoves)],

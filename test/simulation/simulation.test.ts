@@ -1,0 +1,121 @@
+/** The simulated world is deterministic, keeps its invariants, and would notice if it did not. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { campaign } from '../../scripts/campaigns/simulate.ts';
+import { runSeed, type SeedParts, shrinkFailure } from '../../src/simulation/campaign.ts';
+import type { DiskOp } from '../../src/simulation/logic.ts';
+import { productLogic } from '../../src/simulation/logic.ts';
+import { renderPlot } from '../../src/simulation/plot.ts';
+import { recordReplaceOps } from '../../src/simulation/replace-trace.ts';
+import { defaultWorld, type WorldSettings } from '../../src/simulation/settings.ts';
+import { type Bug, bugs } from './bugs.ts';
+
+const replaceOps = await recordReplaceOps();
+/** A bug must show within so many seeds. */
+const maxSeeds = 12;
+
+const worlds: Readonly<Record<Bug['world'], Partial<WorldSettings>>> = {
+  small: { agents: 60, managers: 3, sites: 2, durationMs: 3_000_000, hasPublisher: true },
+  herd: {
+    agents: 2_400,
+    managers: 3,
+    sites: 2,
+    durationMs: 900_000,
+    hasPublisher: true,
+    restart: 'agentd',
+    manager: { ...defaultWorld.manager, acceptRate: 25 },
+  },
+};
+
+function partsOf(bug: Bug): SeedParts {
+  return {
+    logic: { ...productLogic, ...bug.logic },
+    replaceOps: bug.replaceOps ?? replaceOps,
+    fixed: worlds[bug.world],
+    meanGapMs: bug.world === 'small' ? 60_000 : 45_000,
+  };
+}
+
+function seedThatFinds(bug: Bug): number | undefined {
+  const parts = partsOf(bug);
+  for (let seed = 1; seed <= maxSeeds; seed += 1) {
+    if (runSeed(seed, parts).violations.length > 0) return seed;
+  }
+  return undefined;
+}
+
+test('the recorded steps of a replacement are those of the real protocol', () => {
+  const expected: readonly DiskOp[] = [
+    'create',
+    'write_synced',
+    'read_back',
+    'backup',
+    'rename',
+    'sync_folder',
+    'discard',
+  ];
+  assert.deepEqual(replaceOps, expected);
+});
+
+test('one seed is one history', () => {
+  const parts: SeedParts = { logic: productLogic, replaceOps };
+  const [first, again, other] = [runSeed(11, parts), runSeed(11, parts), runSeed(12, parts)];
+  assert.equal(first.traceHash, again.traceHash);
+  assert.deepEqual(first.stats, again.stats);
+  assert.notEqual(first.traceHash, other.traceHash);
+});
+
+test('the short campaign ends without a violation', async () => {
+  const lines: string[] = [];
+  const exit = await campaign.run(['--short', '--seed', '1'], (line) => void lines.push(line));
+  assert.equal(exit, 0, lines.join('\n'));
+});
+
+for (const world of ['small', 'herd'] as const) {
+  test(`the product breaks nothing on the seeds that find the bugs (${world} worlds)`, () => {
+    const product: Bug = { name: 'none', world, logic: {} };
+    for (let seed = 1; seed <= (world === 'small' ? maxSeeds : 4); seed += 1) {
+      const { violations } = runSeed(seed, partsOf(product));
+      assert.deepEqual(violations, [], `seed ${seed}`);
+    }
+  });
+}
+
+test('at least thirty bugs are listed', () => {
+  assert.ok(new Set(bugs.map(({ name }) => name)).size >= 30);
+});
+
+for (const bug of bugs) {
+  test(`finds the bug: ${bug.name}`, (context) => {
+    const seed = seedThatFinds(bug);
+    assert.ok(seed !== undefined, `not found with ${maxSeeds} seeds`);
+    context.diagnostic(`seed ${seed}`);
+  });
+}
+
+test('a failure comes with the few faults it needs', () => {
+  const bug: Bug = { name: '', world: 'small', logic: { acceptOps: ['persist', 'check'] } };
+  const parts = partsOf(bug);
+  const failed = [1, 2, 3, 4, 5, 6]
+    .map((seed) => runSeed(seed, parts))
+    .find(({ violations }) => violations.length > 0);
+  assert.ok(failed !== undefined);
+  const shrunk = shrinkFailure(failed, parts);
+  assert.ok(shrunk !== undefined && shrunk.faults.length <= 3);
+  assert.ok(shrunk.faults.some(({ kind }) => kind === 'rogue'));
+});
+
+test('without the sidecar agents stay stranded: the world is not too kind', () => {
+  const fixed = { ...worlds.small, hasSidecar: false };
+  const parts: SeedParts = { logic: productLogic, replaceOps, fixed, meanGapMs: 60_000 };
+  const broken = [1, 2, 3].flatMap((seed) => runSeed(seed, parts).violations);
+  assert.ok(broken.some(({ invariant }) => invariant === 'I6'));
+});
+
+test('the plot shows every series as one line', () => {
+  const fixed = { ...worlds.small, sampleMs: 60_000 };
+  const outcome = runSeed(1, { logic: productLogic, replaceOps, fixed });
+  const svg = renderPlot(outcome, 60_000);
+  assert.equal(svg.match(/<polyline /g)?.length, 1 + 2 * outcome.doors.length);
+  assert.ok(!svg.includes('NaN'));
+});
