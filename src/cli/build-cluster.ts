@@ -30,6 +30,8 @@ export interface NodeOptions {
   readonly owner: { readonly uid: number; readonly gid: number } | undefined;
   readonly log: ClusterLog;
   readonly events: Log;
+  /** Where a bundled program has the thread for files. */
+  readonly threadUrl?: URL;
 }
 
 /** Either role, ready to run. */
@@ -86,14 +88,15 @@ function buildPorts(options: NodeOptions, queueFolder: string): NodePorts {
     memberBytes: communication.maxZipBytes,
     totalBytes: communication.maxZipBytes,
   };
-  const jobs = new ClusterFiles({
+  const settings = {
     home,
     catalogue,
     owner,
     unpackLimits,
     compressLevel: communication.compressLevel,
     hashCachePath: join(stateFolder, 'cluster-hashes.json'),
-  });
+  };
+  const jobs = new ClusterFiles(settings, options.threadUrl);
   return {
     clock,
     random,

@@ -4,6 +4,10 @@ import { join } from 'node:path';
 import type { Random } from '../clock.ts';
 import type { SealedSpool } from '../cluster/tasks/shared-bundle.ts';
 import { HostError } from '../errors.ts';
+import { bulkMemory } from './bulk-memory.ts';
+
+/** Plain, padded, encrypted, base64: what one sealed byte costs on its way here. */
+const copiesPerByte = 4;
 
 export async function openClusterSpool(folder: string, random: Random): Promise<SealedSpool> {
   await mkdir(folder, { recursive: true, mode: 0o770 });
@@ -13,6 +17,7 @@ export async function openClusterSpool(folder: string, random: Random): Promise<
   let length = 0;
   return {
     async append(bytes) {
+      bulkMemory.moved(bytes.length * copiesPerByte);
       for (let start = 0; start < bytes.length; ) {
         const { bytesWritten } = await file.write(bytes, start, bytes.length - start, length);
         start += bytesWritten;
@@ -20,6 +25,7 @@ export async function openClusterSpool(folder: string, random: Random): Promise<
       }
     },
     async read(offset, size) {
+      bulkMemory.moved(size);
       const bytes = Buffer.allocUnsafe(size);
       for (let start = 0; start < size; ) {
         const { bytesRead } = await file.read(bytes, start, size - start, offset + start);

@@ -8,6 +8,10 @@ import { join } from 'node:path';
 import type { Random } from '../clock.ts';
 import type { StoreStep } from '../cluster/session/output.ts';
 import type { TransferFolder } from '../cluster/tasks/node-ports.ts';
+import { bulkMemory } from './bulk-memory.ts';
+
+/** Frame, base64, sealed, opened: what one uploaded byte costs on its way here. */
+const copiesPerByte = 5;
 
 /** `queueFolder`: `queue/cluster` of the home. */
 export class ClusterTransfers implements TransferFolder {
@@ -36,6 +40,7 @@ export class ClusterTransfers implements TransferFolder {
         return this.#create(step.transfer);
       case 'append':
         await this.#open.get(step.transfer)?.appendFile(step.bytes);
+        bulkMemory.moved(step.bytes.length * copiesPerByte);
         return;
       case 'close':
         return this.#close(step.transfer);

@@ -38,7 +38,7 @@ interface Chunk {
   readonly contentBytes: number;
 }
 
-const window = 4;
+const window = 2;
 
 export class SharedBundle {
   readonly path: string;

@@ -1,0 +1,261 @@
+/**
+ * First synchronisation of a cluster: time from the start of the workers until the last file is
+ * in place, CPU and peak memory of both ends; CPU of a cluster in which nothing happens; pipelined
+ * requests on one connection. With `--stock DIR` side by side with the stock daemon, where DIR is
+ * a home of it that runs (its own polls are shortened to one second, so that work is compared and
+ * not waiting). `--only CASE` runs one case. Linux: it reads /proc. Homes lie in memory.
+ */
+import type { ChildProcess } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { encodeMessage } from '../../src/cluster/wire/message.ts';
+import { createSeal } from '../../src/cluster/wire/seal.ts';
+import { type Bench, type Row, rowOf } from '../bench.ts';
+import {
+  countFiles,
+  ended,
+  key,
+  type Load,
+  largeFiles,
+  logOf,
+  type Make,
+  oursIn,
+  smallFiles,
+  stockFrom,
+  usageOf,
+} from '../bench-peers/cluster-peers.ts';
+
+interface Case {
+  readonly name: string;
+  readonly load: Load;
+}
+
+const cases: readonly Case[] = [
+  { name: '1000 x 2 KB', load: smallFiles(1_000) },
+  { name: '10000 x 2 KB', load: smallFiles(10_000) },
+  { name: '200 MB + 100 x 1 MB', load: largeFiles },
+];
+const workerCounts = [1, 4] as const;
+const steadyS = 20;
+const steadyWorkers = 10;
+const requests = 20_000;
+const window = 256;
+
+export const bench: Bench = {
+  name: 'integrity',
+  summary: 'first synchronisation, idle cluster and requests per second, ours beside --stock DIR',
+  async run(args, note) {
+    const folder = mkdtempSync(join(tmpdir(), 'pf-bench-bundle-'));
+    const makes = [await oursIn(folder), ...optionOf(args, '--stock').map(stockFrom)];
+    const only = optionOf(args, '--only')[0];
+    const rows: Row[] = [];
+    for (const make of makes) {
+      for (const one of cases.filter(({ name }) => only === undefined || name.includes(only))) {
+        for (const workers of workerCounts)
+          rows.push(...(await firstSync(make, one, workers, note)));
+      }
+      if (only === undefined || only === 'steady') rows.push(...(await steady(make, note)));
+      if (only === undefined || only === 'requests') rows.push(...(await requestRate(make, note)));
+    }
+    rmSync(folder, { recursive: true, force: true });
+    return rows;
+  },
+};
+
+function optionOf(args: readonly string[], name: string): readonly string[] {
+  const value = args[args.indexOf(name) + 1];
+  return args.includes(name) && value !== undefined ? [value] : [];
+}
+
+/** A master and its workers; every home is gone when it is closed. */
+class Cluster {
+  readonly root = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'pf-bench-'));
+  readonly masterHome = join(this.root, 'm');
+  readonly #make: Make;
+  #port = 0;
+  readonly #children: ChildProcess[] = [];
+
+  constructor(make: Make) {
+    this.#make = make;
+  }
+
+  async startMaster(
+    load: Load,
+  ): Promise<{ readonly pid: number; readonly files: number; port: number }> {
+    this.#port = await freePort();
+    this.#make.prepare(this.masterHome, 'master', 'm', this.#port);
+    const files = load(this.masterHome);
+    const pid = this.#start(this.masterHome, 'master', 'm');
+    await until(() => /Local integrity\] Finished/.test(logOf(this.masterHome)), 60_000);
+    return { pid, files, port: this.#port };
+  }
+
+  prepareWorker(name: string): string {
+    const home = join(this.root, name);
+    this.#make.prepare(home, 'worker', name, this.#port);
+    return home;
+  }
+
+  startWorker(home: string, name: string): number {
+    return this.#start(home, 'worker', name);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#children.map(ended));
+    rmSync(this.root, { recursive: true, force: true });
+  }
+
+  #start(home: string, type: 'master' | 'worker', name: string): number {
+    const child = this.#make.start(home, type, name, this.#port);
+    this.#children.push(child);
+    return child.pid ?? 0;
+  }
+}
+
+async function firstSync(
+  make: Make,
+  { name, load }: Case,
+  workers: number,
+  note: (line: string) => void,
+): Promise<readonly Row[]> {
+  note(`${make.subject}: ${name}, ${workers} worker(s)`);
+  const cluster = new Cluster(make);
+  try {
+    const master = await cluster.startMaster(load);
+    const names = Array.from({ length: workers }, (_, index) => `w${index}`);
+    const homes = names.map((one) => cluster.prepareWorker(one));
+    const before = usageOf(master.pid);
+    const startedMs = performance.now();
+    const pids = homes.map((home, index) => cluster.startWorker(home, names[index] ?? ''));
+    await until(() => homes.every((home) => isDone(home, master.files)), 300_000);
+    const timeS = (performance.now() - startedMs) / 1000;
+    const after = usageOf(master.pid);
+    const usages = pids.map(usageOf);
+    const row = (metric: string, unit: string, values: readonly number[]): Row =>
+      rowOf({ subject: make.subject, case: `${name} -> ${workers}`, metric, unit }, values);
+    return [
+      row('time', 's', [timeS]),
+      row('master cpu', 's', [after.cpuS - before.cpuS]),
+      row(
+        'worker cpu, start included',
+        's',
+        usages.map(({ cpuS }) => cpuS),
+      ),
+      row('master peak memory', 'MB', [after.peakMb]),
+      row(
+        'worker peak memory',
+        'MB',
+        usages.map(({ peakMb }) => peakMb),
+      ),
+    ];
+  } finally {
+    await cluster.close();
+  }
+}
+
+function isDone(home: string, files: number): boolean {
+  return /Integrity sync\] Finished/.test(logOf(home)) && countFiles(home) === files;
+}
+
+async function steady(make: Make, note: (line: string) => void): Promise<readonly Row[]> {
+  note(`${make.subject}: ${steadyWorkers} workers, 10000 files, nothing happens for ${steadyS} s`);
+  const cluster = new Cluster(make);
+  try {
+    const master = await cluster.startMaster(smallFiles(10_000));
+    const names = Array.from({ length: steadyWorkers }, (_, index) => `w${index}`);
+    const homes = names.map((one) => cluster.prepareWorker(one));
+    const pids = homes.map((home, index) => cluster.startWorker(home, names[index] ?? ''));
+    await until(() => homes.every((home) => isDone(home, master.files)), 300_000);
+    await pause(5_000);
+    const before = [master.pid, ...pids].map(usageOf);
+    await pause(steadyS * 1_000);
+    const percent = [master.pid, ...pids].map(
+      (pid, index) => ((usageOf(pid).cpuS - (before[index]?.cpuS ?? 0)) / steadyS) * 100,
+    );
+    const label = { subject: make.subject, case: `${steadyWorkers} workers idle`, unit: '% core' };
+    return [
+      rowOf({ ...label, metric: 'master cpu' }, percent.slice(0, 1)),
+      rowOf({ ...label, metric: 'worker cpu' }, percent.slice(1)),
+    ];
+  } finally {
+    await cluster.close();
+  }
+}
+
+async function requestRate(make: Make, note: (line: string) => void): Promise<readonly Row[]> {
+  note(`${make.subject}: ${requests} echoes, ${window} under way`);
+  const cluster = new Cluster(make);
+  try {
+    const master = await cluster.startMaster(smallFiles(1));
+    const before = usageOf(master.pid).cpuS;
+    const rates: number[] = [];
+    for (let round = 0; round < 4; round++) rates.push(await echoRate(master.port, `b${round}`));
+    const cpuUs = ((usageOf(master.pid).cpuS - before) / (requests * rates.length)) * 1e6;
+    const label = { subject: make.subject, case: `echo, window ${window}` };
+    return [
+      rowOf({ ...label, metric: 'requests', unit: '1/s' }, rates.slice(1)),
+      rowOf({ ...label, metric: 'master cpu per request', unit: 'us' }, [cpuUs]),
+    ];
+  } finally {
+    await cluster.close();
+  }
+}
+
+/** Sealed beforehand; answers all have one length, so bytes tell how many came. */
+async function echoRate(port: number, node: string): Promise<number> {
+  const seal = createSeal(key);
+  const frame = (counter: number, word: string, text: string): Buffer => {
+    const salt = { iv: new Uint8Array(16), unixSeconds: 1_700_000_000 };
+    const plain = Buffer.from(text);
+    return Buffer.concat(encodeMessage({ counter, word }, seal.seal(plain, salt), plain.length));
+  };
+  const socket = connect(port, '127.0.0.1').setNoDelay(true);
+  const greeted = new Promise((resolve) => socket.once('data', resolve));
+  socket.write(frame(1, 'hello', `${node} wazuh worker 4.14.8`));
+  await greeted;
+  const frames = Array.from({ length: requests }, (_, index) =>
+    frame(index + 2, 'echo', 'keepalive'),
+  );
+  const answerBytes = frames[0]?.length ?? 1;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  let received = 0;
+  let sent = 0;
+  const startedMs = performance.now();
+  const fill = (): void => {
+    const upTo = Math.min(requests, Math.floor(received / answerBytes) + window);
+    if (upTo > sent) socket.write(Buffer.concat(frames.slice(sent, upTo)));
+    sent = Math.max(sent, upTo);
+    if (received >= requests * answerBytes) resolve();
+  };
+  socket.on('data', (chunk: Buffer) => {
+    received += chunk.length;
+    fill();
+  });
+  fill();
+  await promise;
+  const seconds = (performance.now() - startedMs) / 1000;
+  socket.destroy();
+  return requests / seconds;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
+
+async function until(isTrue: () => boolean, timeoutMs: number): Promise<void> {
+  const startedMs = performance.now();
+  while (!isTrue()) {
+    if (performance.now() - startedMs > timeoutMs) throw new Error(`not within ${timeoutMs} ms`);
+    await pause(50);
+  }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
