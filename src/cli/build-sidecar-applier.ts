@@ -1,5 +1,4 @@
 /** The applier put together from real parts: in this process, or behind a spool directory. */
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { apply } from '../applier/apply.ts';
 import { encodeMemory, newMemory, parseMemory } from '../applier/memory.ts';
@@ -18,6 +17,7 @@ import { openAgent, openConfigFile, openControl } from '../host/agent-platform.t
 import { openPreflight } from '../host/agent-preflight.ts';
 import { openBackupStore } from '../host/backup-store.ts';
 import { acquireLock } from '../host/lock.ts';
+import { readBounded } from '../host/read-bounded.ts';
 import { readReport, submitRequest, withdrawRequest } from '../host/spool-directory.ts';
 import { systemClock as clock, systemRandom as random } from '../host/system-clock.ts';
 import { openTwoGenerationFile, type TwoGenerationFile } from '../host/two-generation-file.ts';
@@ -25,6 +25,8 @@ import type { Log } from '../log.ts';
 import { applyWithFewestRoots } from '../sidecar/fewest-roots.ts';
 import type { Applier } from '../sidecar/world.ts';
 import type { AgentHome } from '../wazuh/agent-home.ts';
+
+const maxSharedBytes = 8 * 1024 * 1024;
 
 export interface ApplierParts {
   readonly home: AgentHome;
@@ -52,7 +54,9 @@ export function buildApplierWorld(parts: ApplierParts): ApplierWorld {
     control: openControl({ home, clock, log }),
     preflight: openPreflight(home, stateDirectory),
     agentLog: openAgentLog(home.logPath),
-    readSharedConfig: () => readFile(home.sharedConfigPath).catch(() => Buffer.alloc(0)),
+    // The agent's user may write there: a FIFO or an endless file must not hold us up.
+    readSharedConfig: async () =>
+      (await readBounded(home.sharedConfigPath, maxSharedBytes)) ?? Buffer.alloc(0),
     lock: () =>
       acquireLock({ path: join(stateDirectory, 'apply.lock'), reason: 'lock_held', ...shared }),
     countHealthy: (servers) => countHealthy(parts, servers),

@@ -27,9 +27,13 @@ async function isDaemon(home: AgentHome, name: string, pid: number): Promise<boo
   if (process.platform !== 'linux') return (await psName(pid)) === name;
   const program = await readlink(`/proc/${pid}/exe`).catch(() => undefined);
   if (program !== undefined && basename(program).replace(' (deleted)', '') === name) return true;
-  // Not allowed to look at the link, or an interpreter runs it: the command line names it or its home.
   const line = await readFile(`/proc/${pid}/cmdline`, 'latin1').catch(() => '');
-  return line.split('\0').some((word) => basename(word) === name || word === home.home);
+  const words = line.split('\0');
+  // Not allowed to look at the link. As root we are: then a name in a command line proves nothing,
+  // or a forged pid file would have us kill somebody's `tar /var/ossec` or `gdb wazuh-agentd`.
+  if (program === undefined) return basename(words[0] ?? '') === name;
+  // An agentd under an interpreter is told whose home it serves.
+  return words.some((word, index) => word === '--home' && words[index + 1] === home.home);
 }
 
 async function psName(pid: number): Promise<string> {

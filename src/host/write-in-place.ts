@@ -4,7 +4,7 @@
  * while the old content still stands (text after the root element means nothing to the agent).
  */
 import { constants } from 'node:fs';
-import { type FileHandle, open, readFile, unlink } from 'node:fs/promises';
+import { type FileHandle, open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ConfigSnapshot } from '../applier/config-file.ts';
 import { equalBytes } from '../bytes.ts';
@@ -42,7 +42,10 @@ export async function replayJournal(
   stateDirectory: string,
   original: FileHandle,
 ): Promise<readonly string[]> {
-  const journal = decodeJournal(await readIfThere(join(stateDirectory, journalName)));
+  const path = join(stateDirectory, journalName);
+  const written = await readOwn(path);
+  if (written === undefined) return [`${path} is not ours alone: not believed`];
+  const journal = decodeJournal(written);
   if (journal === undefined) return [];
   const { size } = await original.stat();
   const verdict = judgeJournal(await readAll(original, size), journal);
@@ -98,9 +101,20 @@ async function writeAt(target: FileHandle, bytes: Uint8Array, position: number):
   }
 }
 
-async function readIfThere(path: string): Promise<Uint8Array> {
+/**
+ * Empty without a journal; undefined for one that somebody else could have written: it says what
+ * root puts into ossec.conf.
+ */
+async function readOwn(path: string): Promise<Uint8Array | undefined> {
   try {
-    return await readFile(path);
+    const handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+    try {
+      const stats = await handle.stat();
+      const isOurs = stats.uid === process.getuid?.() && (stats.mode & 0o022) === 0;
+      return stats.isFile() && stats.nlink === 1 && isOurs ? await handle.readFile() : undefined;
+    } finally {
+      await handle.close();
+    }
   } catch (error) {
     if (systemCodeOf(error) === 'ENOENT') return new Uint8Array();
     throw new HostError('write_failed', `${path}: ${messageOf(error)}`, { cause: error });

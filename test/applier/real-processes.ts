@@ -1,6 +1,5 @@
 /** The applier's world over real files and processes: a stand-in agent's home, our state beside it. */
 import { mkdtempSync, rmSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
@@ -16,6 +15,7 @@ import { openPreflight } from '../../src/host/agent-preflight.ts';
 import { openBackupStore } from '../../src/host/backup-store.ts';
 import { gnuAttributes } from '../../src/host/file-attributes.ts';
 import { acquireLock } from '../../src/host/lock.ts';
+import { readBounded } from '../../src/host/read-bounded.ts';
 import { systemClock, systemRandom } from '../../src/host/system-clock.ts';
 import { openTwoGenerationFile } from '../../src/host/two-generation-file.ts';
 import { openUnixConfigFile } from '../../src/host/unix-config-file.ts';
@@ -78,7 +78,8 @@ export async function realWorld(
     control: openAgentControl({ home: agent, clock: systemClock, log: silentLog }),
     preflight: openPreflight(agent, stateDirectory),
     agentLog: openAgentLog(agent.logPath),
-    readSharedConfig: () => readFile(agent.sharedConfigPath).catch(() => Buffer.alloc(0)),
+    readSharedConfig: async () =>
+      (await readBounded(agent.sharedConfigPath, 1024 * 1024)) ?? Buffer.alloc(0),
     lock: () =>
       acquireLock({ path: join(stateDirectory, 'apply.lock'), reason: 'lock_held', ...shared }),
   };

@@ -30,7 +30,13 @@ async function startDaemon(
   home: AgentHome,
   body: string,
 ): Promise<ChildProcess> {
-  const argv = ['-e', `${body}; console.log('up'); setInterval(() => 0, 1000)`, home.home];
+  const argv = [
+    '-e',
+    `${body}; console.log('up'); setInterval(() => 0, 1000)`,
+    '--',
+    '--home',
+    home.home,
+  ];
   const daemon = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'inherit'] });
   context.after(() => daemon.kill('SIGKILL'));
   await once(daemon.stdout, 'data');

@@ -63,7 +63,7 @@ for (const freeKiB of [0, 4, 8, 16, 36]) {
     ));
 }
 
-test('a read-only file system is an error, and nothing is changed', (context) =>
+test('case 81: a read-only file system is an error, and nothing is changed', (context) =>
   withTmpfs(context, '256k', (mount) =>
     withConfig(async ({ open, path }) => {
       const file = open({ backups: openBackupStore(`${mount}-backups`) });
@@ -76,7 +76,7 @@ test('a read-only file system is an error, and nothing is changed', (context) =>
   ));
 
 for (const what of ['the file', 'the directory']) {
-  test(`an immutable flag on ${what} is never cleared`, (context) =>
+  test(`case 80: an immutable flag on ${what} is never cleared`, (context) =>
     withConfig(async ({ open, path, directory, names }) => {
       const target = what === 'the file' ? path : directory;
       if (!may(context, ['chattr', '+i', target])) return;
@@ -164,7 +164,7 @@ for (const [what, bytes] of [
     ));
 }
 
-test('an in-place write cut at any byte is finished from the journal', (context) =>
+test('case 78: an in-place write into a bind mount, cut at any byte is finished from the journal', (context) =>
   withConfig(({ open, path, stateDirectory }) =>
     bindMounted(context, path, async () => {
       const before = Buffer.from(oldText);
@@ -181,7 +181,7 @@ test('an in-place write cut at any byte is finished from the journal', (context)
     }),
   ));
 
-test('a journal never overwrites bytes that somebody else wrote since', () =>
+test('case 78: a journal never overwrites bytes that somebody else wrote since', () =>
   withConfig(async ({ open, path, stateDirectory }) => {
     const journal = encodeJournal({ before: Buffer.from(oldText), after: fresh });
     await writeFile(join(stateDirectory, 'conf.journal'), journal);

@@ -31,8 +31,7 @@ async function daemonNobodyReaps(
 ): Promise<number> {
   const note = join(home.home, 'pid');
   const daemon = `${trap}; echo $$ > "${note}"; while :; do sleep 0.05; done`;
-  // Its own name in the command line is what makes it this agent's; the parent execs a sleep.
-  const script = `/bin/sh -c '${daemon}' wazuh-agentd & exec sleep 60`;
+  const script = `/bin/sh -c '${daemon}' agentd --home "${home.home}" & exec sleep 60`;
   const parent = spawn('/bin/sh', ['-c', script], { stdio: 'ignore' });
   context.after(() => parent.kill('SIGKILL'));
   const read = (): string => {
@@ -66,6 +65,21 @@ for (const [what, trap] of [
     await control.perform({ kind: 'await_exit', timeoutMs: 1_000 }, 1_000);
   });
 }
+
+test('a pid file that names a bystander who merely speaks of the agent names no daemon', async (context) => {
+  const home = makeHome(context);
+  const bystanders = [
+    ['/bin/sh', '-c', 'sleep 30; :', 'tar', home.home],
+    ['/bin/sh', '-c', 'sleep 30; :', 'wazuh-agentd', home.agentdPath],
+  ];
+  for (const [program = '', ...parameters] of bystanders) {
+    const { pid = 0, ...bystander } = spawn(program, parameters, { stdio: 'ignore' });
+    context.after(() => process.kill(pid, 'SIGKILL'));
+    assert.ok(bystander);
+    writeFileSync(join(home.pidDirectory ?? '', `wazuh-agentd-${pid}.pid`), `${pid}\n`);
+  }
+  assert.deepEqual(await findDaemons(home, 'wazuh-agentd'), []);
+});
 
 test('pid files with names that are no numbers, or of nobody, name no daemon', async (context) => {
   const home = makeHome(context);
