@@ -5,13 +5,15 @@
  * once, and how often anything is asked, is the prober's business.
  */
 import type { ManagerState } from '../list/model.ts';
-import { failureTexts, type ProbeOutcome } from './probe.ts';
+import { type Damping, type DampingSettings, defaultDamping, punish } from './damping.ts';
+import { failureTexts, type ProbeFailure, type ProbeOutcome } from './probe.ts';
 
 export interface JudgeSettings {
   /** Good answers in a row that bring a dead manager back. */
   readonly rise: number;
   /** Bad answers in a row that make a manager dead. */
   readonly fall: number;
+  readonly damping?: DampingSettings;
 }
 
 export const defaultJudgeSettings: JudgeSettings = { rise: 3, fall: 2 };
@@ -28,6 +30,12 @@ export interface Health {
   readonly tookMs: number;
   /** What the last outcome showed, for people. */
   readonly seen: string;
+  /** Of the last outcome, when that was a bad one. */
+  readonly failure?: ProbeFailure;
+  /** When it last came back from the dead; absent for one that never fell here. */
+  readonly returnedAtMs?: number;
+  /** Absent for one that never fell here. */
+  readonly damping?: Damping;
   /** Every address its name resolved to when last asked; kept while it does not resolve. */
   readonly ips: readonly string[];
 }
@@ -53,8 +61,61 @@ export function judgeOutcome(
     probedAtMs: nowMs,
     tookMs: outcome.tookMs,
     seen: describeOutcome(outcome),
+    ...(outcome.kind === 'dead' ? { failure: outcome.failure } : {}),
+    ...historyOf(before, verdict, settings, nowMs),
     ips: outcome.ips.length > 0 ? outcome.ips : (before?.ips ?? []),
   };
+}
+
+/** What falls and returns leave behind. */
+function historyOf(
+  before: Health | undefined,
+  verdict: Health['verdict'],
+  settings: JudgeSettings,
+  nowMs: number,
+): Pick<Health, 'returnedAtMs' | 'damping'> {
+  const fell = before?.verdict === 'up' && verdict === 'down';
+  const damping = fell
+    ? punish(before.damping, settings.damping ?? defaultDamping, nowMs)
+    : before?.damping;
+  const returned = before?.verdict === 'down' && verdict === 'up' ? nowMs : before?.returnedAtMs;
+  return {
+    ...(returned === undefined ? {} : { returnedAtMs: returned }),
+    ...(damping === undefined ? {} : { damping }),
+  };
+}
+
+/**
+ * A sign that something is wrong (a connection that broke, an ack that is late) is worth one bad
+ * answer, and never the last one: what makes a manager dead is a probe.
+ */
+export function judgeSign(
+  before: Health,
+  sign: string,
+  { fall }: JudgeSettings,
+  nowMs: number,
+): Health {
+  if (before.verdict === 'down' || fall < 2) return before;
+  const streak = before.lastKind === 'dead' ? before.streak : 0;
+  return {
+    ...before,
+    lastKind: 'dead',
+    streak: Math.min(fall - 1, streak + 1),
+    probedAtMs: nowMs,
+    seen: sign,
+  };
+}
+
+/** Timers of this process were late by so much: it cannot tell a slow manager from itself. */
+export const maxOwnLagMs = 200;
+
+/**
+ * May this outcome count? An answer, and a refusal, prove themselves; silence proves nothing when
+ * this process was not there to hear (Lifeguard, trust-and-safety 4.2).
+ */
+export function mayVote(outcome: ProbeOutcome, ownLagMs: number): boolean {
+  if (outcome.kind === 'alive' || outcome.failure === 'refused') return true;
+  return ownLagMs <= maxOwnLagMs;
 }
 
 function nextVerdict(

@@ -1,7 +1,7 @@
 /** What a probe asks and what it may answer, as values; `host/probe-socket.ts` does the asking. */
 
 /** How to ask a manager whether it works. */
-export type ProbeKind = 'ping-tcp' | 'ping-udp' | 'connect';
+export type ProbeKind = 'ping-tcp' | 'ping-udp' | 'connect' | 'https' | 'enrollment';
 
 interface ProbeFacts {
   /** What an answer proves, for people. */
@@ -14,6 +14,8 @@ export const probeTable: Readonly<Record<ProbeKind, ProbeFacts>> = {
   'ping-tcp': { proves: 'remoted accepts, reads and answers agents over TCP', port: 1514 },
   'ping-udp': { proves: 'remoted reads and answers agents over UDP', port: 1514 },
   connect: { proves: 'only that a kernel accepts connections there', port: 1514 },
+  https: { proves: 'remoted of 5.x answers over TLS 1.3 (GET / says ok)', port: 1517 },
+  enrollment: { proves: 'authd completes a TLS handshake; not that it registers', port: 1515 },
 };
 
 export interface ProbeTarget {
@@ -60,4 +62,26 @@ export type ProbeOutcome =
 /** Port: asks one manager once. Resolves within `deadlineMs` of the call; rejects only with `signal`. */
 export interface Prober {
   probe(target: ProbeTarget, deadlineMs: number, signal?: AbortSignal): Promise<ProbeOutcome>;
+  /** The same over one connection that is kept from answer to answer, where the kind allows it. */
+  keep?(target: ProbeTarget, onClosed: () => void): KeptProbe;
+}
+
+/** Connects at the first question, and again at the next one after it broke. */
+export interface KeptProbe {
+  /** One question at a time. */
+  ask(deadlineMs: number, signal?: AbortSignal): Promise<ProbeOutcome>;
+  /** Harmless when repeated; `onClosed` is not told of it. */
+  close(): void;
+}
+
+/** What a 4.x or 5.x manager is asked at the port where agents reach it. */
+export function probeKindOf({
+  protocol,
+  port,
+}: {
+  readonly protocol: 'tcp' | 'udp';
+  readonly port: number;
+}): ProbeKind {
+  if (port === probeTable.https.port) return 'https';
+  return protocol === 'udp' ? 'ping-udp' : 'ping-tcp';
 }
