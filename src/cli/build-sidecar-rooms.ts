@@ -14,6 +14,7 @@ import type { SidecarConfig } from './sidecar-config.ts';
 export interface Rooms {
   readonly config: SidecarConfig;
   readonly home: AgentHome;
+  readonly hasSystemd: boolean;
   readonly stateDirectory: string;
   readonly log: Log;
   readonly place: Place;

@@ -6,7 +6,7 @@ import { draftConfig } from '../applier/draft.ts';
 import type { ApplierSettings } from '../applier/settings.ts';
 import { chooseServers, makeWish } from '../applier/wanted.ts';
 import { ConfigError } from '../errors.ts';
-import { openUnixAgent } from '../host/agent-files.ts';
+import { openAgent } from '../host/agent-platform.ts';
 import { openBackupStore } from '../host/backup-store.ts';
 import { readAgentFile } from '../host/sidecar-files.ts';
 import { systemClock as clock, systemRandom as random } from '../host/system-clock.ts';
@@ -17,6 +17,7 @@ import { runDaemon } from '../sidecar/daemon.ts';
 import { decide } from '../sidecar/decide.ts';
 import { fileSeenOf } from '../sidecar/file-seen.ts';
 import { buildHealthBook } from '../sidecar/health-book.ts';
+import { buildHealthWatch, type HealthWatch } from '../sidecar/health-watch.ts';
 import { buildLossWatch } from '../sidecar/loss-watch.ts';
 import { buildMemoryStore } from '../sidecar/memory-store.ts';
 import { observe } from '../sidecar/observe.ts';
@@ -33,6 +34,7 @@ import {
   resumeApplier,
 } from './build-sidecar-applier.ts';
 import { recoverMemory } from './build-sidecar-join.ts';
+import { openRelayKeeper, type RelayBoard } from './build-sidecar-relay.ts';
 import { buildSourceWorld, type Rooms } from './build-sidecar-rooms.ts';
 import { parseDurationMs } from './config-file.ts';
 import { applierSettingsOf, policyOf } from './sidecar-config.ts';
@@ -54,6 +56,9 @@ export async function runForever(rooms: Rooms, stop: AbortSignal): Promise<void>
   const memory = await openMemory(rooms);
   const bell = new Bell();
   const { interval } = config.poll;
+  const watch = buildWatch(rooms);
+  const board = await openBoard(rooms, memory);
+  const relay = openRelayKeeper(rooms, { bell, watch, board });
   const poller = buildPoller({
     clock,
     memory,
@@ -66,7 +71,9 @@ export async function runForever(rooms: Rooms, stop: AbortSignal): Promise<void>
       intervalMs: interval === undefined ? undefined : parseDurationMs(interval),
     },
   });
-  const world = await buildWorld(rooms, poller, memory);
+  const plain = await buildWorld(rooms, poller, memory);
+  const world = { ...plain, health: watch, ...(relay === undefined ? {} : { relay }) };
+  const writeStatus = buildStatusWriter(rooms);
   log.info('sidecar.started', { agent: rooms.place.agentId, stateDir: rooms.stateDirectory });
   await runDaemon(
     {
@@ -74,14 +81,22 @@ export async function runForever(rooms: Rooms, stop: AbortSignal): Promise<void>
       poller,
       bell,
       random,
-      probeIntervalMs: config.probe.interval,
-      onCycle: buildStatusWriter(rooms),
+      watch,
+      ...(relay === undefined ? {} : { relay }),
+      lookMs: config.probe.interval,
+      calmLookMs: calmLooks * config.probe.interval,
+      onCycle: (report) => {
+        if (report.list !== undefined) board.list = report.list;
+        return writeStatus(report);
+      },
     },
     stop,
   );
   log.info('sidecar.stopped');
 }
 
+/** While all is well the agent's own files are looked at less often than its manager is asked. */
+const calmLooks = 3;
 const statusEveryMs = 5_000;
 
 /** At every change, and now and then so that its age shows a sidecar that died. */
@@ -178,10 +193,10 @@ async function buildWorld(rooms: Rooms, source: ListSource, memory: MemoryStore)
 }
 
 function settingsOf(
-  { config, home }: Rooms,
+  { config, home, hasSystemd }: Rooms,
   audience: { readonly group: string; readonly site: string },
 ): ApplierSettings {
-  return applierSettingsOf(config, home.platform, audience);
+  return applierSettingsOf(config, { platform: home.platform, hasSystemd }, audience);
 }
 
 async function buildApplier(rooms: Rooms, settings: ApplierSettings): Promise<Applier> {
@@ -207,8 +222,21 @@ function buildHealth({ config, log, prober }: Rooms) {
   return buildHealthBook({ ...parts, deadlineMs: config.probe.deadline });
 }
 
+function buildWatch({ config, log, prober }: Rooms): HealthWatch {
+  const { rise, fall, deadline, interval, others } = config.probe;
+  const paces = { deadlineMs: deadline, inUseMs: interval, othersMs: Math.max(interval, others) };
+  return buildHealthWatch({ clock, log, random, prober, settings: { rise, fall }, ...paces });
+}
+
+/** The list that was in use when the last process ended, so that the relay knows whom to dial. */
+async function openBoard({ place }: Rooms, memory: MemoryStore): Promise<RelayBoard> {
+  const known = await memory.read();
+  const list = rankedList(place, known, await new TrustReader().read(known, clock.nowMs()));
+  return { list };
+}
+
 function buildAgentView({ home, files, stateDirectory }: Rooms): AgentView {
-  const agent = openUnixAgent(home, clock);
+  const agent = openAgent(home, clock);
   const backups = openBackupStore(join(stateDirectory, 'applier', 'backups'));
   return {
     readFacts: () => agent.readFacts(),

@@ -98,6 +98,7 @@ async function openRooms(config: SidecarConfig): Promise<Rooms> {
   return {
     config,
     home,
+    hasSystemd: await isThere('/run/systemd/system'),
     stateDirectory,
     log,
     place: { agentId, ...(config.zone === undefined ? {} : { zone: config.zone }) },
@@ -109,16 +110,17 @@ async function openRooms(config: SidecarConfig): Promise<Rooms> {
   };
 }
 
+function isThere(path: string | undefined): Promise<boolean> {
+  if (path === undefined) return Promise.resolve(false);
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
+
 /** Agents up to 4.1 call their programs `ossec-*`. */
 async function homeOf({ agent }: SidecarConfig): Promise<AgentHome> {
   const plain = agentHome(platform, agent.home);
-  const isThere = (path: string | undefined): Promise<boolean> =>
-    path === undefined
-      ? Promise.resolve(false)
-      : access(path).then(
-          () => true,
-          () => false,
-        );
   const legacy = agentHome(platform, agent.home, true);
   const isLegacy = (await isThere(legacy.controlPath)) && !(await isThere(plain.controlPath));
   const home = isLegacy ? legacy : plain;
@@ -138,7 +140,8 @@ async function locked<T>({ stateDirectory }: Rooms, work: () => Promise<T>): Pro
 
 async function applierOf(rooms: Rooms): Promise<ApplierWorld> {
   const { trust } = await knownList(rooms);
-  const settings = applierSettingsOf(rooms.config, rooms.home.platform, trust.audience);
+  const host = { platform: rooms.home.platform, hasSystemd: rooms.hasSystemd };
+  const settings = applierSettingsOf(rooms.config, host, trust.audience);
   return buildApplierWorld({
     ...rooms,
     settings,

@@ -8,7 +8,9 @@ import {
 } from '../applier/settings.ts';
 import { ConfigError } from '../errors.ts';
 import { defaultJudgeSettings } from '../health/judge.ts';
+import { isLoopback } from '../relay/loopback.ts';
 import { defaultPolicy, type LocalPolicy } from '../sidecar/decide-view.ts';
+import { parseWindows } from '../sidecar/decide-window.ts';
 import type { Platform } from '../wazuh/agent-home.ts';
 import { duration, parseConfig, parseDurationMs } from './config-file.ts';
 
@@ -36,9 +38,11 @@ const agent = z.strictObject({
 
 const apply = z.strictObject({
   mode: z
-    .enum(['agentd', 'service'])
+    .enum(['agentd', 'service', 'relay'])
     .default('agentd')
-    .describe('what a move restarts: agentd alone where that is safe, or the whole agent'),
+    .describe(
+      'how a move is made: restart agentd alone where that is safe, or the whole agent; relay: the agent dials this host and is led on, no restarts after the first',
+    ),
   control: z
     .enum(['auto', 'systemd', 'wazuh-control', 'launchd', 'windows', 'command'])
     .default('auto')
@@ -70,6 +74,28 @@ const apply = z.strictObject({
     { min: '0s', max: '60s' },
     'a connection must stand so long before it is believed',
   ),
+  freeze: z
+    .boolean()
+    .default(false)
+    .describe('no move and no rewrite of choice; a dead manager is left all the same'),
+  windows: z
+    .array(
+      z
+        .string()
+        .refine(
+          (text) => parseWindows(text) !== undefined,
+          'expected days and hours, such as mon-fri 22:00-04:00',
+        ),
+    )
+    .max(16)
+    .default([])
+    .describe('moves of choice only within these, in UTC, such as mon-fri 22:00-04:00'),
+  failBack: z
+    .enum(['never', 'relay', 'always'])
+    .default('relay')
+    .describe(
+      "back to this agent's first choice once it has long been up: over the relay, where that costs no restart",
+    ),
   foreign: z
     .enum(['adopt', 'respect', 'reassert'])
     .default('reassert')
@@ -83,7 +109,12 @@ const apply = z.strictObject({
 });
 
 const probe = z.strictObject({
-  interval: duration('1s', { min: '100ms', max: '1h' }, 'least time between two rounds of probes'),
+  interval: duration(
+    '1s',
+    { min: '100ms', max: '1h' },
+    'least time between two probes of the manager in use, and of one that died just now',
+  ),
+  others: duration('5s', { min: '100ms', max: '1h' }, 'the same for every other manager'),
   deadline: duration('800ms', { min: '50ms', max: '30s' }, 'time a manager has to answer'),
   rise: whole(1, 100)
     .default(defaultJudgeSettings.rise)
@@ -108,6 +139,26 @@ const probe = z.strictObject({
   ),
 });
 
+const relay = z.strictObject({
+  address: z
+    .string()
+    .refine(isLoopback, 'expected a loopback address')
+    .default('127.0.0.1')
+    .describe('where the agent dials the relay (apply.mode: relay)'),
+  port: whole(1, 65_535)
+    .default(840)
+    .describe('its port; below 1024 no ordinary user can take it while the sidecar is down'),
+  inheritedFd: whole(3, 1_023)
+    .optional()
+    .describe(
+      'listening socket that the service manager hands over and keeps while we restart; address and port must be its own',
+    ),
+  standby: z
+    .boolean()
+    .default(false)
+    .describe('keep a spare connection to the manager that would be next'),
+});
+
 const tuning = z.strictObject({
   maxRetries: seconds(tuningBounds.maxRetries, 'max_retries of every entry'),
   retryInterval: seconds(tuningBounds.retryInterval, 'retry_interval of every entry, seconds'),
@@ -125,6 +176,7 @@ export const sidecarSchema = z.strictObject({
     .describe('managers of this zone come first'),
   apply: apply.prefault({}),
   probe: probe.prefault({}),
+  relay: relay.prefault({}),
   sources: z
     .strictObject({
       files: z
@@ -187,13 +239,16 @@ export function policyOf({
     reconnectGraceMs: probing.grace,
     settleMs: probing.settle,
     doubtMs: probing.doubt,
+    freeze: applying.freeze,
+    windows: applying.windows.flatMap((text) => parseWindows(text) ?? []),
+    failBack: applying.failBack,
     tuning: tuned,
   };
 }
 
 export function applierSettingsOf(
   config: SidecarConfig,
-  platform: Platform,
+  host: HostTraits,
   audience: { readonly group: string; readonly site: string },
 ): ApplierSettings {
   const { apply: applying, tuning: tuned } = config;
@@ -202,7 +257,7 @@ export function applierSettingsOf(
     ...defaultSettings,
     ...audience,
     mode: applying.mode,
-    control: controlOf(applying, platform),
+    control: controlOf(applying, host),
     minServers: applying.minServers,
     restartsPerHour: applying.restartsPerHour,
     restartsPerDay: applying.restartsPerDay,
@@ -217,13 +272,23 @@ export function applierSettingsOf(
   };
 }
 
+export interface HostTraits {
+  readonly platform: Platform;
+  /** systemd is the running init (sd_booted(3)); containers and SysV have none. */
+  readonly hasSystemd: boolean;
+}
+
 const autoControl = { linux: 'systemd', macos: 'launchd', windows: 'windows' } as const;
+
+function autoControlOf({ platform, hasSystemd }: HostTraits) {
+  return platform === 'linux' && !hasSystemd ? 'wazuh-control' : autoControl[platform];
+}
 
 function controlOf(
   { control, unit, restart, restartAgentd }: SidecarConfig['apply'],
-  platform: Platform,
+  host: HostTraits,
 ): ControlSettings {
-  const kind = control === 'auto' ? autoControl[platform] : control;
+  const kind = control === 'auto' ? autoControlOf(host) : control;
   if (kind === 'systemd') return { kind, unit };
   if (kind === 'wazuh-control') return { kind: 'wazuh_control' };
   if (kind === 'windows') return { kind: 'scm', service: 'WazuhSvc' };

@@ -30,6 +30,8 @@ export function stepText(step: Step): string {
       return `write ${step.order.join(', ')} (${words(step.reason)}); the agent is not restarted`;
     case 'move':
       return `move to ${step.to} (${words(step.reason)}); ${step.order.join(', ')}`;
+    case 'switch':
+      return `switch the relay from ${step.from} to ${step.to} (${words(step.reason)}); no restart`;
     case 'restore':
       return 'restore the newest backup of ossec.conf';
     default:

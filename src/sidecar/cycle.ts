@@ -4,15 +4,16 @@
  * not see for itself: a crash anywhere is repaired by the next one.
  */
 import type { ApplyResult } from '../applier/result.ts';
-import { act } from './act.ts';
+import { type ActGround, act } from './act.ts';
 import { decide } from './decide.ts';
+import { watchTarget } from './escape.ts';
 import type { Memory } from './memory.ts';
 import { observe } from './observe.ts';
 import { rememberNews, rememberResult, rememberStep } from './remember.ts';
 import type { RankedList, Seen } from './seen.ts';
 import { rankedList, situationOf } from './situation.ts';
 import type { News } from './source.ts';
-import type { Decision } from './step.ts';
+import type { Decision, Step } from './step.ts';
 import type { Trust } from './trust.ts';
 import type { World } from './world.ts';
 
@@ -38,7 +39,7 @@ export async function runCycle(world: World): Promise<CycleReport> {
   const decision = decide(situation);
   const intended = rememberStep(situation.memory, decision.step, world.clock.nowMs());
   await world.memory.write(intended); // first: a crash below is repaired
-  const result = await act(world.applier, intended, decision.step);
+  const result = await actWatched(world, { memory: intended, list, seen }, decision.step);
   const report = { atMs: situation.nowMs, trust, news, list, seen, decision };
   if (result === undefined) return { ...report, memory: intended };
   const { step } = decision;
@@ -50,6 +51,20 @@ export async function runCycle(world: World): Promise<CycleReport> {
   });
   await world.memory.write(ended);
   return { ...report, memory: ended, result };
+}
+
+/** While the agent is being moved its target may die: then waiting for it ends. */
+async function actWatched(
+  world: World,
+  ground: Omit<ActGround, 'signal'>,
+  step: Step,
+): Promise<ApplyResult | undefined> {
+  const watched = watchTarget(world, step);
+  try {
+    return await act(world, { ...ground, signal: watched.signal }, step);
+  } finally {
+    watched.stop();
+  }
 }
 
 interface Known {

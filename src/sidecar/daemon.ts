@@ -1,21 +1,32 @@
 /**
- * `pilotfish run`: cycles for ever, and polls beside them. A failure with a code costs its cycle
- * and is told; anything unplanned ends the process, so that its supervisor starts it afresh.
+ * `pilotfish run`: cycles for ever; polls, probes and the relay go on beside them. A failure with a
+ * code costs its cycle and is told; anything unplanned ends the process, so that its supervisor
+ * starts it afresh.
  */
 import type { Random } from '../clock.ts';
 import { PilotfishError } from '../errors.ts';
 import type { Bell } from './bell.ts';
+import { Complaints } from './complaints.ts';
 import { type CycleReport, runCycle } from './cycle.ts';
+import { connectionOf } from './decide-connection.ts';
+import type { HealthWatch } from './health-watch.ts';
+import { PassiveSigns } from './passive-signs.ts';
 import type { Poller } from './poller.ts';
+import type { RelayKeeper } from './relay-keeper.ts';
 import type { World } from './world.ts';
 
 export interface DaemonParts {
+  /** Its `health` is `watch`, its `relay` is `relay`. */
   readonly world: World;
+  readonly watch: HealthWatch;
+  readonly relay?: RelayKeeper;
   readonly poller: Poller;
   readonly bell: Bell;
   readonly random: Random;
-  /** Least time between two rounds of probes. */
-  readonly probeIntervalMs: number;
+  /** Between two looks at the agent while something is unsettled. */
+  readonly lookMs: number;
+  /** The same while all is well; changes of health and of the list come by themselves. */
+  readonly calmLookMs: number;
   /** Told after every cycle; must not throw. */
   readonly onCycle: (report: CycleReport) => Promise<void>;
 }
@@ -24,12 +35,15 @@ export interface DaemonParts {
 export async function runDaemon(parts: DaemonParts, signal: AbortSignal): Promise<void> {
   const stop = new AbortController();
   const both = AbortSignal.any([signal, stop.signal]);
-  const loops = [parts.poller.run(both), cycleForever(parts, both)];
+  const unlisten = parts.watch.onChange(() => parts.bell.ring());
+  const loops = [parts.poller.run(both), parts.watch.run(both), cycleForever(parts, both)];
+  if (parts.relay !== undefined) loops.push(parts.relay.run(both));
   try {
     await Promise.all(loops);
   } catch (thrown) {
     if (!signal.aborted) throw thrown;
   } finally {
+    unlisten();
     stop.abort(new DOMException('stopping', 'AbortError'));
     await Promise.allSettled(loops);
   }
@@ -37,10 +51,15 @@ export async function runDaemon(parts: DaemonParts, signal: AbortSignal): Promis
 
 async function cycleForever(parts: DaemonParts, signal: AbortSignal): Promise<void> {
   const complaints = new Complaints(parts.world);
+  const signs = new PassiveSigns(parts.watch);
+  // The first decision knows whether there is a relay.
+  await parts.relay?.opened;
   for (;;) {
     const startMs = parts.world.clock.monotonicMs();
     const report = await cycleOnce(parts.world, complaints);
     if (report !== undefined) {
+      parts.watch.focus(focusOf(report));
+      signs.look(report);
       tell(parts.world, report);
       await parts.onCycle(report);
     }
@@ -61,59 +80,42 @@ async function cycleOnce(world: World, complaints: Complaints): Promise<CycleRep
   }
 }
 
-const complainEveryMs = 60_000;
-
-/** A full disk fails every second; it is told once a minute. */
-class Complaints {
-  readonly #world: Pick<World, 'clock' | 'log'>;
-  #code: string | undefined;
-  #toldAtMs = 0;
-
-  constructor(world: Pick<World, 'clock' | 'log'>) {
-    this.#world = world;
-  }
-
-  tell({ code, reason, message }: PilotfishError): void {
-    const nowMs = this.#world.clock.monotonicMs();
-    if (code === this.#code && nowMs - this.#toldAtMs < complainEveryMs) return;
-    this.#code = code;
-    this.#toldAtMs = nowMs;
-    this.#world.log.error('cycle.failed', { code, reason, message });
-  }
-
-  end(): void {
-    if (this.#code !== undefined) this.#world.log.info('cycle.recovered', { code: this.#code });
-    this.#code = undefined;
-  }
+/** The manager in use, or wanted; and how often all agents together may ask one manager. */
+function focusOf({ memory, list, seen, decision: { step } }: CycleReport) {
+  const inUse = new Set<string>();
+  if (list === undefined) return { inUse, shareMs: 0 };
+  if (step.kind === 'move' || step.kind === 'switch') inUse.add(step.to);
+  const connection = seen === undefined ? undefined : connectionOf({ memory, list, seen });
+  if (connection?.kind === 'listed') inUse.add(connection.manager.id);
+  if (connection?.kind === 'none' && connection.last !== undefined) inUse.add(connection.last.id);
+  const { agents, probeBudgetPerManager } = list.list.client;
+  return { inUse, shareMs: (agents * 1000) / probeBudgetPerManager };
 }
 
-/**
- * However many agents there are, one manager gets no more probes a second than the list allows.
- * Jitter keeps a fleet that started together from probing together.
- */
+/** Jitter keeps a fleet that started together from doing everything together. */
 function nextMs(parts: DaemonParts, report: CycleReport | undefined, tookMs: number): number {
-  const shareMs = probeShareMs(report);
   const jitter = 0.9 + 0.2 * parts.random.fraction();
-  return Math.max(50, Math.max(parts.probeIntervalMs, shareMs) * jitter - tookMs);
+  const usualMs = isCalm(report) ? parts.calmLookMs : parts.lookMs;
+  return Math.max(50, usualMs * jitter - tookMs);
 }
 
-function probeShareMs(report: CycleReport | undefined): number {
-  const client = report?.list?.list.client;
-  return client === undefined ? 0 : (client.agents * 1000) / client.probeBudgetPerManager;
+function isCalm(report: CycleReport | undefined): boolean {
+  const step = report?.decision.step;
+  return step?.kind === 'stay' && step.reason === 'current_is_up';
 }
 
 /** Decisions are told, the quiet is not. */
 function tell({ log, clock }: Pick<World, 'log' | 'clock'>, report: CycleReport): void {
   const { step } = report.decision;
   const { result } = report;
-  if (step.kind === 'stay' || result === undefined) return;
+  if (result === undefined && step.kind !== 'switch') return;
   log.info('cycle.acted', {
     step: step.kind,
-    to: step.kind === 'move' ? step.to : undefined,
+    to: step.kind === 'move' || step.kind === 'switch' ? step.to : undefined,
     why: report.decision.trace.at(-1),
-    outcome: result.outcome,
-    code: result.reason?.code,
-    awayMs: result.awayMs,
+    outcome: result?.outcome,
+    code: result?.reason?.code,
+    awayMs: result?.awayMs,
     tookMs: Math.round(clock.nowMs() - report.atMs),
   });
 }

@@ -29,16 +29,20 @@ export interface LeaveQuestion {
 const usedShare = 0.8;
 /** New sessions a second that any manager takes in, where the list names no rate. */
 const assumedRatePerServer = 100;
+/** Whoever looks so long after its slot still has it. */
+const slotLastsMs = 3_000;
 /** Nobody waits longer, however many there are: by then most are in. */
 const maxWindowMs = 90_000;
 
 /** The instant from which this agent may go; in the past for a small fleet. */
 export function leaveAtMs(question: LeaveQuestion): number {
   const { agentId, leaving, sinceAtMs, nowMs } = question;
-  // The clock was set back: a slot would never come.
-  if (sinceAtMs - nowMs > 2 * maxWindowMs) return nowMs;
-  const chance = fractionOf(`${agentId}|leave|${leaving.id}`);
-  return sinceAtMs + Math.floor(chance * leaveWindowMs(question));
+  const windowMs = leaveWindowMs(question);
+  const offsetMs = Math.floor(fractionOf(`${agentId}|leave|${leaving.id}`) * windowMs);
+  if (sinceAtMs - nowMs <= 2 * maxWindowMs) return sinceAtMs + offsetMs;
+  // The clock was set back: that instant would never come. Slots then come round again and again.
+  const pastMs = (((nowMs - offsetMs) % windowMs) + windowMs) % windowMs;
+  return windowMs <= slotLastsMs || pastMs < slotLastsMs ? nowMs : nowMs + windowMs - pastMs;
 }
 
 export interface ChanceQuestion {

@@ -1,17 +1,14 @@
-/** Rules that move the agent, or say why it is not moved now. Pure. */
+/**
+ * Rules that take the agent away from a manager that does not serve it. They wait for nothing but
+ * the admission of a big fleet, and for what is faster or surer than a restart. Pure.
+ */
+import { judgeAgent } from '../health/passive.ts';
 import type { Manager } from '../list/model.ts';
-import {
-  type Answer,
-  hold,
-  move,
-  type PassAnswer,
-  pass,
-  type StepAnswer,
-  seconds,
-} from './decide-rule.ts';
-import { slotAtMs } from './decide-slot.ts';
-import { happenedAfter, type View } from './decide-view.ts';
-import type { MoveReason } from './step.ts';
+import { isComingBack, leaveAtMs } from './decide-admission.ts';
+import { nativeLoop } from './decide-native.ts';
+import { restartWait } from './decide-planned.ts';
+import { type Answer, go, hold, pass, type StepAnswer, seconds } from './decide-rule.ts';
+import type { View } from './decide-view.ts';
 
 /** The list must leave this agent as many managers as the operator wants at least. */
 export function enoughManagers({ list, policy }: View): Answer {
@@ -35,100 +32,78 @@ export function leaveDead(view: View): Answer {
   }
   const target = candidates.find(({ id }) => id !== current.id);
   if (target === undefined) return hold('none_is_up', `${why}; no other manager answers`);
-  return move(view, target.id, 'manager_down', why);
+  if (connection.kind === 'listed' && current.state !== 'down' && isComingBack(health)) {
+    return hold('coming_back', `${why}, and answers again: the agent still has its session there`);
+  }
+  const relaying = relayLeads(view);
+  if (relaying !== undefined) return pass(`${why}; ${relaying}`);
+  const deadSince = health?.verdict === 'down' ? health.sinceAtMs : view.list.acceptedAtMs;
+  const early = admission(view, current, deadSince, why) ?? nativeLoop(view, current, why);
+  return early ?? go(view, target.id, 'manager_down', why);
 }
 
 function lastOf({ connection }: View): Manager | undefined {
   return connection.kind === 'none' ? connection.last : undefined;
 }
 
+/** Without a connection, but with the relay first in its file, the agent is back in a second. */
+function relayLeads({ connection, isRelayFirst }: View): string | undefined {
+  const isDialling = connection.kind === 'none' && isRelayFirst;
+  return isDialling ? 'the agent dials the relay, which leads elsewhere' : undefined;
+}
+
+/** A fleet that loses a manager is taken in as fast as the others can, and no faster. */
+function admission(
+  { agentId, list, candidates, nowMs }: View,
+  leaving: Manager,
+  sinceAtMs: number,
+  why: string,
+): StepAnswer | undefined {
+  const question = { agentId, list: list.list, leaving, candidates, sinceAtMs, nowMs };
+  const untilMs = leaveAtMs(question);
+  if (nowMs >= untilMs) return undefined;
+  return hold('slot', `${why}; admitted in ${seconds(untilMs - nowMs)}`, untilMs);
+}
+
+/**
+ * agentd can block for ever in a send to a manager that hung (real-agent-lab.md 3b): it says
+ * `connected`, and will not move by itself even when that manager is long well again.
+ */
+export function unwedge(view: View): Answer {
+  const { connection, seen, candidates, panic, nowMs } = view;
+  const { agent, file, stuckForMs } = seen;
+  const notifySec = file.kind === 'readable' ? file.notifyTime : undefined;
+  const sign = judgeAgent(agent, { notifySec, stuckForMs }, nowMs);
+  if (sign !== 'wedged') return pass(sign === undefined ? 'no sign of it' : 'its ack is late');
+  const why = `agentd says connected, but nothing left it for ${seconds(stuckForMs ?? 0)}`;
+  if (panic) return hold('panic', `${why}; most managers look dead: suspect this host`);
+  const [target] = candidates;
+  if (target === undefined) return hold('none_is_up', `${why}; no manager answers`);
+  const isRelayed = connection.kind === 'listed' && connection.isRelayed === true;
+  const waiting = isRelayed ? undefined : restartWait(view);
+  return waiting ?? go(view, target.id, 'agent_wedged', why);
+}
+
 /** The agent has no connection although its last manager does not look dead. */
 export function reconnect(view: View): Answer {
-  const { connection, seen, candidates, panic, fileIds, policy, nowMs } = view;
+  const { connection, seen, candidates, panic, fileIds, isRelayFirst, policy, nowMs } = view;
   if (!seen.agent.running) return pass('the agent is stopped');
   if (connection.kind !== 'none') return pass('connected');
   if (panic) return hold('panic', 'not connected; most managers look dead: suspect this host');
   const [target] = candidates;
   if (target === undefined) return hold('none_is_up', 'not connected, and no manager answers');
-  const reachable = fileIds.some((id) => candidates.some((one) => one.id === id));
-  if (!reachable) {
-    return move(
-      view,
-      target.id,
-      'agent_unlisted',
-      'not connected, and its file names no live manager',
-    );
-  }
   const sinceMs = seen.lostSinceAtMs ?? nowMs;
+  const reachable = isRelayFirst || fileIds.some((id) => candidates.some((one) => one.id === id));
+  if (!reachable) {
+    const why = 'not connected, and its file names no live manager';
+    const early = connection.last && admission(view, connection.last, sinceMs, why);
+    return early ?? go(view, target.id, 'agent_unlisted', why);
+  }
   const untilMs = sinceMs + policy.reconnectGraceMs;
   if (nowMs < untilMs && nowMs >= sinceMs) {
     return hold('agent_reconnecting', 'not connected; it may find a manager by itself', untilMs);
   }
-  const waiting = restartWait(view);
-  if (waiting !== undefined) return waiting;
-  return move(view, target.id, 'agent_lost', `not connected for ${seconds(nowMs - sinceMs)}`);
-}
-
-/** A planned move: away from a manager that is drained or no longer listed, in this agent's slot. */
-export function leaveDraining(view: View): Answer {
-  const planned = plannedMove(view);
-  if (planned.kind === 'pass') return planned;
-  const { target, reason, why } = planned;
-  const wait = plannedWait(view);
-  return wait === undefined ? move(view, target.id, reason, why) : pass(`${why}; not yet`);
-}
-
-/** The same move, as a hold: asked after the rules that write, so that waiting blocks no write. */
-export function waitForSlot(view: View): Answer {
-  const planned = plannedMove(view);
-  if (planned.kind === 'pass') return planned;
-  return plannedWait(view) ?? pass('now');
-}
-
-type Planned =
-  | {
-      readonly kind: 'planned';
-      readonly target: Manager;
-      readonly reason: MoveReason;
-      readonly why: string;
-    }
-  | PassAnswer;
-
-function plannedMove(view: View): Planned {
-  const { connection, verdicts, candidates, seen, panic } = view;
-  if (!seen.agent.running || connection.kind === 'none') return pass('no manager is in use');
-  if (panic) return pass('most managers look dead: suspect this host');
-  const [target] = candidates;
-  if (connection.kind === 'unlisted') {
-    const why = `connected to ${connection.address}, which the list does not name`;
-    if (target === undefined) return pass(`${why}; no listed manager answers`);
-    return { kind: 'planned', target, reason: 'manager_unlisted', why };
-  }
-  const { id } = connection.manager;
-  if (verdicts.get(id) !== 'draining') return pass(`${id} is not drained`);
-  if (target === undefined) return pass(`${id} is drained, but no other manager answers`);
-  return { kind: 'planned', target, reason: 'manager_draining', why: `${id} is drained` };
-}
-
-/** Slot, cooldown and least interval bound moves of choice. */
-function plannedWait(view: View): StepAnswer | undefined {
-  const { agentId, list, policy, nowMs } = view;
-  const arrivedAtMs = Math.min(list.acceptedAtMs, nowMs); // the clock may have been set back
-  const slot = slotAtMs({
-    agentId,
-    list: { ...list, acceptedAtMs: arrivedAtMs },
-    spreadMs: policy.spreadMs,
-  });
-  if (nowMs < slot) return hold('slot', `its slot is in ${seconds(slot - nowMs)}`, slot);
-  return restartWait(view);
-}
-
-function restartWait({ memory, list, policy, nowMs }: View): StepAnswer | undefined {
-  const cooldownMs = policy.cooldownMs ?? list.list.client.cooldownSec * 1000;
-  const recent = memory.attempts.findLast(
-    ({ kind, atMs }) => kind === 'move' && happenedAfter(atMs, nowMs - cooldownMs, nowMs),
-  );
-  if (recent === undefined) return undefined;
-  const untilMs = recent.atMs + cooldownMs;
-  return hold('cooldown', `the agent was restarted ${seconds(nowMs - recent.atMs)} ago`, untilMs);
+  const why = `not connected for ${seconds(nowMs - sinceMs)}`;
+  const early = connection.last && admission(view, connection.last, sinceMs, why);
+  return early ?? restartWait(view) ?? go(view, target.id, 'agent_lost', why);
 }

@@ -34,7 +34,15 @@ export function hold(reason: HoldReason, why: string, untilMs?: number): StepAns
   return step({ kind: 'hold', reason, ...(untilMs === undefined ? {} : { untilMs }) }, why);
 }
 
-export function move(view: View, to: string, reason: MoveReason, why: string): StepAnswer {
+/**
+ * To `to`, in the cheapest way: inside the relay its connection is cut and made anew, elsewhere the
+ * agent is restarted.
+ */
+export function go(view: View, to: string, reason: MoveReason, why: string): StepAnswer {
+  const { connection } = view;
+  if (connection.kind === 'listed' && connection.isRelayed === true) {
+    return step({ kind: 'switch', from: connection.manager.id, to, reason }, why);
+  }
   return step({ kind: 'move', order: orderOf(view, to), to, reason }, why);
 }
 

@@ -1,10 +1,13 @@
 /** What the rules of `decide` ask again and again, worked out once from what is. Pure. */
-import { isIP } from 'node:net';
-import { suspectsHere, type Verdict, verdictOf } from '../health/judge.ts';
+import { defaultDamping, isSuppressed, returnedShare } from '../health/damping.ts';
+import { type Health, suspectsHere, type Verdict, verdictOf } from '../health/judge.ts';
 import type { Manager } from '../list/model.ts';
 import { canonicalAddress } from '../wazuh/connections.ts';
+import { type Connection, connectionOf, isRelayEntry, openRelayOf } from './decide-connection.ts';
+import { fractionOf } from './decide-slot.ts';
+import type { Window } from './decide-window.ts';
 import type { Memory } from './memory.ts';
-import type { RankedList, Seen, ServerSeen } from './seen.ts';
+import type { RankedList, RelaySeen, Seen, ServerSeen } from './seen.ts';
 
 /** The local policy that bounds steps; times in milliseconds. */
 export interface Policy {
@@ -21,6 +24,18 @@ export interface Policy {
   /** A manager on which the agent failed to connect is tried last for so long. */
   readonly avoidFailedMs: number;
   readonly doubtMs: number;
+  /** An agent whose own loop is there so soon is not restarted. */
+  readonly nativeLoopMs: number;
+  /** No move and no write of choice; a dead manager is left all the same. */
+  readonly freeze: boolean;
+  /** Moves of choice only within these; none: always. */
+  readonly windows: readonly Window[];
+  /** Back to this agent's first choice: over the relay only, where that costs no restart, or never, or always. */
+  readonly failBack: 'never' | 'relay' | 'always';
+  /** Good answers in a row before it. */
+  readonly failBackProbes: number;
+  /** Going back is spread over this time. */
+  readonly failBackSpreadMs: number;
   readonly tuning: Tuning;
 }
 
@@ -44,6 +59,12 @@ export const defaultPolicy: LocalPolicy = {
   settleMs: 15 * 60_000,
   avoidFailedMs: 5 * 60_000,
   doubtMs: 30_000,
+  nativeLoopMs: 3_000,
+  freeze: false,
+  windows: [],
+  failBack: 'relay',
+  failBackProbes: 10,
+  failBackSpreadMs: 30 * 60_000,
   tuning: {},
 };
 
@@ -63,28 +84,30 @@ export interface View extends Situation {
   /** Managers that may be moved to, best first. */
   readonly candidates: readonly Manager[];
   readonly panic: boolean;
-  /** Manager ids of the file's entries, in order; undefined for entries outside the list. */
+  /**
+   * Manager ids of the file's entries, in order; undefined for entries outside the list. The open
+   * relay's own entry is left out when it stands first, where it belongs.
+   */
   readonly fileIds: readonly (string | undefined)[];
+  /** The relay that this agent may be pointed at. */
+  readonly relay: Extract<RelaySeen, { kind: 'open' }> | undefined;
+  /** The file's first entry is that relay. */
+  readonly isRelayFirst: boolean;
 }
 
-export type Connection =
-  | { readonly kind: 'listed'; readonly manager: Manager }
-  /** Connected to something that the list does not name. */
-  | { readonly kind: 'unlisted'; readonly address: string }
-  /** `last`: where it was before, when that is still on the list. */
-  | { readonly kind: 'none'; readonly last: Manager | undefined };
-
 export function viewOf(situation: Situation): View {
-  const { memory, list, seen, policy, nowMs } = situation;
+  const { list, seen, policy, nowMs } = situation;
   const verdicts = new Map(
     list.list.managers.map((one) => [one.id, verdictOf(one.state, seen.health.get(one.id))]),
   );
-  const up = list.ranking.filter(({ id }) => verdicts.get(id) === 'up');
+  const relay = openRelayOf(situation);
+  const servers = seen.file.kind === 'readable' ? seen.file.servers : [];
+  const isRelayFirst = relay !== undefined && isRelayEntry(servers[0], relay);
   return {
     ...situation,
     verdicts,
     connection: connectionOf(situation),
-    candidates: failedLast(up, memory, nowMs - policy.avoidFailedMs, nowMs),
+    candidates: candidatesOf(situation, verdicts),
     panic: suspectsHere(
       list.list.managers
         .filter(({ state }) => state !== 'down')
@@ -92,8 +115,41 @@ export function viewOf(situation: Situation): View {
       { panicPct: list.list.client.panicPct, doubtMs: policy.doubtMs },
       nowMs,
     ),
-    fileIds: seen.file.kind === 'readable' ? seen.file.servers.map(idOf(list.list.managers)) : [],
+    fileIds: servers.slice(isRelayFirst ? 1 : 0).map(idOf(list.list.managers)),
+    relay,
+    isRelayFirst,
   };
+}
+
+/**
+ * Managers that answer, best first; behind them those that came back a moment ago and are still
+ * too young for this agent, then those that fell too often, then those on which it just failed.
+ */
+function candidatesOf(
+  { memory, list, seen, policy, agentId, nowMs }: Situation,
+  verdicts: ReadonlyMap<string, Verdict>,
+): readonly Manager[] {
+  const up = list.ranking.filter(({ id }) => verdicts.get(id) === 'up');
+  const isOld = ({ id }: Manager): boolean => isRipe(agentId, id, seen.health.get(id), nowMs);
+  const isCalm = ({ id }: Manager): boolean =>
+    !isSuppressed(seen.health.get(id)?.damping, defaultDamping, nowMs);
+  const ordered = preferred(preferred(up, isOld), isCalm);
+  return failedLast(ordered, memory, nowMs - policy.avoidFailedMs, nowMs);
+}
+
+/** Slow start: of the agents that would go there, a growing share does (trust-and-safety 4.3). */
+function isRipe(agentId: string, managerId: string, health: Health | undefined, nowMs: number) {
+  const returnedAtMs = health?.returnedAtMs;
+  if (returnedAtMs === undefined || nowMs < returnedAtMs) return true;
+  const share = returnedShare(nowMs - returnedAtMs);
+  return share >= 1 || fractionOf(`${agentId}|slow|${managerId}`) < share;
+}
+
+function preferred(
+  managers: readonly Manager[],
+  isGood: (manager: Manager) => boolean,
+): readonly Manager[] {
+  return [...managers.filter(isGood), ...managers.filter((one) => !isGood(one))];
 }
 
 /** Instants of the future (the clock was set back) never happened. */
@@ -113,50 +169,7 @@ function failedLast(
       .filter(({ atMs }) => happenedAfter(atMs, sinceMs, nowMs))
       .map(({ to }) => to),
   );
-  return [
-    ...managers.filter(({ id }) => !failed.has(id)),
-    ...managers.filter(({ id }) => failed.has(id)),
-  ];
-}
-
-/** The kernel's connection table is the truth; without it (UDP) the agent's word and our memory. */
-export function connectionOf({
-  memory,
-  list,
-  seen,
-}: Pick<Situation, 'memory' | 'list' | 'seen'>): Connection {
-  const { agent, health } = seen;
-  const { managers } = list.list;
-  const last = managers.find(({ id }) => id === memory.lastManager);
-  for (const peer of agent.peers) {
-    const manager = managers.find(
-      (one) =>
-        one.port === peer.port && addressesOf(one, health.get(one.id)?.ips).has(peer.address),
-    );
-    if (manager !== undefined) return { kind: 'listed', manager };
-  }
-  const [stranger] = agent.peers;
-  if (stranger !== undefined && !agent.waiting) {
-    // A name that does not resolve here now may be what the agent resolved earlier.
-    const nameless = managers.find(
-      ({ id, address, port }) =>
-        port === stranger.port && isName(address) && (health.get(id)?.ips ?? []).length === 0,
-    );
-    if (nameless !== undefined) return { kind: 'listed', manager: nameless };
-    return { kind: 'unlisted', address: stranger.address };
-  }
-  const saysConnected = agent.running && agent.status === 'connected' && !agent.waiting;
-  const usesUdp = managers.some(({ protocol }) => protocol === 'udp');
-  if (saysConnected && usesUdp && last !== undefined) return { kind: 'listed', manager: last };
-  return { kind: 'none', last };
-}
-
-function addressesOf(manager: Manager, ips: readonly string[] = []): ReadonlySet<string> {
-  return new Set([manager.address, ...ips].map(canonicalAddress));
-}
-
-function isName(address: string): boolean {
-  return isIP(address) === 0;
+  return preferred(managers, ({ id }) => !failed.has(id));
 }
 
 function idOf(managers: readonly Manager[]): (server: ServerSeen) => string | undefined {

@@ -12,7 +12,10 @@ export function mendMembership(view: View): Answer {
     const first = fileIds[0];
     if (first !== undefined && wanted.has(first)) return pass(`names ${first} (5.x: only one)`);
   } else if (wanted.size === named.size && [...wanted].every((id) => named.has(id))) {
-    return pass(`the file names the ${wanted.size} managers of the list`);
+    if (view.relay === undefined || view.isRelayFirst) {
+      return pass(`the file names the ${wanted.size} managers of the list`);
+    }
+    return write(view, orderOf(view), 'membership', 'the file does not name the relay first');
   }
   const missing = [...wanted].filter((id) => !named.has(id));
   const strangers = fileIds.filter((id) => id === undefined || !wanted.has(id)).length;
@@ -30,10 +33,12 @@ export function mendTuning(view: View): Answer {
   const { file } = view.seen;
   if (file.kind !== 'readable' || file.dialect === '5') return pass('not for this file');
   const wrong = [
-    ...file.servers.flatMap((server) => [
-      differs('max_retries', server.maxRetries, wanted.maxRetries),
-      differs('retry_interval', server.retryInterval, wanted.retryInterval),
-    ]),
+    ...file.servers
+      .slice(view.isRelayFirst ? 1 : 0)
+      .flatMap((server) => [
+        differs('max_retries', server.maxRetries, wanted.maxRetries),
+        differs('retry_interval', server.retryInterval, wanted.retryInterval),
+      ]),
     differs('notify_time', file.notifyTime, wanted.notifyTime),
     differs('time-reconnect', file.timeReconnect, wanted.timeReconnect),
   ].find((one) => one !== undefined);
@@ -80,6 +85,7 @@ function differs(name: string, seen: number | undefined, wanted: number | undefi
 /** Writes of choice keep the least interval of the root; the very first one never waits. */
 function write(view: View, order: readonly string[], reason: WriteReason, why: string): Answer {
   const { memory, policy, nowMs } = view;
+  if (policy.freeze) return hold('freeze', `${why}; frozen by configuration`);
   const recent = memory.attempts.findLast(
     ({ outcome, atMs }) =>
       outcome === 'done' && happenedAfter(atMs, nowMs - policy.minApplyMs, nowMs),

@@ -4,16 +4,11 @@
  * `status --why` can show the whole way. Level-triggered: nothing here depends on what an earlier
  * cycle meant to do, so a crash anywhere is repaired by the next one.
  *
- * Invariants: leaving a dead manager waits for no slot, cooldown or interval; a move has a target
- * that answers; while this host is the suspect nothing moves.
+ * Invariants: leaving a dead manager waits for no cooldown, window or freeze, only for the admission
+ * of a big fleet; a move has a target that answers; while this host is the suspect nothing moves.
  */
-import {
-  enoughManagers,
-  leaveDead,
-  leaveDraining,
-  reconnect,
-  waitForSlot,
-} from './decide-moves.ts';
+import { enoughManagers, leaveDead, reconnect, unwedge } from './decide-moves.ts';
+import { goHome, leaveDraining, waitForSlot } from './decide-planned.ts';
 import { type Answer, hold, pass, type Rule, step } from './decide-rule.ts';
 import { type Situation, type View, viewOf } from './decide-view.ts';
 import { keepOwnOrder, mendMembership, mendTuning } from './decide-writes.ts';
@@ -26,12 +21,14 @@ const rules: readonly Rule[] = [
   { name: 'file', ask: needFile },
   { name: 'size', ask: enoughManagers },
   { name: 'dead manager', ask: leaveDead },
+  { name: 'wedged agent', ask: unwedge },
   { name: 'lost agent', ask: reconnect },
   { name: 'drained manager', ask: leaveDraining },
   { name: 'membership', ask: mendMembership },
   { name: 'tuning', ask: mendTuning },
   { name: 'slot', ask: waitForSlot },
   { name: 'own order', ask: keepOwnOrder },
+  { name: 'home', ask: goHome },
   { name: 'rest', ask: stay },
 ];
 
@@ -51,8 +48,9 @@ function notAgainYet({ memory, list, nowMs }: View, decision: Decision): Decisio
   const { held } = memory;
   if (held === undefined || nowMs >= held.untilMs) return decision;
   if (held.key !== stepKey(decision.step, list.hash)) return decision;
+  const reason = held.reason === 'restart_budget' ? 'budget' : 'apply_held';
   return {
-    step: { kind: 'hold', reason: 'apply_held', untilMs: held.untilMs },
+    step: { kind: 'hold', reason, untilMs: held.untilMs },
     trace: [...decision.trace, `applier: ${held.why}; asked again later`],
   };
 }

@@ -1,11 +1,11 @@
 /**
- * The probes of this process and what they add up to. A failed probe is repeated at once, so a
+ * One round of probes at a time, for `once` and `plan`; `run` has `health-watch.ts`. A failed probe is repeated at once, so a
  * dead manager is known after two deadlines, not after two intervals. All managers are asked side
  * by side: a round lasts no longer than the slowest of them.
  */
 import type { Clock } from '../clock.ts';
 import { type Health, type JudgeSettings, judgeOutcome } from '../health/judge.ts';
-import type { ProbeKind, Prober, ProbeTarget } from '../health/probe.ts';
+import { type Prober, type ProbeTarget, probeKindOf } from '../health/probe.ts';
 import type { Manager } from '../list/model.ts';
 import type { Log } from '../log.ts';
 import type { HealthView } from './world.ts';
@@ -31,8 +31,9 @@ export function buildHealthBook(parts: HealthBookParts): HealthView {
     tellChange(parts.log, id, before, health);
     return health;
   };
-  const probeOne = async ({ id, address, port, protocol }: Manager): Promise<void> => {
-    const target = { address, port, kind: probeKindOf(protocol) };
+  const probeOne = async (manager: Manager): Promise<void> => {
+    const { id } = manager;
+    const target = targetOf(manager);
     const first = await ask(id, target);
     if (first.lastKind === 'dead') await ask(id, target);
   };
@@ -46,17 +47,18 @@ export function buildHealthBook(parts: HealthBookParts): HealthView {
   };
 }
 
-export function probeKindOf(protocol: Manager['protocol']): ProbeKind {
-  return protocol === 'udp' ? 'ping-udp' : 'ping-tcp';
+export function targetOf(manager: Manager): ProbeTarget {
+  const { address, port } = manager;
+  return { address, port, kind: probeKindOf(manager) };
 }
 
 /** A manager that kept its id and changed its address is another one. */
-function isSame(left: ProbeTarget, right: ProbeTarget): boolean {
+export function isSame(left: ProbeTarget, right: ProbeTarget): boolean {
   return left.address === right.address && left.port === right.port && left.kind === right.kind;
 }
 
 /** A manager that stays as it is logs nothing. */
-function tellChange(log: Log, id: string, before: Health | undefined, after: Health): void {
+export function tellChange(log: Log, id: string, before: Health | undefined, after: Health): void {
   if (before?.verdict === after.verdict) return;
   const fields = { manager: id, verdict: after.verdict, seen: after.seen };
   if (after.verdict === 'down') log.warn('manager.changed', fields);

@@ -1,10 +1,11 @@
-/** Since when the agent has had no connection, as far as this process saw. */
+/** Since when the agent has had no connection, or sends nothing, as far as this process saw. */
 import type { AgentFacts } from '../wazuh/agent-facts.ts';
 import type { LossWatch } from './world.ts';
 
 export function buildLossWatch(): LossWatch {
   let lostSinceAtMs: number | undefined;
   let isFirstLook = true;
+  let stuck: { readonly key: string; readonly sinceMs: number } | undefined;
   return {
     sinceAtMs(facts, nowMs) {
       // A process that just started was not there when it happened: the last ack tells.
@@ -15,6 +16,12 @@ export function buildLossWatch(): LossWatch {
         lostSinceAtMs = Math.min(heardAtMs, nowMs);
       }
       return lostSinceAtMs;
+    },
+    stuckForMs({ running, pids, msgSent }, monotonicMs) {
+      const key = running && msgSent !== undefined ? `${pids.join()} ${msgSent}` : undefined;
+      if (key === undefined) stuck = undefined;
+      else if (key !== stuck?.key) stuck = { key, sinceMs: monotonicMs };
+      return stuck === undefined ? undefined : monotonicMs - stuck.sinceMs;
     },
   };
 }

@@ -58,7 +58,13 @@ export interface Memory {
   /** Newest last, at most `maxAttempts`. */
   readonly attempts: readonly Attempt[];
   /** What the applier refused or held, and until when it is not asked again. */
-  readonly held?: { readonly key: string; readonly untilMs: number; readonly why: string };
+  readonly held?: {
+    readonly key: string;
+    readonly untilMs: number;
+    readonly why: string;
+    /** Reason name of the applier's answer, where it had one. */
+    readonly reason?: string;
+  };
 }
 
 /** Port: `host/two-generation-file.ts` has this shape. */
@@ -163,8 +169,13 @@ function readAttempt(value: JsonValue): Attempt {
   };
 }
 
-function readHeld({ key, untilMs, why }: JsonObject): NonNullable<Memory['held']> {
-  return { key: text(key), untilMs: number(untilMs), why: text(why) };
+function readHeld({ key, untilMs, why, reason }: JsonObject): NonNullable<Memory['held']> {
+  return {
+    key: text(key),
+    untilMs: number(untilMs),
+    why: text(why),
+    ...(reason === undefined ? {} : { reason: text(reason) }),
+  };
 }
 
 function object(value: unknown): JsonObject {

@@ -2,7 +2,7 @@
 import type { RankedList, Seen } from './seen.ts';
 import type { World } from './world.ts';
 
-type Eyes = Pick<World, 'agent' | 'health' | 'loss' | 'clock'>;
+type Eyes = Pick<World, 'agent' | 'health' | 'loss' | 'clock' | 'relay'>;
 
 export async function observe(world: Eyes, list: RankedList): Promise<Seen> {
   const [{ agent, file }, health, pause] = await Promise.all([
@@ -11,10 +11,14 @@ export async function observe(world: Eyes, list: RankedList): Promise<Seen> {
     world.agent.readPause(),
   ]);
   const lostSinceAtMs = world.loss.sinceAtMs(agent, world.clock.nowMs());
+  const stuckForMs = world.loss.stuckForMs(agent, world.clock.monotonicMs());
+  const relay = world.relay?.seen();
   return {
     agent,
     file,
     health,
+    ...(stuckForMs === undefined ? {} : { stuckForMs }),
+    ...(relay === undefined ? {} : { relay }),
     ...(lostSinceAtMs === undefined ? {} : { lostSinceAtMs }),
     ...(pause === undefined ? {} : { pause }),
   };

@@ -108,5 +108,10 @@ function heldOf(step: Step, listHash: string, { outcome, reason }: ApplyResult, 
   const fallbackMs = outcome === 'held' ? heldMs : refusedMs;
   const waitMs = reason === undefined ? fallbackMs : (retryMs[reason.name] ?? fallbackMs);
   const why = reason === undefined ? outcome : `${reason.code} ${reason.message}`;
-  return { key: stepKey(step, listHash), untilMs: nowMs + waitMs, why };
+  return {
+    key: stepKey(step, listHash),
+    untilMs: nowMs + waitMs,
+    why,
+    ...(reason === undefined ? {} : { reason: reason.name }),
+  };
 }

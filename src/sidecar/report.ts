@@ -6,7 +6,7 @@ import { expiresAtMs } from '../list/freshness.ts';
 import { renderPosition } from '../list/position.ts';
 import { rootStatus } from '../list/root.ts';
 import type { CycleReport } from './cycle.ts';
-import { connectionOf } from './decide-view.ts';
+import { connectionOf } from './decide-connection.ts';
 import type { RankedList, Seen } from './seen.ts';
 import { staleAlarmPolls } from './source.ts';
 import type { HoldReason, Step } from './step.ts';
@@ -165,6 +165,10 @@ const patient: readonly HoldReason[] = [
   'slot',
   'cooldown',
   'min_apply_interval',
+  'native_loop',
+  'coming_back',
+  'window',
+  'freeze',
 ];
 
 function holdAlarm({ reason }: { readonly reason: HoldReason }): Alarm {

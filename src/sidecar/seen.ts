@@ -37,9 +37,25 @@ export interface Seen {
   readonly health: ReadonlyMap<string, Health>;
   /** Since when the agent has had no connection, as far as this process saw; absent while it has one. */
   readonly lostSinceAtMs?: number;
+  /** For how long the agent has sent nothing although it should, as far as this process saw. */
+  readonly stuckForMs?: number;
+  /** Absent where no relay is configured. */
+  readonly relay?: RelaySeen;
   /** An operator's pause; judged against the clock by `decide`. */
   readonly pause?: Pause;
 }
+
+/** Our own loopback relay. */
+export type RelaySeen =
+  | {
+      readonly kind: 'open';
+      readonly address: string;
+      readonly port: number;
+      /** Where it leads the agent now; absent while nobody is connected. */
+      readonly managerId?: string;
+    }
+  /** The agent must not be pointed at it. */
+  | { readonly kind: 'refused'; readonly code: string; readonly why: string };
 
 export interface Pause {
   readonly untilMs: number;

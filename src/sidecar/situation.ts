@@ -1,6 +1,7 @@
 /** What `decide` judges, put together from what is known and seen; the same for `plan` and the cycle. */
 import { rankManagers } from '../list/select.ts';
-import { connectionOf, type Situation } from './decide-view.ts';
+import { connectionOf } from './decide-connection.ts';
+import type { Situation } from './decide-view.ts';
 import type { Memory } from './memory.ts';
 import type { RankedList, Seen } from './seen.ts';
 import type { Trust } from './trust.ts';

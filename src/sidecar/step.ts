@@ -7,7 +7,11 @@ export type MoveReason =
   | 'manager_draining'
   | 'manager_unlisted'
   | 'agent_lost'
-  | 'agent_unlisted';
+  | 'agent_unlisted'
+  | 'agent_wedged'
+  | 'relay_unused'
+  | 'surplus'
+  | 'fail_back';
 export type HoldReason =
   | 'agent_absent'
   | 'paused'
@@ -21,6 +25,11 @@ export type HoldReason =
   | 'slot'
   | 'cooldown'
   | 'min_apply_interval'
+  | 'native_loop'
+  | 'coming_back'
+  | 'window'
+  | 'freeze'
+  | 'budget'
   | 'apply_held';
 
 export type Step =
@@ -31,6 +40,13 @@ export type Step =
   | {
       readonly kind: 'move';
       readonly order: readonly string[];
+      readonly to: string;
+      readonly reason: MoveReason;
+    }
+  /** Cut the agent's connection inside the relay: it reconnects at once, to `to`. No restart. */
+  | {
+      readonly kind: 'switch';
+      readonly from: string;
       readonly to: string;
       readonly reason: MoveReason;
     }

@@ -1,14 +1,14 @@
 /** Everything the sidecar touches, as ports; `cli/build-sidecar.ts` fills them with the real ones. */
 import type { ApplyRequest } from '../applier/request.ts';
 import type { ApplyResult } from '../applier/result.ts';
-import type { Clock } from '../clock.ts';
+import type { Cancel, Clock } from '../clock.ts';
 import type { Health } from '../health/judge.ts';
 import type { Manager } from '../list/model.ts';
 import type { Log } from '../log.ts';
 import type { AgentFacts } from '../wazuh/agent-facts.ts';
 import type { LocalPolicy } from './decide-view.ts';
 import type { Memory } from './memory.ts';
-import type { FileSeen, Pause } from './seen.ts';
+import type { FileSeen, Pause, RelaySeen } from './seen.ts';
 import type { News } from './source.ts';
 import type { Trust } from './trust.ts';
 
@@ -41,10 +41,23 @@ export interface AgentView {
 export interface HealthView {
   /** Probes every manager once more; what each adds up to, by id. */
   probe(managers: readonly Manager[]): Promise<ReadonlyMap<string, Health>>;
+  /** What is known without asking, and who tells of changes: only where probing goes on by itself. */
+  snapshot?(): ReadonlyMap<string, Health>;
+  /** This one matters from now on, until the next cycle says otherwise. */
+  attend?(managerId: string): void;
+  onChange?(listener: (managerId: string, health: Health) => void): Cancel;
+}
+
+/** The relay as decisions see it and act on it. */
+export interface RelayView {
+  seen(): RelaySeen;
+  /** `planned`: nothing may be lost by it. */
+  switchAway(managerId: string, why: 'failed' | 'planned'): void;
 }
 
 export interface Applier {
-  apply(request: ApplyRequest): Promise<ApplyResult>;
+  /** `signal` gives up waiting for the agent to connect; never between two writes. */
+  apply(request: ApplyRequest, signal?: AbortSignal): Promise<ApplyResult>;
   /** Put back what a kill or somebody else removed. */
   restoreNewest(): Promise<ApplyResult>;
 }
@@ -61,9 +74,14 @@ export interface World {
   readonly health: HealthView;
   readonly applier: Applier;
   readonly loss: LossWatch;
+  /** Absent where no relay is configured. */
+  readonly relay?: RelayView;
 }
 
-/** Remembers between cycles since when the agent has had no connection. */
+/** Remembers between cycles what the agent's files do not say: since when. */
 export interface LossWatch {
+  /** Wall clock since when the agent has had no connection. */
   sinceAtMs(facts: AgentFacts, nowMs: number): number | undefined;
+  /** For how long its counter of sent messages has stood still; by the monotonic clock. */
+  stuckForMs(facts: AgentFacts, monotonicMs: number): number | undefined;
 }

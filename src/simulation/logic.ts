@@ -17,7 +17,8 @@ import {
   leaveAtMs,
   plannedFromMs,
 } from '../sidecar/decide-admission.ts';
-import { type Connection, type Situation, viewOf } from '../sidecar/decide-view.ts';
+import type { Connection } from '../sidecar/decide-connection.ts';
+import { type Situation, viewOf } from '../sidecar/decide-view.ts';
 import { rememberNews, rememberResult, rememberStep } from '../sidecar/remember.ts';
 import type { Decision, MoveReason } from '../sidecar/step.ts';
 

@@ -6,6 +6,7 @@ import { type Log, silentLog } from '../../src/log.ts';
 import { Bell } from '../../src/sidecar/bell.ts';
 import type { CycleReport } from '../../src/sidecar/cycle.ts';
 import { runDaemon } from '../../src/sidecar/daemon.ts';
+import { buildHealthWatch } from '../../src/sidecar/health-watch.ts';
 import { encodeMemory } from '../../src/sidecar/memory.ts';
 import { buildPoller } from '../../src/sidecar/poller.ts';
 import type { World } from '../../src/sidecar/world.ts';
@@ -53,12 +54,23 @@ function start(scene: Scene, options: { readonly log?: Log; readonly waitMs?: nu
     sources: scene.sources(),
     settings: { waitMs: options.waitMs ?? 55_000, intervalMs: undefined },
   });
-  const world: World = { ...plain, source: poller, log: options.log ?? silentLog };
-  const reports: CycleReport[] = [];
   const { random } = scene;
+  const watch = buildHealthWatch({
+    clock: scene.clock,
+    log: silentLog,
+    random,
+    prober: scene.managers,
+    settings: { rise: 3, fall: 2 },
+    deadlineMs: 800,
+    inUseMs: 1_000,
+    othersMs: 5_000,
+  });
+  const log = options.log ?? silentLog;
+  const world: World = { ...plain, source: poller, log, health: watch };
+  const reports: CycleReport[] = [];
   const onCycle = async (report: CycleReport): Promise<void> => void reports.push(report);
   const running = runDaemon(
-    { world, poller, bell, random, probeIntervalMs: 1000, onCycle },
+    { world, poller, bell, random, watch, lookMs: 1000, calmLookMs: 3000, onCycle },
     stop.signal,
   );
   return { reports, running, stop };
@@ -70,13 +82,13 @@ async function pass(scene: Scene, seconds: number): Promise<void> {
 }
 
 test('a new list acts at once although the next probe is far away', async () => {
-  const scene = new Scene();
+  const managers = [...loopbackList().managers, aManager('wm-09', { address: '127.0.0.7' })];
+  const scene = new Scene(loopbackList({ managers }));
   const publisher = new LongPolled(scene, loopbackList());
   const { running, stop } = start(scene);
   await pass(scene, 5);
   assert.equal(scene.agent.servers.length, 3);
   const before = scene.agent.requests.length;
-  const managers = [...loopbackList().managers, aManager('wm-09', { address: '127.0.0.7' })];
   publisher.publish(loopbackList({ version: 4212, managers }));
   await pass(scene, 0.5);
   assert.equal(scene.agent.requests.length, before + 1, 'within half a second');

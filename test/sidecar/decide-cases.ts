@@ -109,6 +109,8 @@ export function renderDecision({ step }: Decision, expected: string): string {
       return `write ${step.order.join(' ')} ${step.reason}`;
     case 'move':
       return `move ${step.to}: ${step.order.join(' ')} ${step.reason}`;
+    case 'switch':
+      return `switch ${step.from} ${step.to} ${step.reason}`;
     case 'restore':
       return 'restore';
     default: {

@@ -184,7 +184,9 @@ export function joinedMemory(changes: Partial<Memory> = {}): Memory {
 /** wm-01 … wm-03 at 127.0.0.1 … 127.0.0.3. */
 export function loopbackList(changes: Partial<ManagerList> = {}): ManagerList {
   const managers = ['1', '2', '3'].map((id) => aManager(`wm-0${id}`, { address: `127.0.0.${id}` }));
-  return aList({ managers, ...changes });
+  // A fleet of one: nobody else has to be let in first.
+  const client = { ...aList().client, agents: 0 };
+  return aList({ managers, client, ...changes });
 }
 
 /** A disk that can be torn off at any write. */

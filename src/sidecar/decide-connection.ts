@@ -1,0 +1,98 @@
+/** Where the agent is connected, as far as that can be seen. Pure. */
+import { isIP } from 'node:net';
+import type { Manager } from '../list/model.ts';
+import { canonicalAddress } from '../wazuh/connections.ts';
+import type { Memory } from './memory.ts';
+import type { RankedList, RelaySeen, Seen, ServerSeen } from './seen.ts';
+
+export type Connection =
+  | {
+      readonly kind: 'listed';
+      readonly manager: Manager;
+      /** Through our own relay: leaving it costs a reconnect, no restart. */
+      readonly isRelayed?: true;
+    }
+  /** Connected to something that the list does not name. */
+  | { readonly kind: 'unlisted'; readonly address: string }
+  /** `last`: where it was before, when that is still on the list. */
+  | { readonly kind: 'none'; readonly last: Manager | undefined };
+
+export interface ConnectionGround {
+  readonly memory: Memory;
+  readonly list: RankedList;
+  readonly seen: Seen;
+}
+
+type OpenRelay = Extract<RelaySeen, { kind: 'open' }>;
+
+/** The relay speaks TCP, and a 5.x agent cannot be pointed at an address literal of ours. */
+export function openRelayOf({
+  list,
+  seen,
+}: Omit<ConnectionGround, 'memory'>): OpenRelay | undefined {
+  const { relay, file } = seen;
+  if (relay?.kind !== 'open') return undefined;
+  if (file.kind === 'readable' && file.dialect === '5') return undefined;
+  return list.list.managers.some(({ protocol }) => protocol === 'tcp') ? relay : undefined;
+}
+
+export function isRelayEntry(
+  server: Pick<ServerSeen, 'address' | 'port'> | undefined,
+  relay: OpenRelay,
+): boolean {
+  if (server === undefined || server.port !== relay.port) return false;
+  return canonicalAddress(server.address) === canonicalAddress(relay.address);
+}
+
+/** The kernel's connection table is the truth; without it (UDP) the agent's word and our memory. */
+export function connectionOf(ground: ConnectionGround): Connection {
+  const { memory, list, seen } = ground;
+  const { agent, health } = seen;
+  const { managers } = list.list;
+  const last = managers.find(({ id }) => id === memory.lastManager);
+  const relayed = relayedTo(ground);
+  if (relayed !== undefined) {
+    return relayed.manager === undefined
+      ? { kind: 'none', last }
+      : { kind: 'listed', manager: relayed.manager, isRelayed: true };
+  }
+  for (const peer of agent.peers) {
+    const manager = managers.find(
+      (one) =>
+        one.port === peer.port && addressesOf(one, health.get(one.id)?.ips).has(peer.address),
+    );
+    if (manager !== undefined) return { kind: 'listed', manager };
+  }
+  const [stranger] = agent.peers;
+  if (stranger !== undefined && !agent.waiting) {
+    // A name that does not resolve here now may be what the agent resolved earlier.
+    const nameless = managers.find(
+      ({ id, address, port }) =>
+        port === stranger.port && isName(address) && (health.get(id)?.ips ?? []).length === 0,
+    );
+    if (nameless !== undefined) return { kind: 'listed', manager: nameless };
+    return { kind: 'unlisted', address: stranger.address };
+  }
+  const saysConnected = agent.running && agent.status === 'connected' && !agent.waiting;
+  const usesUdp = managers.some(({ protocol }) => protocol === 'udp');
+  if (saysConnected && usesUdp && last !== undefined) return { kind: 'listed', manager: last };
+  return { kind: 'none', last };
+}
+
+/** Undefined: the agent is not in our relay. */
+function relayedTo(
+  ground: ConnectionGround,
+): { readonly manager: Manager | undefined } | undefined {
+  const relay = openRelayOf(ground);
+  if (relay === undefined) return undefined;
+  if (!ground.seen.agent.peers.some((peer) => isRelayEntry(peer, relay))) return undefined;
+  return { manager: ground.list.list.managers.find(({ id }) => id === relay.managerId) };
+}
+
+function addressesOf(manager: Manager, ips: readonly string[] = []): ReadonlySet<string> {
+  return new Set([manager.address, ...ips].map(canonicalAddress));
+}
+
+function isName(address: string): boolean {
+  return isIP(address) === 0;
+}

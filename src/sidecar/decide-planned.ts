@@ -1,0 +1,145 @@
+/**
+ * Moves of choice: away from a drained or unlisted manager, onto the relay, home again. Each waits
+ * for its slot, its window and, where it costs a restart, the cooldown. Pure.
+ */
+import type { Manager } from '../list/model.ts';
+import {
+  type Answer,
+  go,
+  hold,
+  type PassAnswer,
+  pass,
+  type StepAnswer,
+  seconds,
+} from './decide-rule.ts';
+import { fractionOf, slotAtMs } from './decide-slot.ts';
+import { happenedAfter, type View } from './decide-view.ts';
+import { closedUntilMs } from './decide-window.ts';
+import type { MoveReason } from './step.ts';
+
+/** A planned move: away from a manager that is drained or no longer listed, in this agent's slot. */
+export function leaveDraining(view: View): Answer {
+  const planned = plannedMove(view);
+  if (planned.kind === 'pass') return planned;
+  const { target, reason, why } = planned;
+  const wait = plannedWait(view, why);
+  return wait === undefined ? go(view, target.id, reason, why) : pass(`${why}; not yet`);
+}
+
+/** The same move, as a hold: asked after the rules that write, so that waiting blocks no write. */
+export function waitForSlot(view: View): Answer {
+  const planned = plannedMove(view);
+  if (planned.kind === 'pass') return planned;
+  return plannedWait(view, planned.why) ?? pass('now');
+}
+
+type Planned =
+  | {
+      readonly kind: 'planned';
+      readonly target: Manager;
+      readonly reason: MoveReason;
+      readonly why: string;
+    }
+  | PassAnswer;
+
+function plannedMove(view: View): Planned {
+  const { connection, verdicts, candidates, seen, panic, relay } = view;
+  if (!seen.agent.running || connection.kind === 'none') return pass('no manager is in use');
+  if (panic) return pass('most managers look dead: suspect this host');
+  const [target] = candidates;
+  if (connection.kind === 'unlisted') {
+    const why = `connected to ${connection.address}, which the list does not name`;
+    if (target === undefined) return pass(`${why}; no listed manager answers`);
+    return { kind: 'planned', target, reason: 'manager_unlisted', why };
+  }
+  const { id } = connection.manager;
+  if (verdicts.get(id) === 'draining') {
+    if (target === undefined) return pass(`${id} is drained, but no other manager answers`);
+    return { kind: 'planned', target, reason: 'manager_draining', why: `${id} is drained` };
+  }
+  if (relay === undefined || connection.isRelayed === true) return pass(`${id} is not drained`);
+  if (target === undefined) return pass('not in the relay, but no manager answers');
+  const why = 'the relay is open, and the agent is not in it';
+  return { kind: 'planned', target, reason: 'relay_unused', why };
+}
+
+/** Freeze, slot and window bound every move of choice; the cooldown those that cost a restart. */
+function plannedWait(view: View, why: string): StepAnswer | undefined {
+  const { agentId, list, policy, nowMs } = view;
+  const kept = choiceWait(view, why);
+  if (kept !== undefined) return kept;
+  const arrivedAtMs = Math.min(list.acceptedAtMs, nowMs); // the clock may have been set back
+  const slot = slotAtMs({
+    agentId,
+    list: { ...list, acceptedAtMs: arrivedAtMs },
+    spreadMs: policy.spreadMs,
+  });
+  if (nowMs < slot) return hold('slot', `its slot is in ${seconds(slot - nowMs)}`, slot);
+  return isRelayed(view) ? undefined : restartWait(view);
+}
+
+function choiceWait({ policy, nowMs }: View, why: string): StepAnswer | undefined {
+  if (policy.freeze) return hold('freeze', `${why}; frozen by configuration`);
+  const opensAtMs = closedUntilMs(policy.windows, nowMs);
+  if (opensAtMs === undefined) return undefined;
+  return hold('window', `${why}; the next window is in ${seconds(opensAtMs - nowMs)}`, opensAtMs);
+}
+
+function isRelayed({ connection }: View): boolean {
+  return connection.kind === 'listed' && connection.isRelayed === true;
+}
+
+/** Undefined: the last restart is long enough ago. */
+export function restartWait({ memory, list, policy, nowMs }: View): StepAnswer | undefined {
+  const cooldownMs = policy.cooldownMs ?? list.list.client.cooldownSec * 1000;
+  const recent = memory.attempts.findLast(
+    ({ kind, atMs }) => kind === 'move' && happenedAfter(atMs, nowMs - cooldownMs, nowMs),
+  );
+  if (recent === undefined) return undefined;
+  const untilMs = recent.atMs + cooldownMs;
+  return hold('cooldown', `the agent was restarted ${seconds(nowMs - recent.atMs)} ago`, untilMs);
+}
+
+/**
+ * Home is this agent's first choice. It goes back there late and slowly: nothing is wrong where it
+ * is. A surplus agent (its manager is a last resort now, weight 0) is asked to by the list itself.
+ */
+export function goHome(view: View): Answer {
+  const { connection, list, seen, panic, policy } = view;
+  if (!seen.agent.running || connection.kind !== 'listed') return pass('not at any manager');
+  const [home] = list.ranking;
+  const here = connection.manager;
+  if (home === undefined || home.id === here.id) return pass(`${here.id} is home`);
+  const isSurplus = here.weight === 0 && home.weight > 0;
+  const mayGo = policy.failBack === 'always' || (policy.failBack === 'relay' && isRelayed(view));
+  if (!isSurplus && !mayGo) return pass(`home is ${home.id}; not worth a restart`);
+  if (panic) return pass('most managers look dead: suspect this host');
+  const readyAtMs = readyAt(view, home);
+  if (readyAtMs === undefined) return pass(`home is ${home.id}, not proven for long enough`);
+  const why = isSurplus ? `${here.id} is only a last resort now` : `${home.id} has long been up`;
+  const waiting = homeWait(view, { home, readyAtMs, why });
+  return waiting ?? go(view, home.id, isSurplus ? 'surplus' : 'fail_back', why);
+}
+
+/** Since when home has been proven well for long; undefined while it is not. */
+function readyAt({ seen, verdicts, candidates, policy, nowMs }: View, home: Manager) {
+  const health = seen.health.get(home.id);
+  if (verdicts.get(home.id) !== 'up' || health === undefined) return undefined;
+  if (health.streak < policy.failBackProbes || candidates[0]?.id !== home.id) return undefined;
+  const readyAtMs = health.sinceAtMs + policy.settleMs;
+  return nowMs >= readyAtMs ? readyAtMs : undefined;
+}
+
+/** A wait for going home is no reason to look at this host: it passes until its time has come. */
+function homeWait(
+  view: View,
+  { home, readyAtMs, why }: { home: Manager; readyAtMs: number; why: string },
+): Answer | undefined {
+  const { agentId, list, policy, nowMs } = view;
+  const startMs = Math.max(readyAtMs, Math.min(list.acceptedAtMs, nowMs));
+  const chance = fractionOf(`${agentId}|home|${home.id}|${list.hash}`);
+  const slot = startMs + Math.floor(chance * policy.failBackSpreadMs);
+  if (nowMs < slot) return pass(`${why}; its slot is in ${seconds(slot - nowMs)}`);
+  const wait = choiceWait(view, why) ?? (isRelayed(view) ? undefined : restartWait(view));
+  return wait === undefined ? undefined : pass(wait.why);
+}

@@ -1,0 +1,167 @@
+/**
+ * Keeps the loopback relay open while it may be: judged before it opens and now and then after,
+ * because an operator may turn enrollment on meanwhile. A relay that may not be, or cannot listen,
+ * is told with its reason, and the agent is led by its own list instead.
+ */
+import { type Clock, sleep } from '../clock.ts';
+import { ConfigError, PilotfishError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import type { RelayPermission } from '../relay/guard.ts';
+import type {
+  ListenAddress,
+  ListenPlace,
+  RelayEvent,
+  RelayManager,
+  RelayNetwork,
+} from '../relay/ports.ts';
+import { Relay } from '../relay/relay.ts';
+import type { RelaySettings } from '../relay/settings.ts';
+import type { Bell } from './bell.ts';
+import type { RelaySeen } from './seen.ts';
+import type { RelayView } from './world.ts';
+
+export interface RelayParts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly bell: Bell;
+  readonly network: RelayNetwork;
+  readonly settings: RelaySettings;
+  readonly place: ListenPlace;
+  /** Rejects with a PilotfishError where the facts cannot be had. */
+  judge(): Promise<RelayPermission>;
+  /** The enrollment port beside it, while we run; undefined where somebody better holds it. */
+  hold(): Promise<{ close(): Promise<void> } | undefined>;
+  /** Best first; empty: none is up. */
+  choose(): readonly RelayManager[];
+  /** Something is wrong with it, whatever the last probe said. */
+  suspect(managerId: string, why: string): void;
+}
+
+export interface RelayKeeper extends RelayView {
+  /** Resolves when it is known for the first time whether there is a relay. */
+  readonly opened: Promise<void>;
+  /** Until `signal` aborts; then every session is ended gently. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+const judgeAgainMs = 60_000;
+/** After a failure; a sidecar that was just replaced may still hold the port for a moment. */
+const tryAgainMs = 5_000;
+const refusedLogEveryMs = 60_000;
+
+export function buildRelayKeeper(parts: RelayParts): RelayKeeper {
+  return new Keeper(parts);
+}
+
+class Keeper implements RelayKeeper {
+  readonly opened: Promise<void>;
+  readonly #parts: RelayParts;
+  #tellOpened: () => void = () => undefined;
+  #relay: Relay | undefined;
+  #guard: { close(): Promise<void> } | undefined;
+  #seen: RelaySeen = { kind: 'refused', code: 'E043', why: 'not opened yet' };
+  #complained = '';
+  #refusedAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(parts: RelayParts) {
+    this.#parts = parts;
+    this.opened = new Promise((resolve) => {
+      this.#tellOpened = resolve;
+    });
+  }
+
+  seen(): RelaySeen {
+    if (this.#seen.kind !== 'open') return this.#seen;
+    const newest = this.#relay?.sessions.at(-1);
+    return newest === undefined ? this.#seen : { ...this.#seen, managerId: newest.managerId };
+  }
+
+  switchAway(managerId: string, why: 'failed' | 'planned'): void {
+    this.#relay?.switchAway(managerId, why);
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    try {
+      for (;;) {
+        const refusal = await this.#refusal();
+        if (refusal !== undefined) await this.#refuse(refusal);
+        else if (this.#relay === undefined) await this.#open();
+        this.#tellOpened();
+        const waitMs = this.#relay === undefined ? tryAgainMs : judgeAgainMs;
+        await sleep(this.#parts.clock, waitMs, signal);
+      }
+    } finally {
+      this.#tellOpened();
+      await this.#close();
+    }
+  }
+
+  async #refusal(): Promise<PilotfishError | undefined> {
+    try {
+      const permission = await this.#parts.judge();
+      if (permission.kind === 'allowed') return undefined;
+      return new ConfigError('relay_refused', `${permission.why}: ${permission.text}`);
+    } catch (thrown) {
+      return planned(thrown);
+    }
+  }
+
+  async #open(): Promise<void> {
+    const { clock, network, settings, place, log } = this.#parts;
+    const choose = (): readonly RelayManager[] => this.#parts.choose();
+    const report = (event: RelayEvent): void => this.#report(event);
+    const relay = new Relay({ clock, network, choose, report }, settings);
+    try {
+      const at: ListenAddress = await relay.open(place);
+      this.#relay = relay;
+      this.#guard = await this.#parts.hold();
+      this.#seen = { kind: 'open', address: at.address, port: at.port };
+      this.#complained = '';
+      log.info('relay.opened', { address: at.address, port: at.port });
+    } catch (thrown) {
+      await this.#refuse(planned(thrown));
+    }
+  }
+
+  async #refuse({ code, message }: PilotfishError): Promise<void> {
+    await this.#close();
+    this.#seen = { kind: 'refused', code, why: message };
+    const text = `${code} ${message}`;
+    if (text !== this.#complained) this.#parts.log.error('relay.refused', { code, message });
+    this.#complained = text;
+    this.#parts.bell.ring();
+  }
+
+  async #close(): Promise<void> {
+    const [relay, guard] = [this.#relay, this.#guard];
+    this.#relay = undefined;
+    this.#guard = undefined;
+    await relay?.close();
+    await guard?.close();
+  }
+
+  #report(event: RelayEvent): void {
+    const { log, clock, suspect, bell } = this.#parts;
+    switch (event.kind) {
+      case 'suspect':
+        suspect(event.managerId, `the relay: ${event.why.replaceAll('_', ' ')}`);
+        return;
+      case 'connected':
+        log.info('relay.connected', { manager: event.managerId, skipped: event.skipped.join() });
+        bell.ring();
+        return;
+      case 'refused':
+        if (clock.monotonicMs() - this.#refusedAtMs < refusedLogEveryMs) return;
+        this.#refusedAtMs = clock.monotonicMs();
+        log.warn('relay.no_manager', { why: event.why, tried: event.tried.join() });
+        return;
+      default:
+        log.debug(`relay.${event.kind}`, event);
+    }
+  }
+}
+
+function planned(thrown: unknown): PilotfishError {
+  if (thrown instanceof PilotfishError) return thrown;
+  throw thrown;
+}
