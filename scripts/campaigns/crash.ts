@@ -57,13 +57,11 @@ export const campaign = {
       rounds: Number(values['power-cuts'] ?? (isShort ? 1 : 12)),
       print,
     };
-    const violations = [
-      ...(await injectFaults(plan)),
-      ...(await powerCuts(plan)),
-      ...(await fullDisks(plan)),
-    ];
+    const parts = [await injectFaults(plan), await powerCuts(plan), await fullDisks(plan)];
+    const violations = parts.flatMap((part) => part.violations);
+    const runs = parts.reduce((total, part) => total + part.runs, 0);
     for (const violation of violations.slice(0, 20)) print(`VIOLATION ${violation}`);
-    print(`crash: seed ${values.seed}, ${violations.length} violations`);
+    print(`crash: ${runs} runs, seed ${values.seed}: ${countKinds(violations)}`);
     return violations.length === 0 ? 0 : 1;
   },
 };
@@ -76,20 +74,45 @@ interface Plan {
   readonly print: Print;
 }
 
-async function injectFaults(plan: Plan): Promise<readonly string[]> {
+interface Part {
+  readonly runs: number;
+  readonly violations: readonly string[];
+}
+
+/** What a violation is called, by what the judge said of the file. */
+const kinds: readonly (readonly [string, RegExp])[] = [
+  ['torn', /torn|not recovered/],
+  ['missing', /missing|ENOENT|not a plain file/],
+  ['wrong owner', /owner \d/],
+  ['wrong mode', /mode \d/],
+];
+
+function countKinds(violations: readonly string[]): string {
+  const counts = kinds.map(
+    ([kind, pattern]) => `${violations.filter((what) => pattern.test(what)).length} ${kind}`,
+  );
+  const isKnown = (what: string): boolean => kinds.some(([, pattern]) => pattern.test(what));
+  const others = violations.filter((what) => !isKnown(what)).length;
+  return [...counts, `${others} otherwise wrong`].join(', ');
+}
+
+async function injectFaults(plan: Plan): Promise<Part> {
   const obstacle = straceObstacle();
   if (obstacle !== undefined) {
     plan.print(`faults: not run, ${obstacle}`);
-    return [];
+    return { runs: 0, violations: [] };
   }
   const root = await mkdtemp(join(tmpdir(), 'pf-crash-'));
   try {
     const bundle = await bundleChild(root);
-    const violations: string[] = [];
+    const parts: Part[] = [];
     for (const scenario of scenarios) {
-      violations.push(...(await runScenario({ ...scenario, root, bundle }, plan)));
+      parts.push(await runScenario({ ...scenario, root, bundle }, plan));
     }
-    return violations;
+    return {
+      runs: parts.reduce((total, part) => total + part.runs, 0),
+      violations: parts.flatMap((part) => part.violations),
+    };
   } finally {
     await rm(root, { recursive: true, force: true });
   }
@@ -109,10 +132,12 @@ interface Place extends Scenario {
 }
 
 /** A run without faults counts the calls; then singles, then pairs, a few at a time. */
-async function runScenario(place: Place, plan: Plan): Promise<readonly string[]> {
+async function runScenario(place: Place, plan: Plan): Promise<Part> {
   const log = join(place.root, 'calls.log');
   const clean = await runOne(place, [], log);
-  if (clean.kind !== 'new') return [`${place.mode}: without any fault it ended ${clean.kind}`];
+  if (clean.kind !== 'new') {
+    return { runs: 1, violations: [`${place.mode}: without any fault it ended ${clean.kind}`] };
+  }
   const singles = singleFaults(await countCalls(log));
   const tried = plan.isShort ? sample(singles, 8, plan.random) : singles;
   const pairs = pairFaults(singles, plan.pairs, plan.random);
@@ -125,9 +150,31 @@ async function runScenario(place: Place, plan: Plan): Promise<readonly string[]>
     `faults, ${place.mode}, attributes by ${place.tools}: ` +
       `${tried.length}${of} singles, ${pairs.length} pairs, ${seconds} s`,
   );
-  for (const [outcome, count] of [...table.outcomes].toSorted())
-    plan.print(`  ${outcome}: ${count}`);
-  return table.violations;
+  printOutcomes(table.outcomes, plan.print);
+  return { runs: jobs.length, violations: table.violations };
+}
+
+const endings: Readonly<Record<string, string>> = {
+  done: 'said it was done',
+  failed: 'said it failed',
+  killed: 'was killed',
+  unplanned: 'met a bug',
+};
+const files: Readonly<Record<string, string>> = {
+  old: 'the old one, whole',
+  new: 'the new one, whole',
+  torn_until_recovery: 'torn, made whole by recovery',
+  violation: 'VIOLATION',
+};
+
+/** A failure after the rename leaves the new file: the run says so and the next one agrees. */
+function printOutcomes(outcomes: ReadonlyMap<string, number>, print: Print): void {
+  print(`  ${'the run'.padEnd(18)} ${'ossec.conf afterwards'.padEnd(30)} runs`);
+  for (const [outcome, count] of [...outcomes].toSorted()) {
+    const [ended = '', kind = ''] = outcome.split(' -> ');
+    const cells = [(endings[ended] ?? ended).padEnd(18), (files[kind] ?? kind).padEnd(30)];
+    print(`  ${cells.join(' ')} ${String(count).padStart(4)}`);
+  }
 }
 
 /** Kills always, errors by chance: short runs see every kind of effect. */
@@ -187,17 +234,19 @@ async function runOne(place: Place, faults: readonly Fault[], log: string): Prom
   }
 }
 
-async function powerCuts({ rounds, isShort, print }: Plan): Promise<readonly string[]> {
+async function powerCuts({ rounds, isShort, print }: Plan): Promise<Part> {
   const obstacle = await loopObstacle();
   if (obstacle !== undefined) {
     print(`power cuts: not run, ${obstacle}`);
-    return [];
+    return { runs: 0, violations: [] };
   }
+  let runs = 0;
   const violations: string[] = [];
   const options = isShort ? ['noauto_da_alloc'] : ['', 'noauto_da_alloc', 'data=writeback'];
   for (const mode of ['rename', 'in_place'] as const) {
     for (const option of options) {
       const cuts = await cutPower(rounds, mode, option);
+      runs += cuts.images;
       const outcomes = [...cuts.outcomes].toSorted().map(([kind, count]) => `${kind} ${count}`);
       print(
         `power cuts, ${mode}, ext4 ${option || 'defaults'}: ${cuts.images} images: ${outcomes.join(', ')}`,
@@ -205,16 +254,16 @@ async function powerCuts({ rounds, isShort, print }: Plan): Promise<readonly str
       violations.push(...cuts.violations.map((what) => `power cut ${mode} ${option}: ${what}`));
     }
   }
-  return violations;
+  return { runs, violations };
 }
 
-async function fullDisks({ isShort, print }: Plan): Promise<readonly string[]> {
+async function fullDisks({ isShort, print }: Plan): Promise<Part> {
   const obstacle = await tmpfsObstacle();
   if (obstacle !== undefined) {
     print(`full disks: not run, ${obstacle}`);
-    return [];
+    return { runs: 0, violations: [] };
   }
   const { runs, refused, violations } = await fillDisks(isShort ? 8_192 : 512);
   print(`full disks: ${runs} runs, ${refused} refused, ${runs - refused} written`);
-  return violations;
+  return { runs, violations };
 }
