@@ -23,6 +23,7 @@ interface Totals {
   events: number;
   checks: number;
   wrongMoves: number;
+  overloads: number;
   worstLoad: number;
   maxAwayMs: number;
   readonly held: { budget: number; confirm: number; cooldown: number };
@@ -68,7 +69,7 @@ export const campaign = {
 function noTotals(): Totals {
   const none = (): Group => ({ seeds: 0, failovers: 0, attempts: 0 });
   const held = { budget: 0, confirm: 0, cooldown: 0 };
-  const zero = { events: 0, checks: 0, wrongMoves: 0, worstLoad: 0, maxAwayMs: 0 };
+  const zero = { events: 0, checks: 0, wrongMoves: 0, overloads: 0, worstLoad: 0, maxAwayMs: 0 };
   return { withPublisher: none(), without: none(), held, ...zero };
 }
 
@@ -86,8 +87,12 @@ function add(totals: Totals, outcome: Outcome, parts: SeedParts): void {
   totals.events += stats.events;
   totals.checks += stats.checks;
   totals.wrongMoves += stats.wrongMoves;
+  totals.overloads += stats.overloads;
   totals.maxAwayMs = Math.max(totals.maxAwayMs, stats.maxAwayMs);
-  totals.worstLoad = Math.max(totals.worstLoad, ...outcome.doors.map(({ peakLoad }) => peakLoad));
+  if (hasPublisher) {
+    const loads = outcome.doors.map(({ peakLoad }) => peakLoad);
+    totals.worstLoad = Math.max(totals.worstLoad, ...loads);
+  }
   totals.held.budget += stats.held.budget;
   totals.held.confirm += stats.held.confirm;
   totals.held.cooldown += stats.held.cooldown;
@@ -117,7 +122,8 @@ function tellTotals(totals: Totals, wallMs: number, print: (line: string) => voi
   print(
     `attempts, without            ${perFailover(without).toFixed(3)} (${without.failovers} failovers)`,
   );
-  print(`worst load of our moves      ${totals.worstLoad.toFixed(2)} of the accept rate over 5 s`);
+  print(`worst load, with a publisher ${totals.worstLoad.toFixed(2)} of the accept rate over 5 s`);
+  print(`above 1.2, no publisher      ${totals.overloads} arrivals`);
   print(`moves from a working manager ${totals.wrongMoves}`);
   print(`checks at peace              ${totals.checks}, agents stranded: 0`);
   print(

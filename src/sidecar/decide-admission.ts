@@ -80,6 +80,25 @@ export function firstChanceAtMs(question: ChanceQuestion): number {
   return Math.max(doubtEndsMs, upSince.length === 0 ? 0 : Math.min(...upSince));
 }
 
+export interface SlotsQuestion extends ChanceQuestion {
+  /** When this host knew: the verdict, the list, or the end of the grace for a lost agent. */
+  readonly knownAtMs: number;
+  readonly cooldownMs: number;
+  /** The last restart of this agent by us. */
+  readonly lastMoveAtMs: number | undefined;
+}
+
+/**
+ * From which instant the slots of a rescue are counted: when it was known, but not before there
+ * was a chance, nor before a cooldown that held everybody back was over.
+ */
+export function slotsFromMs(question: SlotsQuestion): number {
+  const { knownAtMs, cooldownMs, lastMoveAtMs, nowMs } = question;
+  const freeAtMs = lastMoveAtMs === undefined ? 0 : lastMoveAtMs + cooldownMs;
+  const heldUntilMs = freeAtMs <= nowMs ? freeAtMs : 0;
+  return Math.max(knownAtMs, firstChanceAtMs(question), heldUntilMs);
+}
+
 /**
  * Planned moves make room while agents flee from a manager that has just died: their slots are
  * counted from here, 0 when nobody died lately.

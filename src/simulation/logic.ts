@@ -12,10 +12,10 @@ import { isInWave } from '../list/rollout.ts';
 import { rankManagers } from '../list/select.ts';
 import { decide } from '../sidecar/decide.ts';
 import {
-  firstChanceAtMs,
   isComingBack,
   leaveAtMs,
   plannedFromMs,
+  slotsFromMs,
 } from '../sidecar/decide-admission.ts';
 import type { Connection } from '../sidecar/decide-connection.ts';
 import { type Situation, viewOf } from '../sidecar/decide-view.ts';
@@ -117,22 +117,22 @@ interface Leave {
 }
 
 function rescueSinceMs(situation: Situation, { step, leaving, candidates }: Leave): number {
-  const { list, seen, policy, nowMs } = situation;
+  const { list, seen, policy, memory, nowMs } = situation;
   const health = seen.health.get(leaving.id);
   const deadSince = health?.verdict === 'down' ? health.sinceAtMs : list.acceptedAtMs;
   const graceEndsMs = (seen.lostSinceAtMs ?? nowMs) + policy.reconnectGraceMs;
   const knownAtMs = step.reason === 'manager_down' ? deadSince : graceEndsMs;
-  const { doubtMs } = policy;
-  const chance = { list: list.list, candidates, health: seen.health, doubtMs, nowMs };
-  return Math.max(knownAtMs, firstChanceAtMs(chance), rescueFromMs(situation));
-}
-
-/** Where a cooldown held everybody back, everybody is free at once when it ends: slots start there. */
-function rescueFromMs({ memory, policy, list, nowMs }: Situation): number {
-  const cooldownMs = policy.cooldownMs ?? list.list.client.cooldownSec * 1000;
-  const last = memory.attempts.findLast(({ kind, atMs }) => kind === 'move' && atMs <= nowMs);
-  const untilMs = (last?.atMs ?? Number.NEGATIVE_INFINITY) + cooldownMs;
-  return untilMs <= nowMs ? untilMs : 0;
+  const lastMove = memory.attempts.findLast(({ kind, atMs }) => kind === 'move' && atMs <= nowMs);
+  return slotsFromMs({
+    list: list.list,
+    candidates,
+    health: seen.health,
+    doubtMs: policy.doubtMs,
+    nowMs,
+    knownAtMs,
+    cooldownMs: policy.cooldownMs ?? list.list.client.cooldownSec * 1000,
+    lastMoveAtMs: lastMove?.atMs,
+  });
 }
 
 function leavingOf(connection: Connection): Manager | undefined {

@@ -41,6 +41,8 @@ export class Stats {
   moves = 0;
   /** Ordered although the manager worked and could be reached. */
   wrongMoves = 0;
+  /** Arrivals above 1.2 of the accept rate where no publisher is. */
+  overloads = 0;
   writes = 0;
   restarts = 0;
   listsAccepted = 0;

@@ -24,6 +24,8 @@ const worlds: Readonly<Record<Bug['world'], Partial<WorldSettings>>> = {
     hasPublisher: true,
     restart: 'agentd',
     manager: { ...defaultWorld.manager, acceptRate: 25 },
+    // About load: whole hosts that wake together jam their managers by the agents' own loops.
+    strandedMs: 300_000,
   },
 };
 
@@ -101,8 +103,8 @@ test('a failure comes with the few faults it needs', () => {
     .find(({ violations }) => violations.length > 0);
   assert.ok(failed !== undefined);
   const shrunk = shrinkFailure(failed, parts);
-  assert.ok(shrunk !== undefined && shrunk.faults.length <= 3);
-  assert.ok(shrunk.faults.some(({ kind }) => kind === 'rogue'));
+  assert.ok(shrunk !== undefined);
+  assert.ok(shrunk.faults.length <= 3 && shrunk.faults.length < failed.faults.length);
 });
 
 test('without the sidecar agents stay stranded: the world is not too kind', () => {

@@ -1,0 +1,74 @@
+/** Leaving a dead manager: at once in a small fleet, as fast as the survivors admit in a big one. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Manager, ManagerList } from '../../src/list/model.ts';
+import { clientDefaults } from '../../src/list/parse-list.ts';
+import { leaveAtMs, leaveWindowMs } from '../../src/sidecar/decide-admission.ts';
+
+const startMs = Date.UTC(2026, 10, 21);
+
+function managerOf(id: string, weight = 100): Manager {
+  const rest = { port: 1514, protocol: 'tcp', zone: 'z', prio: 0, weight, state: 'up' } as const;
+  return { id, address: '10.0.0.1', ...rest };
+}
+
+function listOf(managers: readonly Manager[], agents: number, ratePerServer?: number): ManagerList {
+  const admission = { id: 'a', ratePerServer: ratePerServer ?? 1, startSlotAtMs: 0 };
+  return {
+    org: 'acme',
+    rootVersion: 1,
+    epoch: 1,
+    term: 1,
+    version: 1,
+    aud: { group: '*', site: '*' },
+    issuedAtMs: startMs,
+    validFor: 86_400,
+    managers,
+    client: { ...clientDefaults, agents },
+    ...(ratePerServer === undefined ? {} : { admission }),
+  };
+}
+
+const [dead, ...others] = ['a', 'b', 'c', 'd'].map((id) => managerOf(id));
+assert.ok(dead !== undefined);
+const all = [dead, ...others];
+
+test('a fleet of unknown or small size leaves at once', () => {
+  assert.equal(leaveWindowMs({ list: listOf(all, 0), leaving: dead, candidates: others }), 0);
+  assert.ok(leaveWindowMs({ list: listOf(all, 40), leaving: dead, candidates: others }) < 100);
+});
+
+test('ten thousand agents of four managers at 100 a second leave within the time of the spec', () => {
+  const list = listOf(all, 40_000, 100);
+  const windowMs = leaveWindowMs({ list, leaving: dead, candidates: others });
+  assert.equal(windowMs, 41_667); // 10 000 / (3 * 100 * 0.8)
+});
+
+test('the busiest taker sets the pace', () => {
+  const heavy = [managerOf('b', 300), managerOf('c'), managerOf('d')];
+  const list = listOf([dead, ...heavy], 6_000, 100);
+  const windowMs = leaveWindowMs({ list, leaving: dead, candidates: heavy });
+  assert.equal(windowMs, 7_500); // 1 000 leave, 600 of them to b, at 80 a second
+});
+
+test('slots of different agents fill the window evenly', () => {
+  const list = listOf(all, 40_000, 100);
+  const slots = Array.from({ length: 1_000 }, (_, agent) => {
+    const shared = { list, leaving: dead, candidates: others, sinceAtMs: startMs, nowMs: startMs };
+    return leaveAtMs({ ...shared, agentId: String(agent) }) - startMs;
+  });
+  const early = slots.filter((slot) => slot < 41_667 / 2).length;
+  assert.ok(slots.every((slot) => slot >= 0 && slot <= 41_667));
+  assert.ok(early > 440 && early < 560, `${early} of 1000 in the first half`);
+});
+
+test('a clock that was set back neither frees everybody at once nor holds anybody for long', () => {
+  const list = listOf(all, 40_000, 100);
+  const waits = Array.from({ length: 1_000 }, (_, agent) => {
+    const shared = { list, leaving: dead, candidates: others, nowMs: startMs };
+    const sinceAtMs = startMs + 86_400_000;
+    return leaveAtMs({ ...shared, sinceAtMs, agentId: String(agent) }) - startMs;
+  });
+  assert.ok(waits.every((waitMs) => waitMs >= 0 && waitMs <= 41_667));
+  assert.ok(waits.filter((waitMs) => waitMs === 0).length < 120);
+});
