@@ -29,10 +29,9 @@ async function isDaemon(home: AgentHome, name: string, pid: number): Promise<boo
   if (program !== undefined && basename(program).replace(' (deleted)', '') === name) return true;
   const line = await readFile(`/proc/${pid}/cmdline`, 'latin1').catch(() => '');
   const words = line.split('\0');
-  // Not allowed to look at the link. As root we are: then a name in a command line proves nothing,
-  // or a forged pid file would have us kill somebody's `tar /var/ossec` or `gdb wazuh-agentd`.
-  if (program === undefined) return basename(words[0] ?? '') === name;
-  // An agentd under an interpreter is told whose home it serves.
+  // What the process calls itself, or an interpreter told whose home to serve. Any other word
+  // proves nothing: a forged pid file would have us kill a `tar /var/ossec` or `gdb wazuh-agentd`.
+  if (basename(words[0] ?? '') === name) return true;
   return words.some((word, index) => word === '--home' && words[index + 1] === home.home);
 }
 
