@@ -6,7 +6,7 @@
 import { dialectOf } from '../agent-config/dialect.ts';
 import { extractClientSections, restoreClientSections } from '../agent-config/original.ts';
 import { sha256Tag } from '../bytes.ts';
-import { AgentError, HostError } from '../errors.ts';
+import { AgentError, HostError, PilotfishError } from '../errors.ts';
 import type { Position } from '../list/model.ts';
 import { comparePositions } from '../list/position.ts';
 import type { AgentFacts } from '../wazuh/agent-facts.ts';
@@ -40,10 +40,28 @@ export function restore(
 ): Promise<ApplyResult> {
   return account(world, async (run) => {
     const facts = await readyAgent(world);
-    const end = await putTarget(run, facts, { target, move });
-    if (end.outcome === 'restored') await remember(run, holdAfter(run.memory, newest));
-    return end;
+    return heldAfterwards(run, newest, () => putTarget(run, facts, { target, move }));
   });
+}
+
+/** The hold comes first: after a kill the next cycle must not undo what the operator just did. */
+async function heldAfterwards(
+  run: Run,
+  newest: Position | undefined,
+  work: () => Promise<End>,
+): Promise<End> {
+  const { restoredAt } = run.memory;
+  const undo = async (): Promise<void> =>
+    restoredAt === undefined ? remember(run, {}, ['restoredAt']) : undefined;
+  await remember(run, holdAfter(run.memory, newest));
+  try {
+    const end = await work();
+    if (end.outcome !== 'restored') await undo();
+    return end;
+  } catch (error) {
+    if (error instanceof PilotfishError) await undo();
+    throw error;
+  }
 }
 
 /** By the sidecar, when somebody removed the file: the newest backup, else `unchanged`. */
@@ -158,6 +176,7 @@ export async function resume(world: ApplierWorld): Promise<ApplyResult> {
 }
 
 async function restartIn(run: Run, order: OneMove): Promise<boolean> {
+  await remember(run, { unfinishedSinceMs: run.world.clock.nowMs() });
   const moved = await moveOnce(run, order);
   run.progress.connected = moved.verdict.kind === 'connected';
   if (run.progress.connected) await remember(run, {}, ['unfinishedSinceMs']);

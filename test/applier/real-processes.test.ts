@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { apply } from '../../src/applier/apply.ts';
 import { encodeApplyRequest } from '../../src/applier/request.ts';
-import { resume } from '../../src/applier/restore.ts';
+import { restoreMissing, resume } from '../../src/applier/restore.ts';
 import type { ApplierSettings } from '../../src/applier/settings.ts';
 import { applySpool } from '../../src/applier/spool.ts';
 import type { ApplierWorld } from '../../src/applier/world.ts';
@@ -147,6 +147,26 @@ describe('the applier with real files and processes', { concurrency: 3 }, () => 
     const result = await resume(world);
     assert.deepEqual([result.outcome, result.connected], ['moved', true], JSON.stringify(result));
     assert.equal((await apply(world, request)).outcome, 'unchanged');
+  });
+
+  test('a removed ossec.conf comes back with the owner and mode it had; the next apply writes the list', async (context) => {
+    const stage = new Stage(context);
+    const home = stage.home();
+    const world = await realWorld(context, home);
+    chmodSync(home.configPath, 0o640);
+    const { uid, gid, mode } = statSync(home.configPath);
+    const original = home.readConfig();
+    const list = listOf([stage.b, stage.a]);
+    const request = { listEnvelope: list, rootEnvelopes: [], order, move: false };
+    assert.equal((await apply(world, request)).outcome, 'written');
+    rmSync(home.configPath);
+    assert.equal((await apply(world, request)).reason?.name, 'not_found');
+    const back = await restoreMissing(world);
+    assert.equal(back.outcome, 'restored', JSON.stringify(back));
+    const now = statSync(home.configPath);
+    assert.deepEqual([now.uid, now.gid, now.mode], [uid, gid, mode]);
+    assert.deepEqual(home.readConfig(), original);
+    assert.equal((await apply(world, request)).outcome, 'written');
   });
 
   test('while another apply works this one is held, afterwards it is done', async (context) => {

@@ -3,13 +3,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { apply } from '../../src/applier/apply.ts';
 import { parseMemory } from '../../src/applier/memory.ts';
-import { endRestore, restore, restoreMissing } from '../../src/applier/restore.ts';
+import { endRestore, restore, restoreMissing, resume } from '../../src/applier/restore.ts';
 import { signedList } from '../list/documents.ts';
 import {
   addressOf,
   agentOwner,
   configOf,
   HostInMemory,
+  Killed,
   list,
   names,
   request,
@@ -119,6 +120,26 @@ test('a missing file and no backup is an error that says so', async () => {
   host.missing = true;
   const none = await restoreMissing(host.world());
   assert.deepEqual([none.outcome, none.reason?.name], ['refused', 'not_found']);
+});
+
+test('killed at any touch of a restore: the file is whole, the agent comes back, the list stays out', async () => {
+  const whole = await applied();
+  const before = whole.touches;
+  await restore(whole.world(), newest, true);
+  for (let killAt = before + 1; killAt <= whole.touches; killAt += 1) {
+    const host = await applied();
+    const ourText = host.config.toString();
+    host.killAt = killAt;
+    await assert.rejects(restore(host.world(), newest, true), Killed);
+    const texts = [configOf('10.0.0.1'), ourText];
+    assert.ok(texts.includes(host.config.toString()), `torn at ${killAt}`);
+    host.killAt = Number.POSITIVE_INFINITY;
+    await resume(host.world());
+    assert.equal(host.running, true, `left stopped after touch ${killAt}`);
+    const isBack = host.config.toString() === configOf('10.0.0.1');
+    const next = await apply(host.world(), request());
+    if (isBack) assert.equal(next.reason?.code, 'E505', `overwritten after touch ${killAt}`);
+  }
 });
 
 test('a memory written before owners and restores were remembered is read as ever', async () => {
