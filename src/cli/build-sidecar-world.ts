@@ -15,6 +15,7 @@ import { Bell } from '../sidecar/bell.ts';
 import { type CycleReport, runCycle } from '../sidecar/cycle.ts';
 import { runDaemon } from '../sidecar/daemon.ts';
 import { decide } from '../sidecar/decide.ts';
+import { openRelayOf } from '../sidecar/decide-connection.ts';
 import { fileSeenOf } from '../sidecar/file-seen.ts';
 import { buildHealthBook } from '../sidecar/health-book.ts';
 import { buildHealthWatch, type HealthWatch } from '../sidecar/health-watch.ts';
@@ -22,7 +23,7 @@ import { buildLossWatch } from '../sidecar/loss-watch.ts';
 import { buildMemoryStore } from '../sidecar/memory-store.ts';
 import { observe } from '../sidecar/observe.ts';
 import { buildPoller } from '../sidecar/poller.ts';
-import { reportOf } from '../sidecar/report.ts';
+import { reportOf, type StatusReport } from '../sidecar/report.ts';
 import { rankedList, situationOf } from '../sidecar/situation.ts';
 import { pollSources } from '../sidecar/source.ts';
 import { TrustReader } from '../sidecar/trust.ts';
@@ -135,6 +136,7 @@ export async function planOnce(rooms: Rooms): Promise<Plan> {
     agent: buildAgentView(rooms),
     health: buildHealth({ ...rooms, log: silentLog }),
     loss: buildLossWatch(),
+    ...(await relayOfRunning(rooms)),
   };
   const seen = await observe(world, list);
   const situation = situationOf(world, { memory, trust, list, seen });
@@ -151,6 +153,16 @@ export async function planOnce(rooms: Rooms): Promise<Plan> {
   return { report, diff: await diffOf(rooms, report, settingsOf(rooms, trust.audience)) };
 }
 
+/** The relay belongs to `run`; beside it only its status is known. */
+async function relayOfRunning({ config, files }: Rooms): Promise<Pick<World, 'relay'>> {
+  if (config.apply.mode !== 'relay') return {};
+  const status = (await files.readStatus()) as Partial<StatusReport> | undefined;
+  const isYoung = Math.abs(clock.nowMs() - (status?.atMs ?? 0)) < 4 * statusEveryMs;
+  const why = 'the sidecar is not running';
+  const seen = (isYoung ? status?.relay : undefined) ?? { kind: 'refused', code: 'E043', why };
+  return { relay: { seen: () => seen, switchAway: () => undefined } };
+}
+
 /** What the step would write, by the applier's own rendering. */
 async function diffOf(
   { home }: Rooms,
@@ -161,7 +173,9 @@ async function diffOf(
   const bytes = await readAgentFile(home.configPath);
   if (!(bytes instanceof Uint8Array)) return '';
   const agentVersion = seen?.agent.version;
-  const servers = chooseServers(list.list, { order: step.order }, settings);
+  const relay = seen === undefined ? undefined : openRelayOf({ list, seen });
+  const asked = { order: step.order, ...(relay === undefined ? {} : { relay }) };
+  const servers = chooseServers(list.list, asked, settings);
   const draft = draftConfig(bytes, agentVersion, (present) =>
     makeWish(list.list, servers, settings, { agentVersion, present }),
   );

@@ -154,7 +154,7 @@ function addPlan(program: Command, { terminal, host, outcome }: SidecarParts): v
 }
 
 function wouldChange({ kind }: Step): boolean {
-  return kind === 'write' || kind === 'move' || kind === 'restore';
+  return kind === 'write' || kind === 'move' || kind === 'switch' || kind === 'restore';
 }
 
 function addList(program: Command, { terminal, host }: SidecarParts): void {

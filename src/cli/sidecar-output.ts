@@ -108,6 +108,7 @@ export function statusText(
     list === undefined
       ? 'list: none'
       : `list ${list.position} of ${status.org}, root ${status.rootVersion}, proven fresh ${status.freshAtMs === undefined ? 'never' : ago(status.freshAtMs)}`,
+    ...(status.relay?.kind === 'open' ? [relayText(status.relay)] : []),
     stepText(status.step),
   ];
   return [
@@ -119,6 +120,11 @@ export function statusText(
     ),
     ...(why ? ['why:', ...status.trace.map((line) => `  ${printable(line)}`)] : []),
   ].join('\n');
+}
+
+function relayText(relay: Extract<StatusReport['relay'], { kind: 'open' }>): string {
+  const to = relay.managerId === undefined ? 'nobody is connected' : `leads to ${relay.managerId}`;
+  return `relay ${relay.address}:${relay.port}: ${to}`;
 }
 
 function agentText(agent: StatusReport['agent']): string {

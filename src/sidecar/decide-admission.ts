@@ -23,6 +23,8 @@ export interface LeaveQuestion {
    */
   readonly sinceAtMs: number;
   readonly nowMs: number;
+  /** This agent's first choice. Those that go home come on top of the others: they go after them. */
+  readonly homeId?: string | undefined;
 }
 
 /** The admitted rate is used to four fifths, so that strays still find room. */
@@ -39,10 +41,17 @@ export function leaveAtMs(question: LeaveQuestion): number {
   const { agentId, leaving, sinceAtMs, nowMs } = question;
   const windowMs = leaveWindowMs(question);
   const offsetMs = Math.floor(fractionOf(`${agentId}|leave|${leaving.id}`) * windowMs);
-  if (sinceAtMs - nowMs <= 2 * maxWindowMs) return sinceAtMs + offsetMs;
+  if (sinceAtMs - nowMs <= 2 * maxWindowMs) {
+    return sinceAtMs + offsetMs + (isGoingHome(question) ? windowMs : 0);
+  }
   // The clock was set back: that instant would never come. Slots then come round again and again.
   const pastMs = (((nowMs - offsetMs) % windowMs) + windowMs) % windowMs;
   return windowMs <= slotLastsMs || pastMs < slotLastsMs ? nowMs : nowMs + windowMs - pastMs;
+}
+
+function isGoingHome({ homeId, leaving, candidates }: LeaveQuestion): boolean {
+  const target = candidates.find(({ id }) => id !== leaving.id);
+  return target !== undefined && target.id === homeId && leaving.id !== homeId;
 }
 
 export interface ChanceQuestion {

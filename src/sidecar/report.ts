@@ -7,7 +7,7 @@ import { renderPosition } from '../list/position.ts';
 import { rootStatus } from '../list/root.ts';
 import type { CycleReport } from './cycle.ts';
 import { connectionOf } from './decide-connection.ts';
-import type { RankedList, Seen } from './seen.ts';
+import type { RankedList, RelaySeen, Seen } from './seen.ts';
 import { staleAlarmPolls } from './source.ts';
 import type { HoldReason, Step } from './step.ts';
 
@@ -55,6 +55,8 @@ export interface StatusReport {
   readonly freshAtMs?: number;
   readonly stalePolls: number;
   readonly managers: readonly ManagerStatus[];
+  /** Absent where no relay is configured. */
+  readonly relay?: RelaySeen;
   readonly step: Step;
   readonly trace: readonly string[];
   /** The last thing that was ordered, and how it ended. */
@@ -83,6 +85,7 @@ export function reportOf(cycle: CycleReport, agentId: string): StatusReport {
     ...(memory.freshAtMs === undefined ? {} : { freshAtMs: memory.freshAtMs }),
     stalePolls: memory.stalePolls,
     managers: list === undefined ? [] : managerStatuses(cycle, list),
+    ...(seen?.relay === undefined ? {} : { relay: seen.relay }),
     step: decision.step,
     trace: decision.trace,
     ...(lastAttempt === undefined ? {} : { lastAttempt }),
@@ -144,6 +147,7 @@ function alarmsOf(cycle: CycleReport): readonly Alarm[] {
     seen?.file.kind === 'refused' && critical(`ossec.conf: ${seen.file.why}`),
     seen?.agent.running === false && critical('the agent is not running'),
     seen?.agent.running && isAway(seen) && critical('the agent is not connected'),
+    seen?.relay?.kind === 'refused' && critical(`no relay: ${seen.relay.code} ${seen.relay.why}`),
     list === undefined && critical('no list was ever accepted here'),
     decision.step.kind === 'hold' && holdAlarm(decision.step),
     memory.stalePolls >= staleAlarmPolls &&
