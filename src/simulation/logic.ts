@@ -106,7 +106,9 @@ export function admitLeave(situation: Situation, decision: Decision): Decision {
     ? rescueSinceMs(situation, { step, leaving, candidates })
     : plannedFromMs(list.list, seen.health, nowMs);
   if (sinceAtMs === 0) return decision;
-  const untilMs = leaveAtMs({ agentId, list: list.list, leaving, candidates, sinceAtMs, nowMs });
+  const homeId = list.ranking[0]?.id;
+  const question = { agentId, list: list.list, leaving, candidates, sinceAtMs, nowMs, homeId };
+  const untilMs = leaveAtMs(question);
   return nowMs >= untilMs ? decision : holdUntil(decision, untilMs, 'its slot has not come');
 }
 
