@@ -59,7 +59,10 @@ async function heldAfterwards(
     if (end.outcome !== 'restored') await undo();
     return end;
   } catch (error) {
-    if (error instanceof PilotfishError) await undo();
+    // A failure behind the write leaves the operator's file there: then it is held all the same.
+    const now = await run.world.file.read().catch(() => undefined);
+    const isWritten = now !== undefined && now.hash === run.progress.afterHash;
+    if (error instanceof PilotfishError && !isWritten) await undo();
     throw error;
   }
 }

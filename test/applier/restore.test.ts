@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { apply } from '../../src/applier/apply.ts';
 import { parseMemory } from '../../src/applier/memory.ts';
 import { endRestore, restore, restoreMissing, resume } from '../../src/applier/restore.ts';
+import { HostError } from '../../src/errors.ts';
 import { signedList } from '../list/documents.ts';
 import {
   addressOf,
@@ -120,6 +121,20 @@ test('a missing file and no backup is an error that says so', async () => {
   host.missing = true;
   const none = await restoreMissing(host.world());
   assert.deepEqual([none.outcome, none.reason?.name], ['refused', 'not_found']);
+});
+
+test('a restore that failed holds nothing before the write, and the list after it', async () => {
+  for (const isReplaced of [false, true]) {
+    const host = await applied();
+    const world = host.world();
+    const replace = async (...job: Parameters<typeof world.file.replace>) => {
+      if (isReplaced) await world.file.replace(...job);
+      throw new HostError('write_failed', 'the disk is gone');
+    };
+    const failing = { ...world, file: { ...world.file, replace } };
+    assert.equal((await restore(failing, newest, true)).reason?.code, 'E506');
+    assert.equal(host.remembered.restoredAt !== undefined, isReplaced);
+  }
 });
 
 test('killed at any touch of a restore: the file is whole, the agent comes back, the list stays out', async () => {
