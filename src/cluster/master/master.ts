@@ -15,18 +15,14 @@ import type { Asked } from '../session/output.ts';
 import { BundleShelf } from '../tasks/bundle-shelf.ts';
 import { LocalIntegrity } from '../tasks/local-integrity.ts';
 import { NodeLog } from '../tasks/node-log.ts';
-import {
-  type NodePorts,
-  type NodeSettings,
-  ownFeatures,
-  type TransferFolder,
-} from '../tasks/node-ports.ts';
+import { type NodePorts, type NodeSettings, ownFeatures } from '../tasks/node-ports.ts';
 import { Quiet } from '../tasks/quiet.ts';
 import type { SealedSpool } from '../tasks/shared-bundle.ts';
 import { commands } from '../wire/command.ts';
 import { type Fault, fault, faultText } from '../wire/fault.ts';
 import { createSeal, type Seal } from '../wire/seal.ts';
 import { ConnectionCounts } from './connection-counts.ts';
+import { LateStore } from './late-store.ts';
 import { type MasterDesk, RemoteWorker } from './remote-worker.ts';
 import type { WorkerStatus } from './worker-status.ts';
 
@@ -164,7 +160,9 @@ export class Master {
       );
       return;
     }
-    this.#strangerLog.info(`Connection from ('${address}', ${socket.remotePort ?? 0})`);
+    const unsaid = this.#quiet.ask(`open ${address}`);
+    const from = `('${address}', ${socket.remotePort ?? 0})`;
+    if (unsaid !== undefined) this.#strangerLog.info(`Connection from ${from}${more(unsaid)}`);
     this.#open(socket, address);
   }
 
@@ -321,20 +319,6 @@ export class Master {
     await listening.close();
     await Promise.all([...this.#links.keys()].map((link) => link.close()));
     await this.#desk.shelf.close();
-  }
-}
-
-/** Uploads go nowhere before the hello was good; the session allows none either. */
-class LateStore {
-  #folder: TransferFolder | undefined;
-
-  use(folder: TransferFolder): void {
-    this.#folder = folder;
-  }
-
-  async perform(step: Parameters<TransferFolder['perform']>[0]): Promise<void> {
-    if (this.#folder === undefined) throw new PeerError('wire_limit', 'an upload before hello');
-    await this.#folder.perform(step);
   }
 }
 

@@ -10,7 +10,7 @@ import { createSeal } from '../../../src/cluster/wire/seal.ts';
 import { HeldBookFile } from '../../../src/host/cluster-books.ts';
 import { silentLog } from '../../../src/log.ts';
 import { Home, key, startMaster, startWorker, until } from './nodes.ts';
-import { admitAll, dialAs, rawDial } from './peers.ts';
+import { admitAll, dialAs, emptyManifest, rawDial, requestBytes, sendManifest } from './peers.ts';
 
 const rules = Object.fromEntries(
   Array.from({ length: 40 }, (_, index) => [`etc/rules/r${index}.xml`, `<r n="${index}"/>`]),
@@ -157,7 +157,6 @@ test('hazard before-hello: no request has an effect on a master', async (t) => {
   const master = await startMaster(t, home);
   const socket = await rawDial(t, master.port);
   const seal = createSeal(key);
-  const { requestBytes } = await import('./peers.ts');
   socket.write(requestBytes(seal, 1, 'new_file', '/queue/cluster/x.zip'));
   socket.write(requestBytes(seal, 2, 'syn_i_w_m', ''));
   socket.write(requestBytes(seal, 3, 'get_nodes', '{}'));
@@ -215,16 +214,64 @@ test('hazard merged-name: a file called *.merged is an ordinary file', async (t)
 test('hazard ten-connections: the limit per address is configurable and gives places back', async (t) => {
   const more = { maxConnectionsPerAddress: 2 };
   const master = await startMaster(t, new Home(t), { more });
-  const sockets = [await rawDial(t, master.port), await rawDial(t, master.port)];
-  await until('both in', () => master.log.count('Connection from') === 2);
+  const [first] = [await rawDial(t, master.port), await rawDial(t, master.port)];
   const third = await rawDial(t, master.port);
   await new Promise((resolve) => third.once('close', resolve));
   assert.ok(master.log.has(/WARNING.*Too many connections from 127\.0\.0\.1 \(2\), rejecting\./));
-  sockets[0]?.destroy();
+  first?.destroy();
   await until('place', () => master.log.has('Error during handshake'));
-  await rawDial(t, master.port);
-  await until('let in', () => master.log.count('Connection from') === 3);
+  const link = await dialAs(t, master.port);
+  const hello = { node: 'w', cluster: 'wazuh', type: 'worker', version: '4.14.8' };
+  assert.equal((await link.request('hello', hello)).kind, 'ok');
 });
+
+test('hazard log-flood: strangers by the hundred cost a few lines', async (t) => {
+  const master = await startMaster(t, new Home(t));
+  for (let turn = 0; turn < 200; turn++) {
+    const socket = await rawDial(t, master.port);
+    socket.end('GET / HTTP/1.1\r\n\r\n');
+  }
+  await until('gone', () => master.log.has('Error during handshake'));
+  assert.ok(master.log.count('127.0.0.1') <= 4, master.log.text());
+});
+
+test('hazard broken-manifest: it ends its own check only, and the next one is served', async (t) => {
+  const cluster = { intervals: { master: { recalculate_integrity: 0.1 } } };
+  const home = new Home(t, files);
+  const master = await startMaster(t, home, { cluster });
+  await until('scan', () => master.log.has('Calculated metadata'));
+  const link = await dialAs(t, master.port);
+  await link.request('hello', { node: 'w', cluster: 'wazuh', type: 'worker', version: '4.14.8' });
+  const bad = ['', 'no bundle at all', 'files_metadata.json|//@@//|not zlib'];
+  for (const [turn, body] of bad.entries()) {
+    await sendManifest(link, `bad${turn}`, Buffer.from(body));
+    await until('said', () => master.log.count('Error synchronizing integrity') > turn);
+  }
+  assert.equal(master.role.workers()[0]?.isIntegrityFree, true);
+  await sendManifest(link, 'good', emptyManifest);
+  await until('served', () => master.log.has('Sync required'));
+  assert.deepEqual(
+    home.leftovers().filter((name) => name.endsWith('.part')),
+    [],
+  );
+});
+
+test('hazard killed-midway: a worker that ends during a large bundle leaves no half files', async (t) => {
+  const mine = new Home(t, files);
+  mine.write('etc/shared/big.bin', randomBytes(60_000_000));
+  const master = await startMaster(t, mine);
+  const theirs = new Home(t);
+  const worker = startWorker(t, theirs, { name: 'w', port: master.port });
+  await until('under way', () => theirs.leftovers().length > 0 && equalKeys(theirs, mine));
+  await worker.stop();
+  assert.deepEqual(theirs.leftovers(), []);
+  assert.equal(theirs.tree()['etc/shared/big.bin'], undefined);
+  startWorker(t, theirs, { name: 'w', port: master.port });
+  await until('again', () => equal(theirs, mine), 20_000);
+});
+
+const equalKeys = (left: Home, right: Home): boolean =>
+  left.tree()['etc/client.keys'] === right.tree()['etc/client.keys'];
 
 test('a node once seen as ours is never again taken as a stock one', async (t) => {
   const [mine, theirs] = [new Home(t, files), new Home(t)];

@@ -92,6 +92,19 @@ export async function admitAll(
 
 const metadata = Buffer.from('files_metadata.json|//@@//|');
 
+/** A worker without files. */
+export const emptyManifest = Buffer.concat([metadata, deflateSync('{}')]);
+
+/** A whole check as a stock worker makes it, with any bytes for a manifest. */
+export async function sendManifest(link: Link, name: string, bundle: Buffer): Promise<void> {
+  const started = await link.request('integrityStart', undefined);
+  if (started.kind !== 'ok') throw new Error(faultText(started.fault));
+  const path = `/queue/cluster/w/${name}.zip`;
+  await sendFile(link, path, one(bundle));
+  const taskId = started.payload.toString();
+  await link.request('integritySent', { taskId, path: path.slice(1) });
+}
+
 function manifestOf(bundle: Buffer): Record<string, unknown> {
   return JSON.parse(inflateSync(bundle.subarray(metadata.length)).toString('utf8'));
 }
