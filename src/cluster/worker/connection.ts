@@ -44,6 +44,9 @@ export interface ConnectionParts {
   readonly services: readonly WorkerService[];
 }
 
+/** Several changes in a row are confirmed by one check. */
+const confirmMs = 1_500;
+
 export class Connection {
   readonly link: Link;
   readonly #parts: ConnectionParts;
@@ -214,9 +217,7 @@ export class Connection {
   #applied(isClean: boolean): void {
     if (!this.#isNudged) return;
     const everyMs = this.#parts.settings.cluster.intervals.worker.sync_integrity * 1000;
-    const { clock } = this.#parts.ports;
-    const cancel = clock.after(isClean ? 0 : everyMs, () => this.#loop?.want());
-    this.#stop.signal.addEventListener('abort', cancel, { once: true });
+    this.#loop?.settle(isClean ? Math.min(everyMs, confirmMs) : everyMs);
   }
 
   /** Stock's form: `/queue/cluster/NODE/NODE-SECONDS-HEX.zip`. */

@@ -3,7 +3,7 @@
  * towards a stock master by the clock; towards our own when told, when a local file changed, after
  * files were put in place, and seldom by the clock.
  */
-import { type Clock, sleep } from '../../clock.ts';
+import { type Cancel, type Clock, sleep } from '../../clock.ts';
 import { messageOf } from '../../guards.ts';
 import type { FileJobs } from '../files/jobs.ts';
 import type { Link } from '../link.ts';
@@ -48,6 +48,7 @@ export class IntegrityLoop {
   #answered: AbortController | undefined;
   #isWanted = true;
   #startedMs: number | undefined;
+  #settling: Cancel | undefined;
 
   constructor(parts: IntegrityLoopParts) {
     this.#parts = parts;
@@ -70,6 +71,8 @@ export class IntegrityLoop {
       }
     } catch (error) {
       if (!signal.aborted) throw error;
+    } finally {
+      this.#settling?.();
     }
   }
 
@@ -85,7 +88,17 @@ export class IntegrityLoop {
 
   /** A local scan found other files than those last shown. */
   scanned(generation: number): void {
+    if (this.#settling !== undefined) return;
     if (this.#parts.isNudged && generation !== this.#sentGeneration) this.want();
+  }
+
+  /** Files were put in place: what scans see now is that; show it once, after `delayMs`. */
+  settle(delayMs: number): void {
+    this.#settling?.();
+    this.#settling = this.#parts.clock.after(delayMs, () => {
+      this.#settling = undefined;
+      this.want();
+    });
   }
 
   want(): void {
