@@ -3,12 +3,13 @@
 import { join } from 'node:path';
 import { diffLines } from '../agent-config/diff.ts';
 import { draftConfig } from '../applier/draft.ts';
+import { applierAlarms, readApplierReport } from '../applier/report.ts';
 import type { ApplierSettings } from '../applier/settings.ts';
 import { chooseServers, makeWish } from '../applier/wanted.ts';
 import { ConfigError } from '../errors.ts';
 import { openAgent } from '../host/agent-platform.ts';
 import { openBackupStore } from '../host/backup-store.ts';
-import { readAgentFile } from '../host/sidecar-files.ts';
+import { readAgentFile, replaceFile } from '../host/sidecar-files.ts';
 import { systemClock as clock, systemRandom as random } from '../host/system-clock.ts';
 import { silentLog } from '../log.ts';
 import { Bell } from '../sidecar/bell.ts';
@@ -21,9 +22,10 @@ import { buildHealthBook } from '../sidecar/health-book.ts';
 import { buildHealthWatch, type HealthWatch } from '../sidecar/health-watch.ts';
 import { buildLossWatch } from '../sidecar/loss-watch.ts';
 import { buildMemoryStore } from '../sidecar/memory-store.ts';
+import { renderMetrics } from '../sidecar/metrics.ts';
 import { observe } from '../sidecar/observe.ts';
 import { buildPoller } from '../sidecar/poller.ts';
-import { reportOf, type StatusReport } from '../sidecar/report.ts';
+import { reportOf, type StatusReport, withApplier } from '../sidecar/report.ts';
 import { rankedList, situationOf } from '../sidecar/situation.ts';
 import { pollSources } from '../sidecar/source.ts';
 import { TrustReader } from '../sidecar/trust.ts';
@@ -48,7 +50,7 @@ export async function cycleOnce(rooms: Rooms): Promise<CycleReport> {
   };
   const world = await buildWorld(rooms, source, await openMemory(rooms));
   const report = await runCycle(world);
-  await rooms.files.writeStatus(reportOf(report, rooms.place.agentId));
+  await publishStatus(rooms, reportOf(report, rooms.place.agentId));
   return report;
 }
 
@@ -115,8 +117,30 @@ function buildStatusWriter(rooms: Rooms): (report: CycleReport) => Promise<void>
     if (text === last && !isDue) return;
     last = text;
     writtenAtMs = clock.monotonicMs();
-    await rooms.files.writeStatus(status);
+    await publishStatus(rooms, status);
   };
+}
+
+/** The status file and the metrics, with what the applier knows where it is ours to read. */
+async function publishStatus(rooms: Rooms, plain: StatusReport): Promise<void> {
+  const { spool } = rooms.config.apply;
+  const status = spool === undefined ? await addApplier(rooms, plain) : plain;
+  await rooms.files.writeStatus(status);
+  const { textfile } = rooms.config.metrics;
+  if (textfile !== undefined) await replaceFile(textfile, renderMetrics(status, status.applier));
+}
+
+async function addApplier(rooms: Rooms, status: StatusReport): Promise<StatusReport> {
+  const settings = settingsOf(rooms, { group: status.group, site: status.site });
+  const world = buildApplierWorld({
+    ...rooms,
+    settings,
+    probeDeadlineMs: rooms.config.probe.deadline,
+  });
+  // Damaged state is told by the apply that meets it; a status without this part is still one.
+  const applier = await readApplierReport(world).catch(() => undefined);
+  if (applier === undefined) return status;
+  return withApplier(status, applier, applierAlarms(applier, settings));
 }
 
 export async function knownList(rooms: Rooms): Promise<KnownList> {

@@ -2,7 +2,7 @@
 import { access, readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
-import { restore } from '../applier/restore.ts';
+import { endRestore, restore } from '../applier/restore.ts';
 import { applySpool } from '../applier/spool.ts';
 import type { ApplierWorld } from '../applier/world.ts';
 import { ConfigError, HostError } from '../errors.ts';
@@ -74,7 +74,13 @@ async function openOffice(configPath: string | undefined): Promise<SidecarOffice
       const results = config.apply.results ?? directory;
       return applySpool(await applierOf(rooms), openSpool(resolve(directory), resolve(results)));
     },
-    pause: (pause) => rooms.files.writePause(pause),
+    async pause(pause) {
+      await rooms.files.writePause(pause);
+      const isResume = pause === undefined && config.apply.spool === undefined;
+      if (isResume && (await rooms.files.readToken()) !== undefined) {
+        await endRestore(await applierOf(rooms));
+      }
+    },
   };
 }
 

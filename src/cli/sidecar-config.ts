@@ -197,6 +197,13 @@ export const sidecarSchema = z.strictObject({
     })
     .prefault({}),
   tuning: tuning.prefault({}),
+  metrics: z
+    .strictObject({
+      textfile: path(
+        'write the status as Prometheus text to this file, for the node_exporter textfile collector',
+      ).optional(),
+    })
+    .prefault({}),
   log: z
     .strictObject({
       level: z

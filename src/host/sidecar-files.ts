@@ -88,7 +88,7 @@ async function readJson(path: string, maxBytes: number): Promise<unknown> {
 }
 
 /** Whole or not at all, but not worth a sync: it is written again in a moment. */
-async function replaceFile(path: string, text: string): Promise<void> {
+export async function replaceFile(path: string, text: string): Promise<void> {
   const temp = `${path}.new`;
   try {
     await writeFile(temp, text, { mode: 0o644 });

@@ -1,5 +1,6 @@
 /** What `status`, `check` and the dashboard read: one plain JSON value of the last cycle. Pure. */
 
+import type { ApplierReport } from '../applier/report.ts';
 import type { PilotfishError } from '../errors.ts';
 import { verdictOf } from '../health/judge.ts';
 import { expiresAtMs } from '../list/freshness.ts';
@@ -67,6 +68,8 @@ export interface StatusReport {
     readonly error: ReturnType<PilotfishError['toJSON']>;
   }[];
   readonly alarms: readonly Alarm[];
+  /** Drift and spending of the applier; absent where its state may not be read. */
+  readonly applier?: ApplierReport;
 }
 
 export function reportOf(cycle: CycleReport, agentId: string): StatusReport {
@@ -93,6 +96,20 @@ export function reportOf(cycle: CycleReport, agentId: string): StatusReport {
     faults: faults.map(({ source, error }) => ({ source, error: error.toJSON() })),
     alarms: alarmsOf(cycle),
   };
+}
+
+/** The status with what the applier knows; its alarms stand among the others, worst first. */
+export function withApplier(
+  status: StatusReport,
+  applier: ApplierReport,
+  alarms: readonly Alarm[],
+): StatusReport {
+  const all = [...status.alarms, ...alarms];
+  const ranked = [
+    ...all.filter(({ level }) => level === 'critical'),
+    ...all.filter(({ level }) => level === 'warning'),
+  ];
+  return { ...status, applier, alarms: ranked };
 }
 
 function agentStatus({ memory }: CycleReport, list: RankedList, seen: Seen) {
