@@ -5,6 +5,7 @@ import type { Health } from '../../src/health/judge.ts';
 import type { Manager, ManagerState } from '../../src/list/model.ts';
 import { clientDefaults } from '../../src/list/parse-list.ts';
 import { defaultPolicy, type Situation } from '../../src/sidecar/decide-view.ts';
+import { parseWindows } from '../../src/sidecar/decide-window.ts';
 import type { Attempt } from '../../src/sidecar/memory.ts';
 import type { FileSeen, Seen } from '../../src/sidecar/seen.ts';
 import { type Decision, stepKey } from '../../src/sidecar/step.ts';
@@ -24,8 +25,9 @@ export interface DecideCase {
   readonly agent?: string;
   readonly health?: Readonly<Record<string, string>>;
   readonly last?: string;
+  readonly relay?: 'open' | 'refused';
   readonly attempts?: readonly string[];
-  readonly held?: { readonly key: string; readonly for: number };
+  readonly held?: { readonly key: string; readonly for: number; readonly reason?: string };
   readonly pause?: number;
   readonly policy?: Readonly<Record<string, unknown>>;
   readonly expect: string;
@@ -93,6 +95,13 @@ export function situationOf(one: DecideCase): Situation {
       reconnectGraceMs: seconds('grace', 20),
       settleMs: seconds('settle', 900),
       minServers: Number(policy.minServers ?? 1),
+      nativeLoopMs: seconds('nativeLoop', 3),
+      freeze: policy.freeze === true,
+      windows: ((policy.windows ?? []) as readonly string[]).flatMap(
+        (text) => parseWindows(text) ?? [],
+      ),
+      failBack: (policy.failBack ?? 'relay') as 'never' | 'relay' | 'always',
+      failBackSpreadMs: seconds('failBackSpread', 0),
       tuning: (policy.tuning ?? {}) as object,
     },
     agentId: '001',
@@ -130,20 +139,31 @@ function managerOf(text: string): Manager {
     protocol: words.includes('udp') ? 'udp' : 'tcp',
     zone: 'z',
     prio: 0,
-    weight: 100,
+    weight: words.includes('reserve') ? 0 : 100,
     state: state satisfies ManagerState,
   };
 }
 
 function addressOf(id: string): string {
+  if (id === 'relay') return relayAt.address;
   return id === 'old' ? '192.0.2.9' : `10.0.0.${id.charCodeAt(0) - 96}`;
+}
+
+const relayAt = { address: '127.0.0.1', port: 840 };
+
+function relayOf({ relay, agent = '' }: DecideCase): Pick<Seen, 'relay'> {
+  if (relay === undefined) return {};
+  if (relay === 'refused') return { relay: { kind: 'refused', code: 'E043', why: 'a reason' } };
+  const [word, id = '-'] = agent.split(' ');
+  const leads = word === 'relayed' && id !== '-' ? { managerId: id } : {};
+  return { relay: { kind: 'open', ...relayAt, ...leads } };
 }
 
 function seenOf(one: DecideCase, managers: readonly Manager[]): Seen {
   const health = managers.map(({ id }) => [id, healthOf(one.health?.[id] ?? 'up 2000')] as const);
   const [word = 'on', detail = '0'] = (one.agent ?? `on ${managers[0]?.id}`).split(' ');
   const isRunning = word !== 'stopped' && word !== 'absent';
-  const isConnected = word === 'on' || word === 'connected';
+  const isConnected = ['on', 'connected', 'relayed', 'wedged', 'late'].includes(word);
   return {
     agent: {
       installed: word !== 'absent',
@@ -151,12 +171,14 @@ function seenOf(one: DecideCase, managers: readonly Manager[]): Seen {
       pids: isRunning ? [1] : [],
       status: isConnected ? 'connected' : 'disconnected',
       waiting: word === 'lost' || word === 'retrying',
-      peers:
-        word === 'on' || word === 'retrying' ? [{ address: addressOf(detail), port: 1514 }] : [],
+      peers: peersOf(word, detail),
+      ...ackOf(word),
       upgrade: word === 'upgrading' ? 'var/upgrade/x' : undefined,
     },
     file: fileOf(one, managers),
     health: new Map(health.flatMap(([id, value]) => (value === undefined ? [] : [[id, value]]))),
+    ...relayOf(one),
+    ...(word === 'wedged' ? { stuckForMs: Number(one.agent?.split(' ')[2] ?? 60) * 1000 } : {}),
     ...(word === 'lost' ? { lostSinceAtMs: nowMs - Number(detail) * 1000 } : {}),
     ...(one.pause === undefined
       ? {}
@@ -164,13 +186,36 @@ function seenOf(one: DecideCase, managers: readonly Manager[]): Seen {
   };
 }
 
+function peersOf(word: string, detail: string) {
+  if (word === 'relayed') return [relayAt];
+  const hasPeer = ['on', 'retrying', 'wedged', 'late'].includes(word);
+  return hasPeer ? [{ address: addressOf(detail), port: 1514 }] : [];
+}
+
+/** Acks are late for a minute where the case says so; the state file itself is young. */
+function ackOf(word: string) {
+  const isLate = word === 'wedged' || word === 'late';
+  if (!isLate) return {};
+  return { stateWrittenAtMs: nowMs, lastAckAtMs: nowMs - 60_000, msgSent: 7, msgBuffer: 9 };
+}
+
 function healthOf(text: string): Health | undefined {
-  const [verdict, age = '0'] = text.split(' ');
+  const [verdict, age = '0', ...words] = text.split(' ');
+  const value = (name: string): number | undefined => {
+    const found = words.find((word) => word.startsWith(`${name}=`));
+    return found === undefined ? undefined : Number(found.slice(name.length + 1));
+  };
+  const [returned, penalty] = [value('returned'), value('penalty')];
   if (verdict !== 'up' && verdict !== 'down') return undefined;
   return {
     verdict,
-    streak: 9,
-    lastKind: verdict === 'up' ? 'alive' : 'dead',
+    streak: value('streak') ?? 20,
+    lastKind: verdict === 'up' || words.includes('answering') ? 'alive' : 'dead',
+    ...(words.includes('refused') ? { failure: 'refused' as const } : {}),
+    ...(returned === undefined ? {} : { returnedAtMs: nowMs - returned * 1000 }),
+    ...(penalty === undefined
+      ? {}
+      : { damping: { penalty, atMs: nowMs, isSuppressed: penalty >= 3000 } }),
     sinceAtMs: nowMs - Number(age) * 1000,
     probedAtMs: nowMs,
     tookMs: 1,
@@ -189,10 +234,10 @@ function fileOf(one: DecideCase, managers: readonly Manager[]): FileSeen {
     dialect: one.dialect ?? '4',
     servers: file.map((id) => ({
       address: addressOf(id),
-      port: 1514,
+      port: id === 'relay' ? relayAt.port : 1514,
       protocol: managers.find((manager) => manager.id === id)?.protocol ?? 'tcp',
-      maxRetries,
-      retryInterval,
+      maxRetries: id === 'relay' ? 1 : maxRetries,
+      retryInterval: id === 'relay' ? 1 : retryInterval,
     })),
     notifyTime,
     timeReconnect,
@@ -210,7 +255,7 @@ function attemptOf(text: string): Attempt {
   };
 }
 
-function heldOf({ key, for: held }: NonNullable<DecideCase['held']>) {
+function heldOf({ key, for: held, reason }: NonNullable<DecideCase['held']>) {
   const [kind, ids = ''] = key.startsWith('move')
     ? ['move', key.split(': ')[1]]
     : ['write', key.slice('write '.length)];
@@ -219,5 +264,10 @@ function heldOf({ key, for: held }: NonNullable<DecideCase['held']>) {
     kind === 'move'
       ? ({ kind, order, to: order[0] ?? '', reason: 'manager_down' } as const)
       : ({ kind: 'write', order, reason: 'membership' } as const);
-  return { key: stepKey(step, hash), untilMs: nowMs + held * 1000, why: 'E501' };
+  return {
+    key: stepKey(step, hash),
+    untilMs: nowMs + held * 1000,
+    why: 'E501',
+    ...(reason === undefined ? {} : { reason }),
+  };
 }

@@ -15,7 +15,7 @@ for (const { file, one } of cases) {
 }
 
 test('there are enough cases, and no two have one name', () => {
-  assert.ok(cases.length >= 80, `${cases.length} cases`);
+  assert.ok(cases.length >= 200, `${cases.length} cases`);
   assert.equal(new Set(cases.map(({ one }) => one.name)).size, cases.length);
 });
 
