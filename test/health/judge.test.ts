@@ -5,6 +5,8 @@ import {
   defaultJudgeSettings,
   type Health,
   judgeOutcome,
+  judgeSign,
+  mayVote,
   suspectsHere,
   verdictOf,
 } from '../../src/health/judge.ts';
@@ -112,4 +114,29 @@ test('panic: most managers dead at once makes this host the suspect, for a while
 
 test('panic: while nobody at all answers, the doubt has no end', () => {
   assert.equal(suspectsHere([fresh, fresh, fresh], panic, 10 ** 9), true);
+});
+
+test('a fall is punished, a return is remembered', () => {
+  assert.equal(judge('+++')?.damping, undefined);
+  assert.equal(judge('+--')?.damping?.penalty, 1_000);
+  assert.equal(judge('--')?.damping, undefined, 'it was never up here');
+  assert.equal(judge('+--+++')?.returnedAtMs, 5_000);
+});
+
+test('a sign counts as one bad answer, and alone makes nobody dead', () => {
+  const up = judge('+++');
+  assert.ok(up);
+  const signed = judgeSign(up, 'a sign', defaultJudgeSettings, 9_000);
+  assert.equal(signed.verdict, 'up');
+  const again = judgeSign(signed, 'another', defaultJudgeSettings, 9_000);
+  assert.equal(again.verdict, 'up');
+  assert.equal(judgeOutcome(again, dead, defaultJudgeSettings, 9_100).verdict, 'down');
+  assert.equal(judgeOutcome(again, alive, defaultJudgeSettings, 9_100).streak, 1);
+});
+
+test('silence heard by a process that was late itself does not count; a refusal does', () => {
+  assert.equal(mayVote(dead, 200), true);
+  assert.equal(mayVote(dead, 201), false);
+  assert.equal(mayVote({ ...dead, failure: 'refused' }, 5_000), true);
+  assert.equal(mayVote(alive, 5_000), true);
 });

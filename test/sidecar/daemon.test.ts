@@ -11,7 +11,7 @@ import { encodeMemory } from '../../src/sidecar/memory.ts';
 import { buildPoller } from '../../src/sidecar/poller.ts';
 import type { World } from '../../src/sidecar/world.ts';
 import { aManager } from '../list/documents.ts';
-import { honest, joinedMemory, loopbackList, p1, Scene } from './scene.ts';
+import { aResult, honest, joinedMemory, loopbackList, p1, Scene } from './scene.ts';
 
 /** A publisher that holds questions back until it has another list. */
 class LongPolled {
@@ -162,4 +162,50 @@ test('a bell rung before the wait is not lost', async () => {
   const bell = new Bell();
   bell.ring();
   await bell.wait(scene.clock, 10_000, new AbortController().signal);
+});
+
+test('a second manager that dies while the agent is moved to it is not waited for', async () => {
+  const scene = new Scene();
+  new LongPolled(scene, loopbackList());
+  const { running, stop } = start(scene);
+  await pass(scene, 40);
+  const { agent, managers } = scene;
+  const first = agent.connectedTo ?? '';
+  let second = '';
+  agent.slow = (request, signal) =>
+    new Promise((resolve) => {
+      second = agent.addressOf(request.order[0] ?? '');
+      managers.dead.add(second);
+      agent.connectedTo = undefined;
+      signal?.addEventListener('abort', () => resolve(aResult('written')), { once: true });
+    });
+  managers.dead.add(first);
+  await pass(scene, 40);
+  const third = agent.connectedTo ?? '';
+  assert.ok(third !== '' && third !== first && third !== second, `on '${third}'`);
+  assert.equal(agent.requests.at(-1)?.urgent, true);
+  stop.abort();
+  await running;
+});
+
+test('a move whose target lives is left in peace', async () => {
+  const scene = new Scene();
+  new LongPolled(scene, loopbackList());
+  const { running, stop } = start(scene);
+  await pass(scene, 5);
+  let wasAborted = false;
+  scene.agent.slow = (_, signal) =>
+    new Promise((resolve) => {
+      signal?.addEventListener('abort', () => {
+        wasAborted = true;
+      });
+      scene.clock.after(10_000, () => resolve(aResult('moved')));
+    });
+  scene.managers.dead.add(scene.agent.connectedTo ?? '');
+  await pass(scene, 8);
+  assert.equal(scene.agent.slow, undefined);
+  assert.equal(wasAborted, false);
+  await pass(scene, 5);
+  stop.abort();
+  await running;
 });

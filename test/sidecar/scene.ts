@@ -230,6 +230,10 @@ export class FakeAgent {
   readonly requests: ApplyRequest[] = [];
   /** What the next apply does instead of succeeding. */
   next: ((request: ApplyRequest) => ApplyResult) | undefined;
+  /** The next apply takes its time. */
+  slow:
+    | ((request: ApplyRequest, signal: AbortSignal | undefined) => Promise<ApplyResult>)
+    | undefined;
   /** The process dies before, or right after, the applier did its work. */
   crash: 'before' | 'after' | undefined;
   readonly #list: ManagerList;
@@ -268,15 +272,20 @@ export class FakeAgent {
     };
   }
 
-  async apply(request: ApplyRequest): Promise<ApplyResult> {
+  addressOf(id: string): string {
+    return this.#list.managers.find((one) => one.id === id)?.address ?? id;
+  }
+
+  async apply(request: ApplyRequest, signal?: AbortSignal): Promise<ApplyResult> {
     if (this.crash === 'before') throw new Crash('killed before the file was written');
     this.requests.push(request);
+    const { slow } = this;
+    this.slow = undefined;
+    if (slow !== undefined) return slow(request, signal);
     const answer = this.next;
     this.next = undefined;
     if (answer !== undefined) return answer(request);
-    this.servers = request.order.map(
-      (id) => this.#list.managers.find((one) => one.id === id)?.address ?? id,
-    );
+    this.servers = request.order.map((id) => this.addressOf(id));
     if (request.move) this.connectedTo = this.servers[0];
     if (this.crash === 'after') throw new Crash('killed before the result was remembered');
     return aResult(request.move ? 'moved' : 'written');
@@ -352,7 +361,7 @@ export class Scene {
         deadlineMs: 800,
       }),
       applier: {
-        apply: (request) => agent.apply(request),
+        apply: (request, signal) => agent.apply(request, signal),
         restoreNewest: async () => aResult('restored'),
       },
       loss: buildLossWatch(),
