@@ -1,5 +1,5 @@
 /** Files of the sidecar on this host: signed files, the pause, the status, the agent's identity. */
-import { readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { lstat, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HostError } from '../errors.ts';
 import { isJsonObject, messageOf, systemCodeOf } from '../guards.ts';
@@ -24,14 +24,23 @@ async function isThere(path: string): Promise<boolean> {
   );
 }
 
-/** Bytes of the agent's own file: absent, unreadable and too long are three different things. */
+/**
+ * Bytes of the agent's own file: absent, unreadable and too long are three different things. Its
+ * directory belongs to the agent's unprivileged user: a FIFO, a link or an endless file put there
+ * must not hang or fill us, and is told now rather than when a write is urgent.
+ */
 export async function readAgentFile(
   path: string,
 ): Promise<Uint8Array | 'missing' | { readonly why: string }> {
   try {
-    const { size } = await stat(path);
-    if (size > maxConfigBytes) return { why: `${path} has ${size} bytes` };
-    return await readFile(path);
+    const found = await lstat(path);
+    if (!found.isFile())
+      return { why: `E503 ${path} is no regular file (symlink, FIFO, device …)` };
+    if (found.nlink > 1) return { why: `E503 ${path} has ${found.nlink} names (hard links)` };
+    if (found.size > maxConfigBytes) return { why: `${path} has ${found.size} bytes` };
+    const bytes = await readBounded(path, maxConfigBytes + 1);
+    if (bytes === undefined) return { why: `${path} cannot be read` };
+    return bytes.length > maxConfigBytes ? { why: `${path} grows while it is read` } : bytes;
   } catch (error) {
     return systemCodeOf(error) === 'ENOENT' ? 'missing' : { why: messageOf(error) };
   }
