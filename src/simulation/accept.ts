@@ -9,7 +9,7 @@ import { isInWave } from '../list/rollout.ts';
 import type { AcceptedList, Memory } from '../sidecar/memory.ts';
 import type { News } from '../sidecar/source.ts';
 import { agentIdOf } from './fleet.ts';
-import type { Published } from './published.ts';
+import type { Published } from './published-list.ts';
 import { rankAgent } from './situation.ts';
 import type { World } from './world.ts';
 

@@ -5,15 +5,6 @@ import { clientDefaults } from '../list/parse-list.ts';
 import { startOfTimeMs } from './settings.ts';
 import { addressOf, type World } from './world.ts';
 
-export interface Published {
-  readonly list: ManagerList;
-  readonly hash: string;
-  /** Made by the world's own publisher. */
-  readonly isGenuine: boolean;
-  /** By number in the world; undefined for managers that the list leaves out. */
-  readonly byNumber: readonly (Manager | undefined)[];
-}
-
 export const foreignAddress = '203.0.113.9';
 
 /** What the publisher knows now, as the next version. */

@@ -7,7 +7,8 @@ import type { Memory } from '../sidecar/memory.ts';
 import type { FileSeen, RankedList, Seen, ServerSeen } from '../sidecar/seen.ts';
 import type { AgentFacts } from '../wazuh/agent-facts.ts';
 import { agentIdOf, agentState } from './fleet.ts';
-import { foreignAddress, type Published } from './published.ts';
+import { foreignAddress } from './published.ts';
+import type { Published } from './published-list.ts';
 import { addressOf, type World } from './world.ts';
 
 /** This agent's own order of the list it has just taken, by the real `rankManagers`. */

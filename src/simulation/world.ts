@@ -11,7 +11,7 @@ import { ManagerDoor } from './manager.ts';
 import { Network } from './network.ts';
 import { type Invariant, type Sample, Stats, type Violation } from './outcome.ts';
 import { Prng } from './prng.ts';
-import type { Published } from './published.ts';
+import type { Published } from './published-list.ts';
 import { startOfTimeMs, type WorldSettings } from './settings.ts';
 
 export const eventKind = {
