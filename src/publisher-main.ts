@@ -1,6 +1,9 @@
 /** `pilotfish-publisher`: argv to exit code; the only publisher file that touches `process`. */
+import { buildClusterHost } from './cli/build-cluster-host.ts';
 import { buildPublisherHost } from './cli/build-publisher.ts';
+import { addCluster } from './cli/cluster-commands.ts';
 import { processTerminal } from './cli/process-terminal.ts';
+import { defaultDirectory } from './cli/publisher-command.ts';
 import { buildPublisherProgram } from './cli/publisher-commands.ts';
 import type { Signals } from './cli/publisher-host.ts';
 import { type Outcome, runCommand } from './cli/run-command.ts';
@@ -25,6 +28,13 @@ const program = buildPublisherProgram({
   terminal,
   host: buildPublisherHost(),
   outcome,
+  signals: processSignals,
+});
+addCluster(program, {
+  terminal,
+  outcome,
+  host: buildClusterHost(),
+  defaultDirectory,
   signals: processSignals,
 });
 void runCommand(program, process.argv.slice(2), terminal, outcome).then((exit) => {

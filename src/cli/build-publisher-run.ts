@@ -22,6 +22,7 @@ import {
   serverValidDays,
 } from '../publisher/server-identity.ts';
 import { watchManagers } from '../publisher/watch-managers.ts';
+import { runClusterBeside } from './build-cluster-host.ts';
 import { openOffice, readConfig, requireFile } from './build-publisher-office.ts';
 import type { PublisherConfig } from './publisher-config.ts';
 import type { PublisherOffice, Signals } from './publisher-host.ts';
@@ -119,7 +120,11 @@ async function serveOffice({ path, office, log, lagMs, signals }: Serving): Prom
     },
     signals.stop,
   );
-  await Promise.all([daemon, watch]);
+  const node =
+    config.cluster === undefined
+      ? undefined
+      : runClusterBeside(config.cluster, path, log, signals.stop);
+  await Promise.all([daemon, watch, node]);
 }
 
 type FrontOptions = Parameters<typeof buildHttpsFront>[1];
