@@ -3,7 +3,7 @@
  * limit, a deadline for the whole answer and a least speed, so that neither 10 GB nor one byte a
  * second can hold a cycle (trust-and-safety 1.2 "endless data", "slow retrieval").
  */
-import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
 import type { Clock } from '../clock.ts';
 import { deadline } from '../clock.ts';
 import { PeerError, PilotfishError } from '../errors.ts';
@@ -13,7 +13,8 @@ import type {
   PublisherLink,
   PublisherQuestion,
 } from '../sidecar/publisher-port.ts';
-import { connectPinned, type PinnedConnection, type PinnedTarget } from './pinned-tls.ts';
+import { PinnedAgent, type PinnedOptions } from './pinned-agent.ts';
+import type { PinnedTarget } from './pinned-tls.ts';
 
 export interface HttpsLimits {
   /** For everything but the wait that was asked for. */
@@ -27,27 +28,25 @@ export function buildPublisherLink(
   clock: Clock,
   limits: HttpsLimits = defaultHttpsLimits,
 ): PublisherLink {
-  return { ask: (question, signal) => askOnce(question, { clock, limits, signal }) };
+  const agent = new PinnedAgent(clock);
+  return { ask: (question, signal) => askOnce(question, { clock, limits, signal, agent }) };
 }
 
 interface Context {
   readonly clock: Clock;
   readonly limits: HttpsLimits;
   readonly signal: AbortSignal | undefined;
+  readonly agent: PinnedAgent;
 }
 
 async function askOnce(question: PublisherQuestion, context: Context): Promise<PublisherAnswer> {
   const totalMs = context.limits.totalMs + question.waitMs;
   const limit = deadline(context.clock, totalMs, context.signal);
   try {
-    const target = targetOf(question);
-    const connection = await connectPinned(target, context.clock.nowMs(), limit.signal);
-    limit.signal.addEventListener('abort', () => connection.socket.destroy(), { once: true });
-    try {
-      return await converse(question, connection, context);
-    } finally {
-      connection.socket.destroy();
-    }
+    const response = await sendAgainWhenStale(question, context.agent, limit.signal);
+    const cut = (): void => void response.destroy(new Error('out of time'));
+    limit.signal.addEventListener('abort', cut, { once: true });
+    return await answerOf(question, response, context);
   } catch (thrown) {
     if (context.signal?.aborted) throw context.signal.reason;
     if (thrown instanceof PilotfishError) throw thrown;
@@ -64,44 +63,76 @@ function targetOf({ url, pins }: PublisherQuestion): PinnedTarget {
   return { host: hostname.replace(/^\[|\]$/g, ''), port: port === '' ? 443 : Number(port), pins };
 }
 
-async function converse(
+async function answerOf(
   question: PublisherQuestion,
-  { socket, warnings }: PinnedConnection,
+  response: IncomingMessage,
   context: Context,
 ): Promise<PublisherAnswer> {
-  const response = await sendQuestion(question, socket);
+  const warnings = context.agent.warningsOf(response.socket);
   const receipt = response.headers['pf-receipt'];
   const common = { warnings, ...(typeof receipt === 'string' ? { receipt } : {}) };
   const { statusCode = 0 } = response;
-  if (statusCode === 304) return { kind: 'unchanged', ...common };
-  if (statusCode === 404) return { kind: 'absent', ...common };
-  checkHead(question, response);
+  if (statusCode === 304 || statusCode === 404) {
+    await readBody(question, response, context).catch(() => undefined); // frees the connection
+    return { kind: statusCode === 304 ? 'unchanged' : 'absent', ...common };
+  }
+  try {
+    checkHead(question, response);
+  } catch (problem) {
+    response.destroy();
+    throw problem;
+  }
   const body = await readBody(question, response, context);
   const { etag } = response.headers;
   return { kind: 'document', body, ...(etag === undefined ? {} : { etag }), ...common };
 }
 
-function sendQuestion(
+/** A kept connection may have been closed while nobody looked: the question goes out once more. */
+async function sendAgainWhenStale(
   question: PublisherQuestion,
-  socket: PinnedConnection['socket'],
+  agent: PinnedAgent,
+  limit: AbortSignal,
 ): Promise<IncomingMessage> {
+  try {
+    return await send(question, agent, limit);
+  } catch (thrown) {
+    if (!(thrown instanceof StaleConnection) || limit.aborted) throw thrown;
+    return send(question, agent, limit);
+  }
+}
+
+class StaleConnection extends Error {}
+
+function send(
+  question: PublisherQuestion,
+  agent: PinnedAgent,
+  limit: AbortSignal,
+): Promise<IncomingMessage> {
+  const pinned: PinnedOptions = { pinned: targetOf(question), limit };
+  const options: RequestOptions = {
+    agent, // also keeps proxies of the environment out of the way
+    path: question.path,
+    maxHeaderSize: 8 * 1024,
+    headers: {
+      host: new URL(question.url).host,
+      accept: 'application/json',
+      'accept-encoding': 'identity',
+      ...(question.nonce === undefined ? {} : { 'pf-nonce': question.nonce }),
+      ...(question.etag === undefined ? {} : { 'if-none-match': question.etag }),
+    },
+  };
   return new Promise((resolve, reject) => {
-    const sent = httpRequest({
-      createConnection: () => socket, // also keeps proxies of the environment out of the way
-      path: question.path,
-      maxHeaderSize: 8 * 1024,
-      headers: {
-        host: new URL(question.url).host,
-        accept: 'application/json',
-        'accept-encoding': 'identity',
-        connection: 'close',
-        ...(question.nonce === undefined ? {} : { 'pf-nonce': question.nonce }),
-        ...(question.etag === undefined ? {} : { 'if-none-match': question.etag }),
-      },
+    const sent = httpRequest({ ...options, ...pinned });
+    const fail = (error: Error): void =>
+      reject(sent.reusedSocket ? new StaleConnection(error.message) : error);
+    const cut = (): void => void sent.destroy(new Error('out of time'));
+    limit.addEventListener('abort', cut, { once: true });
+    sent.on('response', (response) => {
+      limit.removeEventListener('abort', cut);
+      resolve(response);
     });
-    sent.on('response', resolve);
-    sent.on('error', reject);
-    sent.on('close', () => reject(new Error('closed without an answer')));
+    sent.on('error', fail);
+    sent.on('close', () => fail(new Error('closed without an answer')));
     sent.end();
   });
 }

@@ -240,3 +240,30 @@ test('a port where nobody listens and a name without address say so', async () =
     reason: 'dns_failed',
   });
 });
+
+test('questions to one publisher share a connection; one that went stale is made anew', async () => {
+  const sockets = new Set<TLSSocket>();
+  const server = await startTlsServer((socket) => {
+    sockets.add(socket);
+    socket.write(httpAnswer('200 OK', [json], '{"a":1}'));
+    socket.on('data', () => socket.write(httpAnswer('404 Not Found', [json], '{}')));
+  });
+  const link = buildPublisherLink(systemClock, limits);
+  const question = {
+    url: `https://127.0.0.1:${server.port}`,
+    pins: [caPin],
+    path: '/v1/list',
+    waitMs: 0,
+    maxBytes: 65_536,
+  };
+  assert.equal((await link.ask(question)).kind, 'document');
+  assert.equal((await link.ask(question)).kind, 'absent');
+  assert.equal(sockets.size, 1);
+  for (const socket of sockets) socket.destroy();
+  assert.equal((await link.ask(question)).kind, 'document');
+  assert.equal(sockets.size, 2);
+  const others = { ...question, pins: [leafPin('publisher')] };
+  assert.equal((await link.ask(others)).kind, 'document');
+  assert.equal(sockets.size, 3, 'other pins, another connection');
+  await server.stop();
+});
