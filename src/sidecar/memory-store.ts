@@ -15,6 +15,7 @@ export function buildMemoryStore(file: MemoryFile): MemoryStore {
       return memory;
     },
     async write(memory) {
+      if (memory === known?.memory) return;
       const bytes = encodeMemory(memory);
       if (known === undefined || !equalBytes(known.bytes, bytes)) await file.write(bytes);
       known = { memory, bytes };

@@ -1,6 +1,7 @@
 /** How memory grows: by proven news, by what was seen, by what was ordered and how it ended. Pure. */
 import type { ApplyResult } from '../applier/result.ts';
 import type { ReasonName } from '../errors.ts';
+import { raiseFloorMs } from '../list/freshness.ts';
 import { isInWave } from '../list/rollout.ts';
 import { type Attempt, type Memory, maxAttempts, maxRoots } from './memory.ts';
 import type { News } from './source.ts';
@@ -10,7 +11,7 @@ import { type Step, stepKey } from './step.ts';
 export function rememberNews(memory: Memory, news: News, agentId: string, nowMs: number): Memory {
   const next = {
     ...rememberRoots(memory, news),
-    floorMs: Math.max(memory.floorMs, news.seenAtMs ?? 0),
+    floorMs: raiseFloorMs(memory.floorMs, news.seenAtMs ?? 0, nowMs),
     ...countStale(memory, news, nowMs),
     ...(news.freshness === 'fresh' ? { freshAtMs: nowMs } : {}),
     ...(news.publisher === undefined ? {} : { lastPublisher: news.publisher }),
@@ -63,7 +64,8 @@ export interface Ending {
 export function rememberResult(memory: Memory, ending: Ending): Memory {
   const { step, result, listHash, nowMs } = ending;
   const isMove = step.kind === 'move';
-  const isDone = ['unchanged', 'written', 'moved'].includes(result.outcome);
+  const isBack = step.kind === 'restore' && result.outcome === 'restored';
+  const isDone = isBack || ['unchanged', 'written', 'moved'].includes(result.outcome);
   // Kept although unconfirmed: the file is right, the target did not take the agent.
   const isGood = isDone && !(isMove && result.outcome === 'written' && !result.connected);
   // Held back before anything was done: that says nothing about the target.

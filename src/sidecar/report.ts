@@ -9,7 +9,7 @@ import { rootStatus } from '../list/root.ts';
 import type { CycleReport } from './cycle.ts';
 import { connectionOf } from './decide-connection.ts';
 import type { RankedList, RelaySeen, Seen } from './seen.ts';
-import { staleAlarmPolls } from './source.ts';
+import { type SourceFault, staleAlarmPolls } from './source.ts';
 import type { HoldReason, Step } from './step.ts';
 
 export interface ManagerStatus {
@@ -72,10 +72,14 @@ export interface StatusReport {
   readonly applier?: ApplierReport;
 }
 
-export function reportOf(cycle: CycleReport, agentId: string): StatusReport {
+/** `faults`: what the last poll met; cycles between two polls bring no news of their own. */
+export function reportOf(
+  cycle: CycleReport,
+  agentId: string,
+  faults: readonly SourceFault[] = cycle.news.flatMap((news) => news.faults),
+): StatusReport {
   const { memory, trust, list, seen, decision, result } = cycle;
   const lastAttempt = memory.attempts.at(-1);
-  const faults = cycle.news.flatMap((news) => news.faults);
   return {
     atMs: cycle.atMs,
     agentId,
@@ -94,7 +98,7 @@ export function reportOf(cycle: CycleReport, agentId: string): StatusReport {
     ...(lastAttempt === undefined ? {} : { lastAttempt }),
     ...(result === undefined ? {} : { lastResult: result }),
     faults: faults.map(({ source, error }) => ({ source, error: error.toJSON() })),
-    alarms: alarmsOf(cycle),
+    alarms: [...alarmsOf(cycle), ...faultAlarms(faults)].sort(worstFirst),
   };
 }
 
@@ -104,12 +108,22 @@ export function withApplier(
   applier: ApplierReport,
   alarms: readonly Alarm[],
 ): StatusReport {
-  const all = [...status.alarms, ...alarms];
-  const ranked = [
-    ...all.filter(({ level }) => level === 'critical'),
-    ...all.filter(({ level }) => level === 'warning'),
-  ];
-  return { ...status, applier, alarms: ranked };
+  return { ...status, applier, alarms: [...status.alarms, ...alarms].sort(worstFirst) };
+}
+
+function worstFirst(left: Alarm, right: Alarm): number {
+  return Number(left.level !== 'critical') - Number(right.level !== 'critical');
+}
+
+/** Refusals for want of trust are alarms at once; an unreachable publisher shows in the stale polls. */
+export function faultAlarms(faults: readonly SourceFault[]): readonly Alarm[] {
+  return faults.flatMap(trustAlarm);
+}
+
+function trustAlarm({ source, error }: SourceFault): readonly Alarm[] {
+  const text = `${error.code} ${error.reason} from ${source}: ${error.message}`;
+  if (/^E4(01|02|03|06|10|13)$/.test(error.code)) return [warning(text)];
+  return error.exit === 4 ? [critical(text)] : [];
 }
 
 function agentStatus({ memory }: CycleReport, list: RankedList, seen: Seen) {
@@ -167,6 +181,7 @@ function alarmsOf(cycle: CycleReport): readonly Alarm[] {
     seen?.relay?.kind === 'refused' && critical(`no relay: ${seen.relay.code} ${seen.relay.why}`),
     list === undefined && critical('no list was ever accepted here'),
     decision.step.kind === 'hold' && holdAlarm(decision.step),
+    memory.held !== undefined && atMs < memory.held.untilMs && appliedAlarm(memory.held, atMs),
     memory.stalePolls >= staleAlarmPolls &&
       warning(`E406 no proof of freshness in ${memory.stalePolls} polls; the last good list stays`),
     list !== undefined &&
@@ -190,11 +205,19 @@ const patient: readonly HoldReason[] = [
   'coming_back',
   'window',
   'freeze',
+  'apply_held', // told with its cause
 ];
 
 function holdAlarm({ reason }: { readonly reason: HoldReason }): Alarm {
   const text = `held: ${reason}`;
   return patient.includes(reason) ? warning(text) : critical(text);
+}
+
+/** What the applier last said no to, while it is not asked again. */
+function appliedAlarm(held: { readonly untilMs: number; readonly why: string }, atMs: number) {
+  return critical(
+    `not applied, asked again in ${Math.ceil((held.untilMs - atMs) / 1000)} s: ${held.why}`,
+  );
 }
 
 function isAway({ agent }: Seen): boolean {

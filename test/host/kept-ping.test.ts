@@ -35,7 +35,7 @@ async function serve(onPing: (socket: Socket) => void): Promise<Manager> {
 
 function keep(
   { port }: { readonly port: number },
-  onClosed = () => undefined as undefined,
+  onClosed: () => void = () => undefined,
 ): KeptProbe {
   const kept = prober.keep?.({ address: '127.0.0.1', port, kind: 'ping-tcp' }, onClosed);
   assert.ok(kept);
