@@ -6,6 +6,7 @@
 import { equalBytes } from '../bytes.ts';
 import { ListError } from '../errors.ts';
 import { parseEnvelope } from '../list/envelope.ts';
+import { raiseFloorMs } from '../list/freshness.ts';
 import type { Audience, Position } from '../list/model.ts';
 import { parseRoot } from '../list/parse-root.ts';
 import { type AcceptedRoot, verifyNextRoot, verifyPinnedRoot } from '../list/root.ts';
@@ -65,7 +66,7 @@ export async function verifyAgain(request: ApplyRequest, ground: Ground): Promis
     ...trust,
     root: root.stored,
     known: { envelope: request.listEnvelope, position, hash, root: root.stored },
-    floorMs: Math.max(trust.floorMs, accepted.list.issuedAtMs),
+    floorMs: raiseFloorMs(trust.floorMs, accepted.list.issuedAtMs, ground.nowMs),
   };
   return { list: accepted.list, position, listHash: hash, trust: next, advanced: true };
 }

@@ -27,7 +27,7 @@ import { observe } from '../sidecar/observe.ts';
 import { buildPoller } from '../sidecar/poller.ts';
 import { reportOf, type StatusReport, withApplier } from '../sidecar/report.ts';
 import { rankedList, situationOf } from '../sidecar/situation.ts';
-import { pollSources } from '../sidecar/source.ts';
+import { pollSources, type SourceFault } from '../sidecar/source.ts';
 import { TrustReader } from '../sidecar/trust.ts';
 import type { AgentView, Applier, ListSource, MemoryStore, World } from '../sidecar/world.ts';
 import {
@@ -99,18 +99,21 @@ export async function runForever(rooms: Rooms, stop: AbortSignal): Promise<void>
 }
 
 /** While all is well the agent's own files are looked at less often than its manager is asked. */
-const calmLooks = 3;
+const calmLooks = 5;
 const statusEveryMs = 5_000;
 
 /** At every change, and now and then so that its age shows a sidecar that died. */
 function buildStatusWriter(rooms: Rooms): (report: CycleReport) => Promise<void> {
   let last = '';
   let writtenAtMs = Number.NEGATIVE_INFINITY;
+  let faults: readonly SourceFault[] = [];
   return async (report) => {
-    const status = reportOf(report, rooms.place.agentId);
+    if (report.news.length > 0) faults = report.news.flatMap((news) => news.faults);
+    const status = reportOf(report, rooms.place.agentId, faults);
     const { atMs: _, ...lasting } = status;
     const text = JSON.stringify({
       ...lasting,
+      alarms: status.alarms.length,
       managers: status.managers.map(({ seen: __, ...one }) => one),
     });
     const isDue = clock.monotonicMs() - writtenAtMs >= statusEveryMs;

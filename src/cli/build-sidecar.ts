@@ -14,6 +14,7 @@ import { openSpool } from '../host/spool-directory.ts';
 import { systemClock as clock, systemRandom as random } from '../host/system-clock.ts';
 import { openTwoGenerationFile, writeDurably } from '../host/two-generation-file.ts';
 import { buildLog, type Log } from '../log.ts';
+import type { StatusReport } from '../sidecar/report.ts';
 import { type AgentHome, agentHome, type Platform } from '../wazuh/agent-home.ts';
 import { buildApplierWorld } from './build-sidecar-applier.ts';
 import { joinHost } from './build-sidecar-join.ts';
@@ -155,13 +156,10 @@ async function applierOf(rooms: Rooms): Promise<ApplierWorld> {
   });
 }
 
-const statusAgeMs = 3 * 60_000;
-
 async function readStatus(files: SidecarFiles): ReturnType<SidecarOffice['status']> {
-  const status = await files.readStatus();
-  if (typeof status !== 'object' || status === null || !('atMs' in status)) return undefined;
-  const { atMs } = status;
-  if (typeof atMs !== 'number' || Math.abs(clock.nowMs() - atMs) > statusAgeMs) return undefined;
+  const report = await files.readStatus();
+  if (typeof report !== 'object' || report === null || !('atMs' in report)) return undefined;
+  if (typeof report.atMs !== 'number') return undefined;
   // Written by `run` of this very program; people only look at it.
-  return status as NonNullable<Awaited<ReturnType<SidecarOffice['status']>>>;
+  return { report: report as StatusReport, ageMs: Math.abs(clock.nowMs() - report.atMs) };
 }

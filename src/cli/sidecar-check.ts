@@ -1,17 +1,24 @@
 /** `pilotfish check`: one line and an exit code for Nagios and its kin. */
 import type { Command } from 'commander';
-import { PilotfishError } from '../errors.ts';
+import { ConfigError, PilotfishError } from '../errors.ts';
 import type { StatusReport } from '../sidecar/report.ts';
-import { addCommand, type Common, currentStatus, type SidecarParts } from './sidecar-command.ts';
-import { printable, show } from './terminal.ts';
+import { parseDurationMs } from './config-file.ts';
+import { addCommand, type Common, plannedStatus, type SidecarParts } from './sidecar-command.ts';
+import type { SidecarOffice } from './sidecar-host.ts';
+import { printable, renderDuration, show } from './terminal.ts';
 
 const levels = ['OK', 'WARNING', 'CRITICAL', 'UNKNOWN'] as const;
 
 export function addCheck(program: Command, { terminal, host, outcome }: SidecarParts): void {
-  addCommand(program, 'check', 'for monitoring: 0 ok, 1 warning, 2 critical, 3 unknown').action(
-    async (flags: Common) => {
+  addCommand(program, 'check', 'for monitoring: 0 ok, 1 warning, 2 critical, 3 unknown')
+    .option(
+      '--max-age <duration>',
+      'critical when no cycle ended for so long; more where `once` runs from a timer',
+      '60s',
+    )
+    .action(async (flags: Common & { readonly maxAge: string }) => {
       try {
-        const status = await currentStatus(await host.open(flags.config));
+        const status = await judgedStatus(await host.open(flags.config), flags.maxAge);
         const level = levelOf(status);
         outcome.exit = level;
         show(terminal, flags.json, { level: levels[level], alarms: status.alarms }, () =>
@@ -27,8 +34,21 @@ export function addCheck(program: Command, { terminal, host, outcome }: SidecarP
           () => `PILOTFISH UNKNOWN - ${thrown.code} ${printable(thrown.message)}`,
         );
       }
-    },
-  );
+    });
+}
+
+/** The status with one more alarm when nobody has written one lately: dead, hung, or its disk is full. */
+async function judgedStatus(office: SidecarOffice, maxAge: string): Promise<StatusReport> {
+  const maxAgeMs = parseDurationMs(maxAge);
+  if (maxAgeMs === undefined) {
+    throw new ConfigError('usage', `--max-age ${maxAge}: expected a duration such as 60s or 10m`);
+  }
+  const written = await office.status();
+  if (written !== undefined && written.ageMs <= maxAgeMs) return written.report;
+  const since = written === undefined ? 'ever' : `for ${renderDuration(written.ageMs)}`;
+  const text = `no cycle of a sidecar ended ${since}: is it running, is its disk full?`;
+  const status = written?.report ?? (await plannedStatus(office));
+  return { ...status, alarms: [{ level: 'critical', text }, ...status.alarms] };
 }
 
 function levelOf({ alarms }: StatusReport): 0 | 1 | 2 {

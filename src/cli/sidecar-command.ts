@@ -26,10 +26,16 @@ export function addCommand(program: Command, usage: string, summary: string): Co
     .option('--json', 'print JSON', false);
 }
 
+const statusAgeMs = 3 * 60_000;
+
 /** Of the running sidecar; without one it is looked up now. */
 export async function currentStatus(office: SidecarOffice): Promise<StatusReport> {
   const written = await office.status();
-  if (written !== undefined) return written;
+  if (written !== undefined && written.ageMs <= statusAgeMs) return written.report;
+  return plannedStatus(office);
+}
+
+export async function plannedStatus(office: SidecarOffice): Promise<StatusReport> {
   const { report } = await office.plan();
   return reportOf(report, office.agentId);
 }

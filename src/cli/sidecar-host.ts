@@ -50,7 +50,8 @@ export interface SidecarOffice {
   plan(): Promise<Plan>;
   list(): Promise<KnownList>;
   /** Of the running sidecar; undefined when none has written one lately. */
-  status(): Promise<StatusReport | undefined>;
+  /** What the last cycle wrote, however long ago. */
+  status(): Promise<{ readonly report: StatusReport; readonly ageMs: number } | undefined>;
   restore(target: RestoreTarget, restart: boolean): Promise<ApplyResult>;
   applySpool(directory: string): Promise<readonly ApplyResult[]>;
   pause(pause: Pause | undefined): Promise<void>;

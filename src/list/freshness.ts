@@ -38,6 +38,18 @@ export async function judgeFreshness(question: FreshnessQuestion): Promise<Fresh
   return { kind: 'clock-only', isAlarming, receiptFault: outcome };
 }
 
+const maxFloorLeadMs = 24 * 3_600_000;
+
+/**
+ * The time this host is known to have reached, after a document said `seenAtMs`. What lies more than
+ * a day ahead of this host's clock and floor proves nothing but a wrong clock somewhere: it must not
+ * make every later list look expired for ever.
+ */
+export function raiseFloorMs(floorMs: number, seenAtMs: number, nowMs: number): number {
+  const latestMs = Math.max(floorMs, nowMs) + maxFloorLeadMs;
+  return seenAtMs > latestMs ? floorMs : Math.max(floorMs, seenAtMs);
+}
+
 /** The instant from which a list needs a receipt to be believed. */
 export function expiresAtMs(list: ManagerList): number {
   return list.issuedAtMs + list.validFor * 1_000;

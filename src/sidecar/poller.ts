@@ -37,13 +37,17 @@ export function buildPoller(parts: PollerParts): Poller {
     async run(signal) {
       let failures = 0;
       let early = 0;
+      let lastHash: string | undefined;
       for (;;) {
         const startMs = parts.clock.monotonicMs();
         const news = await pollOnce(parts, waiting.length === 0, signal);
         if (news !== undefined) {
           if (waiting.length < maxWaiting) waiting.push(news);
           parts.bell.ring();
-          failures = news.freshness === 'none' ? failures + 1 : 0;
+          // The very list of last time is news again: it could not be remembered (a full disk).
+          const isAgain = news.list !== undefined && news.list.hash === lastHash;
+          lastHash = news.list?.hash ?? lastHash;
+          failures = news.freshness === 'none' || isAgain ? failures + 1 : 0;
           tell(parts.log, news);
         }
         const wasEarly = parts.clock.monotonicMs() - startMs < parts.settings.waitMs * 0.8;

@@ -354,3 +354,18 @@ test('scripts/pilotfish runs from anywhere, through symlinks', async (context) =
   });
   assert.match(text, /^pilotfish \d+\.\d+\.\d+/);
 });
+
+test('check is critical when no cycle of a sidecar ended lately, however good the last one was', async (context) => {
+  const desk = new Desk(context);
+  await desk.join();
+  const never = await desk.here('check');
+  assert.equal(never.exit, 2);
+  assert.match(never.out, /CRITICAL - no cycle of a sidecar ended ever/);
+  await desk.here('once');
+  const path = desk.at('state/status.json');
+  const status = JSON.parse(readFileSync(path, 'utf8')) as { atMs: number };
+  assert.doesNotMatch((await desk.here('check')).out, /no cycle/);
+  desk.put('state/status.json', JSON.stringify({ ...status, atMs: status.atMs - 120_000 }));
+  assert.match((await desk.here('check')).out, /CRITICAL - no cycle of a sidecar ended for 2 min/);
+  assert.doesNotMatch((await desk.here('check', '--max-age', '10m')).out, /no cycle/);
+});

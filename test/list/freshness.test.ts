@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ReasonName } from '../../src/errors.ts';
-import { judgeFreshness } from '../../src/list/freshness.ts';
+import { judgeFreshness, raiseFloorMs } from '../../src/list/freshness.ts';
 import { verifyReceipt } from '../../src/list/receipt.ts';
 import { verifyList } from '../../src/list/verify.ts';
 import {
@@ -123,4 +123,12 @@ test('both list keys may sign receipts', async () => {
   const { root } = await acceptedRoot();
   const poll = { compact: aReceipt(list, {}, listKeys[1]), nonce };
   assert.equal((await verifyReceipt(poll, knownFrom(list), root)).nonce, nonce);
+});
+
+test('a publisher whose clock is ten years ahead does not move the floor of a host, a true one does', () => {
+  const dayMs = 86_400_000;
+  assert.equal(raiseFloorMs(nowMs - 5, nowMs + decadeMs, nowMs), nowMs - 5);
+  assert.equal(raiseFloorMs(nowMs - 5, nowMs + dayMs, nowMs), nowMs + dayMs);
+  assert.equal(raiseFloorMs(nowMs, nowMs + 60_000, nowMs - decadeMs), nowMs + 60_000);
+  assert.equal(raiseFloorMs(nowMs, nowMs - 60_000, nowMs), nowMs);
 });

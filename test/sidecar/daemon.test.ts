@@ -124,6 +124,22 @@ test('a publisher that cannot hold questions back is not asked in a hot loop', a
   await running;
 });
 
+test('a list that a full disk cannot remember is asked for less and less often', async () => {
+  const scene = new Scene();
+  const first = new LongPolled(scene, loopbackList());
+  const { running, stop } = start(scene);
+  await pass(scene, 3);
+  const before = first.askedAtMs.length;
+  scene.disk.write = () => Promise.reject(new HostError('write_failed', 'the disk is full'));
+  const latest = loopbackList({ version: 9_000 });
+  first.publish(latest);
+  await pass(scene, 120);
+  const asked = first.askedAtMs.length - before;
+  assert.ok(asked <= 12, `${asked} questions in two minutes`);
+  stop.abort();
+  await running;
+});
+
 test('a failure with a code costs its cycle, is told once a minute, and ends by itself', async () => {
   const scene = new Scene();
   new LongPolled(scene, loopbackList());
