@@ -9,7 +9,12 @@ import { build, type Metafile } from 'esbuild';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const version = JSON.parse(readFileSync(`${root}/package.json`, 'utf8')).version as string;
-const programs = { pilotfish: 'sidecar-main', 'pilotfish-publisher': 'publisher-main' } as const;
+const programs = {
+  pilotfish: 'sidecar-main',
+  'pilotfish-publisher': 'publisher-main',
+  // A worker thread of the publisher's cluster node; lies beside it.
+  'cluster-files-thread': 'host/cluster-files-thread',
+} as const;
 const publisherOnly = ['fastify', 'prom-client', 'src/publisher', 'src/cluster', 'src/web'];
 
 function commit(): string {

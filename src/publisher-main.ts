@@ -7,6 +7,7 @@ import { defaultDirectory } from './cli/publisher-command.ts';
 import { buildPublisherProgram } from './cli/publisher-commands.ts';
 import type { Signals } from './cli/publisher-host.ts';
 import { type Outcome, runCommand } from './cli/run-command.ts';
+import { addVersion } from './cli/version.ts';
 
 function processSignals(): Signals {
   const stop = new AbortController();
@@ -37,6 +38,7 @@ addCluster(program, {
   defaultDirectory,
   signals: processSignals,
 });
+addVersion(program, terminal);
 void runCommand(program, process.argv.slice(2), terminal, outcome).then((exit) => {
   process.exitCode = exit;
 });

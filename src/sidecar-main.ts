@@ -1,14 +1,9 @@
 /** `pilotfish`: argv to exit code; the only sidecar file that touches `process`. */
-import { readFileSync } from 'node:fs';
 import { buildSidecarHost } from './cli/build-sidecar.ts';
 import { processTerminal } from './cli/process-terminal.ts';
 import { type Outcome, runCommand } from './cli/run-command.ts';
 import { buildSidecarProgram } from './cli/sidecar-commands.ts';
-
-declare global {
-  // Set by scripts/build.ts in the bundled program.
-  var pilotfishBuild: { readonly version: string; readonly commit: string } | undefined;
-}
+import { versionText } from './cli/version.ts';
 
 function stopSignal(): AbortSignal {
   const stop = new AbortController();
@@ -16,13 +11,6 @@ function stopSignal(): AbortSignal {
   process.once('SIGTERM', end);
   process.once('SIGINT', end);
   return stop.signal;
-}
-
-function versionText(): string {
-  const built = globalThis.pilotfishBuild;
-  if (built !== undefined) return `${built.version} (${built.commit})`;
-  const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
-  return `${manifest.version} (source)`;
 }
 
 const terminal = processTerminal(process);

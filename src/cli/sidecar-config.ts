@@ -56,6 +56,9 @@ const apply = z.strictObject({
   restartsPerDay: whole(1, 10_000)
     .default(defaultSettings.restartsPerDay)
     .describe('restarts that moves of the last day may have cost'),
+  urgentRestartsPerHour: whole(0, 1_000)
+    .default(defaultSettings.urgentRestartsPerHour)
+    .describe('further restarts an hour for leaving a dead manager or fetching a lost agent'),
   cooldown: optionalDuration(
     'least time between two moves of choice; unset: as the list says. Never delays leaving a dead manager',
   ),
@@ -268,6 +271,7 @@ export function applierSettingsOf(
     minServers: applying.minServers,
     restartsPerHour: applying.restartsPerHour,
     restartsPerDay: applying.restartsPerDay,
+    urgentRestartsPerHour: applying.urgentRestartsPerHour,
     foreign: applying.foreign,
     stableMs: applying.stable,
     maxConfirmMs: applying.confirm,

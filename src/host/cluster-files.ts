@@ -30,10 +30,7 @@ export class ClusterFiles implements FileJobs {
   #lastId = 0;
 
   /** `threadUrl`: the thread's file where it is not next to this one (a bundled program). */
-  constructor(
-    settings: FilesSettings,
-    threadUrl = new URL('./cluster-files-thread.ts', import.meta.url),
-  ) {
+  constructor(settings: FilesSettings, threadUrl = threadBeside(import.meta.url)) {
     this.#settings = settings;
     this.#threadUrl = threadUrl;
   }
@@ -142,4 +139,9 @@ export class ClusterFiles implements FileJobs {
     this.#waiting.clear();
     for (const { reject } of waiting) reject(error);
   }
+}
+
+/** The thread's file: a source beside this source, a bundle beside the bundle this is part of. */
+function threadBeside(url: string): URL {
+  return new URL(`./cluster-files-thread.${url.endsWith('.ts') ? 'ts' : 'cjs'}`, url);
 }

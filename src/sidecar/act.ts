@@ -31,12 +31,12 @@ export async function act(
 
 /** What a dead or stuck connection holds is lost anyway; a healthy one is ended gently. */
 function switchReason(reason: MoveReason): 'failed' | 'planned' {
-  return isUrgent(reason) || reason === 'agent_wedged' ? 'failed' : 'planned';
+  return isUrgent(reason) ? 'failed' : 'planned';
 }
 
-/** The agent is without a manager, or on a dead one: it must not wait for a budget of choice. */
+/** The agent is without a manager, stuck, or on a dead one: it must not wait for a budget of choice. */
 function isUrgent(reason: MoveReason): boolean {
-  return reason === 'manager_down' || reason === 'agent_lost';
+  return reason === 'manager_down' || reason === 'agent_lost' || reason === 'agent_wedged';
 }
 
 /** Undefined before the first list. */
