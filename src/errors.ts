@@ -191,6 +191,11 @@ const reasons = {
     exit: 1,
     fix: 'both generations of the state are damaged; join again',
   },
+  state_inaccessible: {
+    code: 'E704',
+    exit: 1,
+    fix: 'run as the user that owns the state (root); nothing was changed',
+  },
   store_failed: {
     code: 'E702',
     exit: 1,

@@ -114,8 +114,12 @@ async function readSlot(path: string): Promise<Slot> {
   try {
     handle = await open(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0));
   } catch (error) {
-    if (systemCodeOf(error) === 'ENOENT') return { kind: 'absent' };
-    return { kind: 'damaged', why: messageOf(error) };
+    const code = systemCodeOf(error);
+    if (code === 'ENOENT') return { kind: 'absent' };
+    if (code === 'ELOOP') return { kind: 'damaged', why: messageOf(error) };
+    // What may not be opened now is not damaged: it must be neither rebuilt nor written over.
+    const seen = `${path}: ${messageOf(error)}`;
+    throw new HostError('state_inaccessible', seen, { cause: error });
   }
   try {
     const { size } = await handle.stat();

@@ -87,3 +87,12 @@ test('writes issued together are kept in order', () =>
     await Promise.all(['1', '2', '3', '4'].map((value) => file.write(Buffer.from(value))));
     assert.equal(text(await file.read()), '4');
   }));
+
+test('a state that may not be opened now is not taken for damaged, and never written over', async () => {
+  await inDirectory(async (path) => {
+    await writeFile(`${path}-file`, 'not a directory');
+    const shut = openTwoGenerationFile(join(`${path}-file`, 'state'));
+    await assert.rejects(shut.read(), { reason: 'state_inaccessible', code: 'E704' });
+    await assert.rejects(shut.write(Buffer.from('x')), { code: 'E704' });
+  });
+});
