@@ -4,8 +4,11 @@ import type { ClusterConfig } from '../cluster/config.ts';
 import type { ClusterJson } from '../cluster/files/cluster-json.ts';
 import { defaultUnpackLimits } from '../cluster/files/unpack.ts';
 import { type Listening, Master } from '../cluster/master/master.ts';
+import type { RemoteWorker } from '../cluster/master/remote-worker.ts';
 import type { ClusterLog } from '../cluster/tasks/node-log.ts';
 import type { NodePorts, NodeSettings, PeerPolicy } from '../cluster/tasks/node-ports.ts';
+import type { Service } from '../cluster/tasks/services.ts';
+import type { Connection } from '../cluster/worker/connection.ts';
 import { Worker } from '../cluster/worker/worker.ts';
 import { HeldBookFile, PeerBookFile } from '../host/cluster-books.ts';
 import { dialCluster } from '../host/cluster-dialer.ts';
@@ -69,11 +72,21 @@ function buildMaster(options: NodeOptions, ports: NodePorts): Master {
   const settings = { ...settingsOf(options), maxConnectionsPerAddress, maxConnections: 4_096 };
   const spoolFolder = join(options.home, 'queue', 'cluster', '.sealed');
   const openSpool = () => openClusterSpool(spoolFolder, random);
-  return new Master(settings, { ...ports, listen: listenCluster, openSpool });
+  return new Master(settings, { ...ports, listen: listenCluster, openSpool }, masterParts());
 }
 
 function buildWorker(options: NodeOptions, ports: NodePorts): Worker {
-  return new Worker(settingsOf(options), { ...ports, dial: dialCluster(clock) });
+  return new Worker(settingsOf(options), { ...ports, dial: dialCluster(clock) }, workerParts());
+}
+
+/** What a master serves beside integrity; see `tasks/services.ts`. */
+function masterParts(): readonly Service<RemoteWorker>[] {
+  return [];
+}
+
+/** What a worker serves beside integrity. */
+function workerParts(): readonly Service<Connection>[] {
+  return [];
 }
 
 function settingsOf({ config, version, cluster, peers }: NodeOptions): NodeSettings {

@@ -6,7 +6,6 @@
 import type { Socket } from 'node:net';
 import { sleep } from '../../clock.ts';
 import { PeerError } from '../../errors.ts';
-import { messageOf } from '../../guards.ts';
 import { AddressBudget } from '../address-budget.ts';
 import type { ScanReport } from '../files/jobs.ts';
 import { Link, type LinkHandler } from '../link.ts';
@@ -17,13 +16,16 @@ import { LocalIntegrity } from '../tasks/local-integrity.ts';
 import { NodeLog } from '../tasks/node-log.ts';
 import { type NodePorts, type NodeSettings, ownFeatures } from '../tasks/node-ports.ts';
 import { Quiet } from '../tasks/quiet.ts';
+import { type Handlers, type Service, Services, unhandledText } from '../tasks/services.ts';
 import type { SealedSpool } from '../tasks/shared-bundle.ts';
 import { commands } from '../wire/command.ts';
-import { type Fault, fault, faultText } from '../wire/fault.ts';
+import { type Fault, faultText } from '../wire/fault.ts';
 import { createSeal, type Seal } from '../wire/seal.ts';
 import { ConnectionCounts } from './connection-counts.ts';
+import type { MasterDesk } from './desk.ts';
+import { masterIntegrity } from './integrity.ts';
 import { LateStore } from './late-store.ts';
-import { type MasterDesk, RemoteWorker } from './remote-worker.ts';
+import { RemoteWorker } from './remote-worker.ts';
 import type { WorkerStatus } from './worker-status.ts';
 
 export interface ListenRequest {
@@ -51,13 +53,10 @@ export interface MasterSettings extends NodeSettings {
   readonly maxConnections: number;
 }
 
-/** Other parts of a node (calls, database, groups) that serve workers over the same links. */
-export interface MasterService {
-  /** True: it answers, now or later. */
-  asked(asked: Asked, worker: RemoteWorker): boolean;
-  joined?(worker: RemoteWorker): void;
-  left?(worker: RemoteWorker): void;
-}
+/** Agents' data is another part's; a node without it lets nobody send. */
+const fallback: Handlers<RemoteWorker> = {
+  maySendAgentInfo: () => ({ kind: 'ok', payload: 'False' }),
+};
 
 export class Master {
   readonly #settings: MasterSettings;
@@ -71,7 +70,7 @@ export class Master {
   readonly #quiet: Quiet;
   readonly #links = new Map<Link, RemoteWorker | undefined>();
   readonly #names = new Map<string, RemoteWorker>();
-  readonly #services: readonly MasterService[];
+  readonly #services: Services<RemoteWorker>;
   #round = 0;
   #generation = -1;
   #changedAtMs: number;
@@ -79,11 +78,11 @@ export class Master {
   constructor(
     settings: MasterSettings,
     ports: MasterPorts,
-    services: readonly MasterService[] = [],
+    services: readonly Service<RemoteWorker>[] = [],
   ) {
     this.#settings = settings;
     this.#ports = ports;
-    this.#services = services;
+    this.#services = new Services([masterIntegrity, ...services], fallback);
     this.#log = new NodeLog(ports.log, 'Master');
     this.#strangerLog = new NodeLog(ports.log, 'Worker');
     this.#seal = createSeal(settings.config.key);
@@ -188,15 +187,14 @@ export class Master {
     return {
       asked: (asked, link) => this.#asked(asked, link, store),
       failed: (error, asked) => {
-        const word = commands[asked.command].wire;
-        this.#log.error(`Unhandled error processing request 'b'${word}'': ${messageOf(error)}`);
+        this.#log.error(unhandledText(asked, error));
       },
       alive: (link) => worker(link)?.alive(),
       recognised: (peer, features, link) => worker(link)?.recognised(peer, features),
       cancelled: (taskId, reason, link) => worker(link)?.cancelled(taskId, reason),
       ready: (link) => {
         const one = worker(link);
-        if (one !== undefined) for (const service of this.#services) service.joined?.(one);
+        if (one !== undefined) void this.#services.run(one, one.signal);
       },
     };
   }
@@ -207,9 +205,7 @@ export class Master {
       this.#hello(asked, link, store);
     } else if (worker !== undefined) {
       worker.log.debug(`Command received: b'${commands[asked.command].wire}'`);
-      if (worker.asked(asked)) return;
-      if (this.#services.some((service) => service.asked(asked, worker))) return;
-      link.answer(asked.counter, unserved(asked));
+      this.#services.serve(asked, worker);
     }
   }
 
@@ -255,8 +251,8 @@ export class Master {
 
   #workerEnded(worker: RemoteWorker, error: Error | undefined): void {
     if (this.#names.get(worker.name) === worker) this.#names.delete(worker.name);
-    for (const service of this.#services) service.left?.(worker);
     worker.end();
+    this.#services.left(worker);
     if (error === undefined) worker.log.debug(`Disconnected ${worker.name}.`);
     else worker.log.error(`Error during connection with '${worker.name}': ${error.message}.`);
     worker.log.info('Cancelling pending tasks.');
@@ -281,7 +277,7 @@ export class Master {
       this.#generation = generation;
       this.#changedAtMs = this.#ports.clock.nowMs();
     }
-    for (const worker of this.#names.values()) if (isNew) worker.nudge();
+    for (const worker of this.#names.values()) if (isNew) worker.integrity.nudge();
   }
 
   /** The clock of permissions; held deletions are looked at again in every round. */
@@ -290,10 +286,12 @@ export class Master {
     await untilAborted(signal, async () => {
       await sleep(this.#ports.clock, everyMs, signal);
       this.#round += 1;
-      const waiting = [...this.#names.values()].filter((worker) => worker.hasHeldDeletions);
+      const waiting = [...this.#names.values()].filter(
+        (worker) => worker.integrity.hasHeldDeletions,
+      );
       if (waiting.length === 0) return;
       await this.#desk.local.refresh();
-      for (const worker of waiting) worker.nudge();
+      for (const worker of waiting) worker.integrity.nudge();
     });
   }
 
@@ -320,12 +318,6 @@ export class Master {
     await Promise.all([...this.#links.keys()].map((link) => link.close()));
     await this.#desk.shelf.close();
   }
-}
-
-/** What a worker hears about a part that this node does not run. */
-function unserved(asked: Asked): Parameters<Link['answer']>[1] {
-  if (asked.command === 'maySendAgentInfo') return { kind: 'ok', payload: 'False' };
-  return { kind: 'fault', fault: fault(1000, `not served here: ${commands[asked.command].wire}`) };
 }
 
 async function untilAborted(signal: AbortSignal, turn: () => Promise<void>): Promise<void> {

@@ -1,7 +1,6 @@
 /** One connection of a worker to its master: hello, negotiation, then everything that runs on it. */
 import type { Socket } from 'node:net';
 import { PeerError } from '../../errors.ts';
-import { messageOf } from '../../guards.ts';
 import { Link, type LinkEnd, type LinkHandler } from '../link.ts';
 import type { Asked, PeerKind, Reply } from '../session/output.ts';
 import type { Deletions } from '../tasks/deletions.ts';
@@ -15,21 +14,15 @@ import {
 } from '../tasks/node-ports.ts';
 import { ReceivingTasks } from '../tasks/receiving.ts';
 import { SendingTasks } from '../tasks/sending.ts';
+import { type Service, Services, unhandledText } from '../tasks/services.ts';
 import { expectOk } from '../upload.ts';
 import { commands } from '../wire/command.ts';
-import { type Fault, fault, faultText } from '../wire/fault.ts';
+import { type Fault, faultText } from '../wire/fault.ts';
+import type { TaskFault } from '../wire/payload-transfer.ts';
 import type { Seal } from '../wire/seal.ts';
 import { IntegrityLoop } from './integrity-loop.ts';
 import { keepAlive } from './keep-alive.ts';
 import { UpdateReceiver } from './update-receiver.ts';
-
-/** Other parts of a node that serve the master over the same link. */
-export interface WorkerService {
-  /** True: it answers, now or later. */
-  asked(asked: Asked, link: Link): boolean;
-  joined?(link: Link): void;
-  left?(): void;
-}
 
 export interface ConnectionParts {
   readonly socket: Socket;
@@ -41,7 +34,7 @@ export interface ConnectionParts {
   readonly log: NodeLog;
   readonly local: LocalIntegrity;
   readonly deletions: Deletions;
-  readonly services: readonly WorkerService[];
+  readonly services: readonly Service<Connection>[];
 }
 
 /** Several changes in a row are confirmed by one check. */
@@ -49,7 +42,9 @@ const confirmMs = 1_500;
 
 export class Connection {
   readonly link: Link;
+  readonly log: NodeLog;
   readonly #parts: ConnectionParts;
+  readonly #services: Services<Connection>;
   readonly #transfers: TransferFolder;
   readonly #receiving: ReceivingTasks;
   readonly #sending = new SendingTasks();
@@ -64,6 +59,8 @@ export class Connection {
     const { socket, settings, ports, seal } = parts;
     const { clock, random } = ports;
     this.#parts = parts;
+    this.log = parts.log;
+    this.#services = new Services([this.#integrity(), ...parts.services]);
     const mustBeOurs = settings.peers === 'ours' || ports.peerBook.isOurs(parts.masterName);
     const node = settings.config.nodeName;
     const offer = { node, features: ownFeatures, mustBeOurs };
@@ -109,23 +106,11 @@ export class Connection {
 
   /** Everything that runs while connected. Resolves, never rejects, when the link has ended. */
   async serve(signal: AbortSignal): Promise<LinkEnd> {
-    const { ports, settings, log, services } = this.#parts;
-    const { keep_alive, max_failed_keepalive_attempts } = settings.cluster.intervals.worker;
     const either = AbortSignal.any([signal, this.#stop.signal]);
-    const rules = { everyMs: keep_alive * 1000, maxFailures: max_failed_keepalive_attempts };
     this.#loop = this.#buildLoop();
-    for (const service of services) service.joined?.(this.link);
-    const running = [
-      keepAlive(this.link, ports.clock, log.at('Keep Alive'), rules, either),
-      this.#loop.run(either),
-    ];
-    const results = await Promise.allSettled(running);
-    for (const result of results) {
-      if (result.status === 'fulfilled' || either.aborted) continue;
-      log.error(`Unhandled error in a task: ${messageOf(result.reason)}`);
-    }
+    await this.#services.run(this, either);
     const end = await this.link.close();
-    for (const service of services) service.left?.();
+    this.#services.left(this);
     await this.#update.settled();
     return end;
   }
@@ -134,10 +119,7 @@ export class Connection {
     return {
       asked: (asked) => this.#asked(asked),
       failed: (error, asked) => {
-        const word = commands[asked.command].wire;
-        this.#parts.log.error(
-          `Unhandled error processing request 'b'${word}'': ${messageOf(error)}`,
-        );
+        this.log.error(unhandledText(asked, error));
       },
       recognised: (peer, features) => {
         this.#peer = peer;
@@ -150,36 +132,44 @@ export class Connection {
   }
 
   #asked(asked: Asked): void {
-    this.#parts.log.debug(`Command received: 'b'${commands[asked.command].wire}''`);
-    const reply = this.#serve(asked);
-    if (reply !== undefined) {
-      this.link.answer(asked.counter, reply);
-      return;
-    }
-    if (this.#parts.services.some((service) => service.asked(asked, this.link))) return;
-    const reason = fault(1000, `not served here: ${commands[asked.command].wire}`);
-    this.link.answer(asked.counter, { kind: 'fault', fault: reason });
+    this.log.debug(`Command received: 'b'${commands[asked.command].wire}''`);
+    this.#services.serve(asked, this);
   }
 
-  #serve(asked: Asked): Reply | undefined {
-    switch (asked.command) {
-      case 'integrityUnchanged':
-        this.#loop?.told();
-        return { kind: 'ok', payload: 'Thanks' };
-      case 'updateStart':
-        this.#loop?.updating();
-        return this.#update.start();
-      case 'updateSent':
-        return this.#receiving.sent(asked.value, this.link);
-      case 'updateFailed':
-        if (!this.#receiving.failed(asked.value)) {
-          const text = faultText(asked.value.fault);
-          this.#parts.log.error(`Error in synchronization process: ${text}`);
-        }
-        return { kind: 'ok', payload: 'Error received' };
-      default:
-        return undefined;
+  /** The part of a worker that keeps its files like the master's. */
+  #integrity(): Service<Connection> {
+    const { ports, settings, log } = this.#parts;
+    const { keep_alive, max_failed_keepalive_attempts } = settings.cluster.intervals.worker;
+    const rules = { everyMs: keep_alive * 1000, maxFailures: max_failed_keepalive_attempts };
+    return {
+      handlers: {
+        integrityUnchanged: () => {
+          this.#loop?.told();
+          return { kind: 'ok', payload: 'Thanks' };
+        },
+        updateStart: () => {
+          this.#loop?.updating();
+          return this.#update.start();
+        },
+        updateSent: ({ value }) => this.#receiving.sent(value, this.link),
+        updateFailed: ({ value }) => this.#updateFailed(value),
+      },
+      tasks: [
+        {
+          name: 'keep-alive',
+          run: (_peer, signal) =>
+            keepAlive(this.link, ports.clock, log.at('Keep Alive'), rules, signal),
+        },
+        { name: 'integrity', run: async (_peer, signal) => this.#loop?.run(signal) },
+      ],
+    };
+  }
+
+  #updateFailed(value: TaskFault): Reply {
+    if (!this.#receiving.failed(value)) {
+      this.log.error(`Error in synchronization process: ${faultText(value.fault)}`);
     }
+    return { kind: 'ok', payload: 'Error received' };
   }
 
   #buildUpdate(): UpdateReceiver {

@@ -12,8 +12,9 @@ import { Deletions } from '../tasks/deletions.ts';
 import { LocalIntegrity } from '../tasks/local-integrity.ts';
 import { NodeLog } from '../tasks/node-log.ts';
 import type { NodePorts, NodeSettings } from '../tasks/node-ports.ts';
+import type { Service } from '../tasks/services.ts';
 import { createSeal, type Seal } from '../wire/seal.ts';
-import { Connection, type WorkerService } from './connection.ts';
+import { Connection } from './connection.ts';
 
 export interface WorkerPorts extends NodePorts {
   /** Rejects with a system error, or when `signal` aborts. */
@@ -41,12 +42,16 @@ export class Worker {
   readonly #seal: Seal;
   readonly #local: LocalIntegrity;
   readonly #deletions: Deletions;
-  readonly #services: readonly WorkerService[];
+  readonly #services: readonly Service<Connection>[];
   #connection: Connection | undefined;
   #connectedAtMs: number | undefined;
   #attempts = 0;
 
-  constructor(settings: NodeSettings, ports: WorkerPorts, services: readonly WorkerService[] = []) {
+  constructor(
+    settings: NodeSettings,
+    ports: WorkerPorts,
+    services: readonly Service<Connection>[] = [],
+  ) {
     this.#settings = settings;
     this.#ports = ports;
     this.#services = services;

@@ -19,6 +19,7 @@ import type { Listening } from '../../../src/cluster/master/master.ts';
 import { Master } from '../../../src/cluster/master/master.ts';
 import type { ClusterLine, ClusterLog } from '../../../src/cluster/tasks/node-log.ts';
 import { Worker } from '../../../src/cluster/worker/worker.ts';
+import { systemCodeOf } from '../../../src/guards.ts';
 import { silentLog } from '../../../src/log.ts';
 
 export const key = 'c98b62a9b6169ac5f67dae55ae4a9088';
@@ -90,14 +91,22 @@ export class Home {
     return lstatSync(join(this.path, name)).mode & 0o7777;
   }
 
-  /** Every file below etc and var by its hash. */
+  /** Every file below etc and var by its hash; what vanishes while we look is looked at again. */
   tree(): Readonly<Record<string, string>> {
+    for (let turn = 0; ; turn++) {
+      try {
+        return this.#readTree();
+      } catch (error) {
+        if (systemCodeOf(error) !== 'ENOENT' || turn === 10) throw error;
+      }
+    }
+  }
+
+  #readTree(): Readonly<Record<string, string>> {
     const found: Record<string, string> = {};
     for (const top of ['etc', 'var']) {
-      for (const entry of readdirSync(join(this.path, top), {
-        recursive: true,
-        withFileTypes: true,
-      })) {
+      const options = { recursive: true, withFileTypes: true } as const;
+      for (const entry of readdirSync(join(this.path, top), options)) {
         if (!entry.isFile()) continue;
         const path = join(entry.parentPath, entry.name);
         found[path.slice(this.path.length + 1)] = this.#hashOf(path);

@@ -1,0 +1,255 @@
+/**
+ * The integrity of one worker as its master keeps it: permission, lock, check, synchronisation
+ * (cluster-protocol.md 4.3). The link carries, the jobs do the file work.
+ */
+import { messageOf } from '../../guards.ts';
+import { isInSync } from '../files/compare.ts';
+import type { CheckReport } from '../files/jobs.ts';
+import type { Changes } from '../files/manifest.ts';
+import type { PeerKind, Reply } from '../session/output.ts';
+import { Deletions } from '../tasks/deletions.ts';
+import { type NodeLog, seconds } from '../tasks/node-log.ts';
+import type { TransferFolder } from '../tasks/node-ports.ts';
+import { IntegrityPermission } from '../tasks/permission.ts';
+import type { ReceivedFile, ReceivingTasks } from '../tasks/receiving.ts';
+import { type SendingTasks, updateKind } from '../tasks/sending.ts';
+import type { ServedPeer, Service } from '../tasks/services.ts';
+import { ZipBudget } from '../tasks/zip-budget.ts';
+import { fault, faultText } from '../wire/fault.ts';
+import type { TaskFault } from '../wire/payload-transfer.ts';
+import { splitKeys } from './client-keys.ts';
+import type { MasterDesk } from './desk.ts';
+import { noSpan, type Span, type WorkerStatus } from './worker-status.ts';
+
+/** What integrity needs of a worker. */
+export interface IntegrityPeer extends ServedPeer {
+  readonly name: string;
+  readonly transfers: TransferFolder;
+  readonly receiving: ReceivingTasks;
+  readonly sending: SendingTasks;
+  readonly connectedAtMs: number;
+  readonly peer: PeerKind | undefined;
+  readonly canBeNudged: boolean;
+}
+
+/** The part of a master that keeps the files of its workers like its own. */
+export const masterIntegrity: Service<IntegrityPeer & { readonly integrity: RemoteIntegrity }> = {
+  handlers: {
+    mayCheckIntegrity: (_asked, worker) => worker.integrity.mayCheck(),
+    integrityStart: (_asked, worker) => worker.integrity.start(),
+    integritySent: ({ value }, worker) =>
+      told(worker.receiving.sent(value, worker.link), worker.log),
+    integrityFailed: ({ value }, worker) => worker.integrity.peerFailed(value),
+    // No item of ours lets a worker add files; stock refuses each file with this text.
+    extraValidStart: () => notAllowed,
+    extraValidSent: () => notAllowed,
+  },
+};
+
+const notAllowed: Reply = {
+  kind: 'fault',
+  fault: fault(3022, 'File not allowed to be synced from worker'),
+};
+
+type IntegrityStatus = Pick<
+  WorkerStatus,
+  'isIntegrityFree' | 'lastCheck' | 'lastSync' | 'behindSinceMs' | 'heldDeletions' | 'heldReason'
+>;
+
+export class RemoteIntegrity {
+  readonly #worker: IntegrityPeer;
+  readonly #desk: MasterDesk;
+  readonly #log: NodeLog;
+  readonly #permission: IntegrityPermission;
+  readonly #deletions: Deletions;
+  readonly #zip: ZipBudget;
+  #lastCheck: Span = noSpan;
+  #lastSync: WorkerStatus['lastSync'] = { ...noSpan, missing: 0, shared: 0, extra: 0 };
+  #inStepWith: number | undefined;
+  #changedDuringCheck = false;
+
+  constructor(worker: IntegrityPeer, desk: MasterDesk) {
+    const { intervals, communication, catalogue } = desk.settings.cluster;
+    this.#worker = worker;
+    this.#desk = desk;
+    this.#log = worker.log;
+    const maxLockedMs = intervals.master.max_locked_integrity_time * 1000;
+    this.#permission = new IntegrityPermission({ maxLockedMs });
+    this.#deletions = new Deletions({ book: desk.ports.heldBook, peer: worker.name, catalogue });
+    this.#zip = new ZipBudget(communication);
+  }
+
+  get hasHeldDeletions(): boolean {
+    return this.#deletions.heldFiles > 0;
+  }
+
+  status(): IntegrityStatus {
+    const generation = this.#desk.local.report?.generation;
+    const isInStep = generation !== undefined && this.#inStepWith === generation;
+    const { connectedAtMs } = this.#worker;
+    return {
+      isIntegrityFree: this.#permission.isFree,
+      lastCheck: this.#lastCheck,
+      lastSync: this.#lastSync,
+      behindSinceMs: isInStep ? undefined : Math.max(connectedAtMs, this.#desk.changedAtMs()),
+      heldDeletions: this.#deletions.heldFiles,
+      heldReason: this.#deletions.reason,
+    };
+  }
+
+  /** The newest scan differs: our own workers are told at once to check. */
+  nudge(): void {
+    const { canBeNudged, link } = this.#worker;
+    if (!canBeNudged || !link.isOpen) return;
+    if (!this.#permission.isFree) {
+      this.#changedDuringCheck = true;
+      return;
+    }
+    link.request('integrityUnchanged', undefined).catch(() => undefined);
+  }
+
+  /** The answer to `mayCheckIntegrity`. */
+  mayCheck(): Reply {
+    const { local, ports, settings } = this.#desk;
+    const { isGranted, isReleased } = this.#permission.ask({
+      isScanned: local.report !== undefined,
+      round: this.#desk.round(),
+      isOncePerRound: this.#worker.peer !== 'ours',
+      nowMs: ports.clock.monotonicMs(),
+    });
+    const lockedS = settings.cluster.intervals.master.max_locked_integrity_time;
+    if (isReleased) {
+      this.#log.warning(
+        "Automatically releasing Integrity check permissions flag (b'syn_i_w_m_p') after being " +
+          `locked out for more than ${lockedS}s.`,
+      );
+    }
+    return { kind: 'ok', payload: isGranted ? 'True' : 'False' };
+  }
+
+  /** The answer to `integrityStart`. */
+  start(): Reply {
+    const { local, ports } = this.#desk;
+    if (local.report === undefined || !this.#permission.lock(ports.clock.monotonicMs())) {
+      const why = local.report === undefined ? 'no local scan yet' : 'a check is under way';
+      return { kind: 'fault', fault: fault(1000, `Permission not granted: ${why}`) };
+    }
+    const task = this.#worker.receiving.start();
+    if (task === undefined) {
+      this.#permission.release();
+      return { kind: 'fault', fault: fault(1000, 'too many tasks are open') };
+    }
+    void this.#check(task.file);
+    return { kind: 'ok', payload: task.id };
+  }
+
+  /** The worker gives up, or reports what it could not do. */
+  peerFailed(value: TaskFault): Reply {
+    if (!this.#worker.receiving.failed(value)) {
+      this.#log.error(`Error in synchronization process: ${faultText(value.fault)}`);
+      this.#permission.release();
+      this.#inStepWith = undefined;
+    }
+    return { kind: 'ok', payload: 'Error received' };
+  }
+
+  /** Never rejects: whatever happens, the lock is released and said. */
+  async #check(file: Promise<ReceivedFile>): Promise<void> {
+    const log = this.#log.at('Integrity check');
+    log.info('Starting.');
+    this.#changedDuringCheck = false;
+    try {
+      await this.#checkAndSync(await file, log);
+    } catch (error) {
+      log.error(`Error synchronizing integrity: ${messageOf(error)}`);
+    } finally {
+      this.#permission.release();
+    }
+    if (this.#changedDuringCheck) this.nudge();
+  }
+
+  async #checkAndSync(file: ReceivedFile, log: NodeLog): Promise<void> {
+    const { clock } = this.#desk.ports;
+    const startAtMs = clock.nowMs();
+    const startedMs = clock.monotonicMs();
+    log.debug(`Received file from worker: '${file.path}'`);
+    const report = await this.#judge(file);
+    const { changes, news } = this.#deletions.judge({
+      changes: report.changes,
+      present: report.present,
+      scan: this.#desk.local.report,
+      nowMs: startAtMs,
+    });
+    if (news !== undefined) log.warning(news);
+    for (const problem of report.problems) log.warning(problem);
+    this.#lastCheck = { startAtMs, endAtMs: clock.nowMs() };
+    const isDone = isInSync(changes);
+    log.info(
+      `Finished in ${seconds(clock.monotonicMs() - startedMs)}s. Received metadata of ` +
+        `${report.receivedFiles} files. Sync ${isDone ? 'not ' : ''}required.`,
+    );
+    if (isDone) await this.#worker.link.request('integrityUnchanged', undefined);
+    else await this.#sync(changes);
+    if (isDone) this.#inStepWith = report.generation;
+  }
+
+  async #judge(file: ReceivedFile): Promise<CheckReport> {
+    try {
+      return await this.#desk.ports.jobs.check(this.#worker.transfers.pathOf(file.transfer));
+    } finally {
+      await this.#worker.transfers.drop(file.transfer);
+    }
+  }
+
+  async #sync(changes: Changes): Promise<void> {
+    const { clock } = this.#desk.ports;
+    const log = this.#log.at('Integrity sync');
+    const startAtMs = clock.nowMs();
+    const startedMs = clock.monotonicMs();
+    const { missing, shared, extra } = changes;
+    log.info('Starting.');
+    log.info(
+      `Files to create in worker: ${missing.size} | Files to update in worker: ${shared.size} | ` +
+        `Files to delete in worker: ${extra.size}`,
+    );
+    for (const part of this.#worker.peer === 'ours' ? splitKeys(changes) : [changes]) {
+      await this.#send(part, log);
+    }
+    log.info(`Finished in ${seconds(clock.monotonicMs() - startedMs)}s.`);
+    this.#lastSync = {
+      startAtMs,
+      endAtMs: clock.nowMs(),
+      missing: missing.size,
+      shared: shared.size,
+      extra: extra.size,
+    };
+  }
+
+  async #send(changes: Changes, log: NodeLog): Promise<void> {
+    const { shelf, ports } = this.#desk;
+    const files = changes.missing.size + changes.shared.size;
+    log.debug(
+      `Compressing ${files > 0 ? 'files and ' : ''}'files_metadata.json' of ${files} files.`,
+    );
+    await shelf.use(changes, this.#zip.limitBytes, async (bundle) => {
+      log.debug('Sending zip file.');
+      const trip = await this.#worker.sending.run(
+        this.#worker.link,
+        updateKind,
+        ports.clock,
+        (signal, progress) => bundle.sendTo(this.#worker.link, signal, progress),
+      );
+      log.debug('Zip file sent.');
+      this.#zip.learn(trip, log);
+      if (trip.isInterrupted) return;
+      const { left } = await bundle.packed();
+      for (const one of left) if (one.text !== '') log.warning(one.text);
+      if (left.some(({ kind }) => kind === 'no_room')) this.#changedDuringCheck = true;
+    });
+  }
+}
+
+function told(reply: Reply, log: NodeLog): Reply {
+  if (reply.kind === 'fault') log.error(faultText(reply.fault));
+  return reply;
+}
