@@ -4,10 +4,12 @@
  * request; it has a rate of its own and is left out above it (the sidecar keeps its list).
  */
 import type { Clock } from '../clock.ts';
+import { type FlatForm, signFlat } from '../list/flat.ts';
 import { type SigningKey, signReceipt } from '../list/sign.ts';
 import { buildTokenBucket, type ConnectionLedger } from './connection-ledger.ts';
 import type { PublishedList } from './history.ts';
 import { buildLongPolls } from './long-polls.ts';
+import { listOf } from './publish.ts';
 
 export interface ListPoll {
   readonly ip: string;
@@ -33,6 +35,8 @@ export interface ServedList {
   readonly body: Buffer;
   /** Strong entity tag: the hash of the payload. */
   readonly etag: string;
+  /** The same list for hosts without our runtime. */
+  readonly flat: FlatForm;
 }
 
 export interface ListService {
@@ -85,7 +89,12 @@ export function buildListService(parts: ListServiceParts): ListService {
     },
     serve(entry) {
       if (served !== undefined && served.entry.version >= entry.version) return false;
-      served = { entry, body: Buffer.from(entry.envelope), etag: `"${entry.hash}"` };
+      served = {
+        entry,
+        body: Buffer.from(entry.envelope),
+        etag: `"${entry.hash}"`,
+        flat: signFlat(listOf(entry), entry.hash, listKey),
+      };
       polls.wakeAll();
       return true;
     },

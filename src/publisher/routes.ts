@@ -1,5 +1,6 @@
 /**
- * What is served, and nothing else: `/v1/root/N`, `/v1/list`, `/livez`, `/readyz`, by GET and HEAD.
+ * What is served, and nothing else: `/v1/root/N`, `/v1/list`, its flat form `/v1/list.txt` with
+ * `/v1/list.txt.sig`, `/livez`, `/readyz`, by GET and HEAD.
  * Under load the cheap signed bytes are the last to be refused (trust-and-safety 6.5).
  */
 import type { RequestListener } from 'node:http';
@@ -63,6 +64,9 @@ export function buildRoutes(parts: RouteParts, serverFactory: ServerFactory): Ap
     answerRoot(parts, (request.params as { name: string }).name, reply),
   );
   app.get('/v1/list', async (request, reply) => answerList(parts, request, reply));
+  for (const [path, part] of flatRoutes) {
+    app.get(path, async (request, reply) => answerFlat(parts, request, reply, part));
+  }
   app.setNotFoundHandler(async (_request, reply) =>
     refuse(reply, { status: 404, name: 'not_found', message: 'no such resource' }),
   );
@@ -154,6 +158,30 @@ function sendList(reply: Reply, answer: ListAnswer, hasNonce: boolean): Reply {
   if (receipt !== undefined) reply.header('pf-receipt', receipt);
   if (answer.kind === 'unchanged') return reply.code(304).send();
   return reply.header('content-type', documentType).send(served.body);
+}
+
+const flatRoutes = [
+  ['/v1/list.txt', 'text'],
+  ['/v1/list.txt.sig', 'signature'],
+] as const;
+
+/** The flat form is fetched as two files; never waited for, so that they belong together. */
+async function answerFlat(
+  parts: RouteParts,
+  request: Request,
+  reply: Reply,
+  part: 'text' | 'signature',
+): Promise<Reply> {
+  const poll = readPoll(request);
+  if ('status' in poll) return refuse(reply, poll);
+  const { signal } = new AbortController();
+  const ip = request.raw.socket.remoteAddress ?? '';
+  const answer = await parts.service.answer({ ...poll, knownTags: '', waitMs: 0, ip, signal });
+  if (answer.kind === 'none') return sendList(reply, answer, false);
+  const { receipt, served } = answer;
+  if (receipt !== undefined) reply.header('pf-receipt', receipt);
+  reply.header('cache-control', poll.nonce === undefined ? 'no-cache' : 'no-store');
+  return reply.type('text/plain; charset=utf-8').send(Buffer.from(served.flat[part]));
 }
 
 interface PollWords {

@@ -1,0 +1,54 @@
+/**
+ * The flat form of a list, for hosts where a shell, awk, curl and openssl are all there is: one word
+ * and its values a line, in a fixed order, single blanks, LF. Nothing is ever quoted or escaped,
+ * since every value of a parsed list is free of blanks. What a line means: installers/posix/README.md.
+ *
+ * Its signature is made by a list key over exactly these bytes. They begin with a word, a blank and
+ * a line feed follow: no signing input of a JWS (base64url and one dot) can ever be read as one.
+ */
+import { sign } from 'node:crypto';
+import { encodeBase64Url, encodeUtf8 } from '../bytes.ts';
+import type { Manager, ManagerList } from './model.ts';
+import type { SigningKey } from './sign.ts';
+
+/** Both as served: `/v1/list.txt` and `/v1/list.txt.sig`. */
+export interface FlatForm {
+  readonly text: Uint8Array;
+  readonly signature: Uint8Array;
+}
+
+/** `hash`: the `sha256:` tag of the payload this list was read from; receipts name it. */
+export function signFlat(list: ManagerList, hash: string, key: SigningKey): FlatForm {
+  const text = renderFlat(list, hash);
+  const signature = encodeBase64Url(sign(null, text, key.privateKey));
+  return { text, signature: encodeUtf8(`pilotfish-signature 1\n${key.kid} ${signature}\n`) };
+}
+
+/** The same list gives the same bytes, on every publisher. Times are whole seconds. */
+export function renderFlat(list: ManagerList, hash: string): Uint8Array {
+  const { rollout } = list;
+  const lines = [
+    'pilotfish-list 1',
+    `org ${list.org}`,
+    `root ${list.rootVersion}`,
+    `epoch ${list.epoch}`,
+    `term ${list.term}`,
+    `version ${list.version}`,
+    `group ${list.aud.group}`,
+    `site ${list.aud.site}`,
+    `issued ${Math.floor(list.issuedAtMs / 1_000)}`,
+    `valid ${list.validFor}`,
+    `hash ${hash}`,
+    `spread ${list.client.spreadSec}`,
+    ...(rollout === undefined ? [] : [`rollout ${rollout.id} ${rollout.salt} ${rollout.pct}`]),
+    `managers ${list.managers.length}`,
+    ...list.managers.map(managerLine),
+    'end',
+  ];
+  return encodeUtf8(`${lines.join('\n')}\n`);
+}
+
+function managerLine(manager: Manager): string {
+  const { id, address, port, protocol, zone, prio, weight, state } = manager;
+  return `manager ${id} ${address} ${port} ${protocol} ${zone} ${prio} ${weight} ${state}`;
+}
