@@ -61,6 +61,17 @@ export function deadline(
   return { signal: controller.signal, cancel };
 }
 
+/** `work`, or `signal.reason` as soon as the signal fires; the work itself goes on. */
+export function untilAborted<T>(work: Promise<T>, signal?: AbortSignal): Promise<T> {
+  if (signal === undefined) return work;
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason);
+    if (signal.aborted) onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+    void work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}
+
 /** Full jitter (AWS "Exponential Backoff And Jitter"): uniform in [0, min(cap, base * 2^attempt)). */
 export function fullJitterMs(
   random: Random,

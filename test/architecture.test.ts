@@ -36,6 +36,7 @@ const purePaths = [
   'src/agent-config/',
   'src/cluster/wire/',
   'src/cluster/session/',
+  'src/dns/',
   'src/health/judge',
   'src/sidecar/decide',
 ];

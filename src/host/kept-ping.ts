@@ -4,8 +4,9 @@
  * the moment its kernel closes.
  */
 import { connect, type Socket } from 'node:net';
+import { untilAborted } from '../clock.ts';
 import { framedPing, readFramedPong } from '../health/ping.ts';
-import { ProbeProblem, untilAborted, wrongAnswer } from './probe-asks.ts';
+import { ProbeProblem, wrongAnswer } from './probe-asks.ts';
 
 interface Waiting {
   resolve(): void;

@@ -2,6 +2,7 @@
 import { createSocket } from 'node:dgram';
 import { connect, isIP } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import { untilAborted } from '../clock.ts';
 import { never } from '../guards.ts';
 import { barePing, framedPing, isBarePong, readFramedPong } from '../health/ping.ts';
 import type { ProbeFailure, ProbeTarget } from '../health/probe.ts';
@@ -133,14 +134,4 @@ function tlsProblem(error: Error): Error {
 export function wrongAnswer(bytes: Uint8Array): ProbeProblem {
   const shown = Buffer.from(bytes.subarray(0, 16)).toString('hex');
   return new ProbeProblem('wrong_answer', `answered with bytes ${shown}`);
-}
-
-/** Settle as `work` does, or reject as soon as `signal` aborts; a later rejection of `work` is mute. */
-export function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(signal.reason);
-    if (signal.aborted) onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    void work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }

@@ -4,11 +4,11 @@
  */
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
-import { type Clock, deadline } from '../clock.ts';
+import { type Clock, deadline, untilAborted } from '../clock.ts';
 import { messageOf, systemCodeOf } from '../guards.ts';
 import type { ProbeFailure, ProbeOutcome, Prober, ProbeTarget } from '../health/probe.ts';
 import { keepPing } from './kept-ping.ts';
-import { ask, ProbeProblem, untilAborted } from './probe-asks.ts';
+import { ask, ProbeProblem } from './probe-asks.ts';
 
 /** A prober on this host's sockets; `resolve` gives every address of a name, best first. */
 export function buildProber(clock: Clock, resolve: Resolve = resolveName): Prober {

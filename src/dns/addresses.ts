@@ -1,0 +1,101 @@
+/**
+ * Every address of a host name and every endpoint of a service, in the order to be tried: this
+ * host's own table first, then each search domain's answer, both families. RFC 2782 for SRV.
+ */
+import { isIP } from 'node:net';
+import { PeerError } from '../errors.ts';
+import type { HostsFile } from './hosts-file.ts';
+import { candidateNames } from './name.ts';
+import type { RecordType, Srv } from './record.ts';
+import type { Resolution } from './resolver.ts';
+
+/** Port: what `Resolver` does. */
+export interface Lookup {
+  lookup(
+    question: { readonly name: string; readonly type: RecordType },
+    signal?: AbortSignal,
+  ): Promise<Resolution>;
+}
+
+export interface NameWorld {
+  readonly resolver: Lookup;
+  readonly hosts: () => Promise<HostsFile>;
+  readonly search: () => Promise<{ readonly search: readonly string[]; readonly ndots: number }>;
+}
+
+export interface Addresses {
+  /** The name that had them, after search domains. */
+  readonly name: string;
+  /** IPv4 first, each family in the order of its answer; never empty. */
+  readonly addresses: readonly string[];
+  readonly source: 'literal' | 'hosts' | 'dns';
+  /** Until it must be asked again; undefined where nothing expires. */
+  readonly ttlLeftMs?: number;
+  readonly isStale: boolean;
+}
+
+/** Throws PeerError `dns_failed`: nobody answers, or there is no such name or address. */
+export async function resolveAddresses(
+  world: NameWorld,
+  text: string,
+  signal?: AbortSignal,
+): Promise<Addresses> {
+  if (isIP(text) !== 0) {
+    return { name: text, addresses: [text], source: 'literal', isStale: false };
+  }
+  const { search, ndots } = await world.search();
+  const names = candidateNames(text, search, ndots);
+  if (names.length === 0) throw new PeerError('dns_failed', `'${text}' is no host name`);
+  const hosts = await world.hosts();
+  for (const name of names) {
+    const addresses = hosts.addressesOf(name);
+    if (addresses.length > 0) return { name, addresses, source: 'hosts', isStale: false };
+  }
+  for (const name of names) {
+    const found = await bothFamilies(world.resolver, name, signal);
+    if (found !== undefined) return found;
+  }
+  throw new PeerError('dns_failed', `${names.join(', ')}: no such name, or no address`);
+}
+
+/** One family that fails does not hide the other. */
+async function bothFamilies(
+  resolver: Lookup,
+  name: string,
+  signal: AbortSignal | undefined,
+): Promise<Addresses | undefined> {
+  const asked = await Promise.allSettled(
+    (['A', 'AAAA'] as const).map((type) => resolver.lookup({ name, type }, signal)),
+  );
+  const answers = asked.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+  const withRecords = answers.filter(({ answer }) => answer.kind === 'records');
+  if (withRecords.length === 0) {
+    const failed = asked.find((one) => one.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
+    return undefined;
+  }
+  const addresses = withRecords.flatMap(({ answer }) =>
+    answer.kind === 'records'
+      ? answer.records.flatMap((record) => ('address' in record ? [record.address] : []))
+      : [],
+  );
+  const ttlLeftMs = Math.min(...answers.map((one) => one.ttlLeftMs));
+  const isStale = withRecords.some((one) => one.isStale);
+  return { name, addresses: [...new Set(addresses)], source: 'dns', ttlLeftMs, isStale };
+}
+
+/**
+ * Lower priority first; among equals the heavier first, weight 0 last; equal ones by target, so that
+ * every reader sees one order. Spreading over equals is placement's business, not chance's.
+ * A target of `.` means there is no such service (RFC 2782).
+ */
+export function orderServices(records: readonly Srv[]): readonly Srv[] {
+  return records
+    .filter((record) => record.target !== '')
+    .toSorted(
+      (left, right) =>
+        left.priority - right.priority ||
+        right.weight - left.weight ||
+        (left.target < right.target ? -1 : 1),
+    );
+}
