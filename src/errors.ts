@@ -69,7 +69,11 @@ const reasons = {
     fix: 'meet the named condition or choose another apply mode; `doctor` shows what the relay needs',
   },
   // Fetching.
-  dns_failed: { code: 'E101', exit: 3, fix: 'check the name of the publisher and the resolver' },
+  dns_failed: {
+    code: 'E101',
+    exit: 3,
+    fix: 'check the name and the name servers; `pilotfish resolve NAME` shows both',
+  },
   connect_failed: {
     code: 'E102',
     exit: 3,

@@ -5,19 +5,27 @@ import { join, resolve } from 'node:path';
 import { endRestore, restore } from '../applier/restore.ts';
 import { applySpool } from '../applier/spool.ts';
 import type { ApplierWorld } from '../applier/world.ts';
+import { type AgentTimes, defaultAgentTimes } from '../dns/failover-lint.ts';
 import { ConfigError, HostError } from '../errors.ts';
 import { messageOf, systemCodeOf } from '../guards.ts';
 import { acquireLock, type Lock } from '../host/lock.ts';
 import { buildProber } from '../host/probe-socket.ts';
-import { openSidecarFiles, readAgentId, type SidecarFiles } from '../host/sidecar-files.ts';
+import {
+  openSidecarFiles,
+  readAgentFile,
+  readAgentId,
+  type SidecarFiles,
+} from '../host/sidecar-files.ts';
 import { openSpool } from '../host/spool-directory.ts';
 import { systemClock as clock, systemRandom as random } from '../host/system-clock.ts';
 import { openTwoGenerationFile, writeDurably } from '../host/two-generation-file.ts';
 import { buildLog, type Log } from '../log.ts';
+import { fileSeenOf } from '../sidecar/file-seen.ts';
 import type { StatusReport } from '../sidecar/report.ts';
 import { type AgentHome, agentHome, type Platform } from '../wazuh/agent-home.ts';
 import { buildApplierWorld } from './build-sidecar-applier.ts';
 import { joinHost } from './build-sidecar-join.ts';
+import { buildNames, resolveBy } from './build-sidecar-names.ts';
 import type { Rooms } from './build-sidecar-rooms.ts';
 import { cycleOnce, knownList, planOnce, runForever } from './build-sidecar-world.ts';
 import { applierSettingsOf, parseSidecarConfig, type SidecarConfig } from './sidecar-config.ts';
@@ -46,6 +54,8 @@ export function buildSidecarHost(version: string): SidecarHost {
     clock,
     prober: buildProber(clock),
     version,
+    names: async (path) => buildNames(await readConfig(path)),
+    agentTimes: async (path) => readAgentTimes(await homeOf(await readConfig(path))),
     open: openOffice,
     async readFile(path) {
       try {
@@ -109,7 +119,7 @@ async function openRooms(config: SidecarConfig): Promise<Rooms> {
     stateDirectory,
     log,
     place: { agentId, ...(config.zone === undefined ? {} : { zone: config.zone }) },
-    prober: buildProber(clock),
+    prober: buildProber(clock, resolveBy(await buildNames(config))),
     files: openSidecarFiles(stateDirectory),
     memoryFile: openTwoGenerationFile(join(stateDirectory, 'memory'), (path, why) =>
       log.warn('state.damaged', { path, why }),
@@ -162,4 +172,20 @@ async function readStatus(files: SidecarFiles): ReturnType<SidecarOffice['status
   if (typeof report.atMs !== 'number') return undefined;
   // Written by `run` of this very program; people only look at it.
   return { report: report as StatusReport, ageMs: Math.abs(clock.nowMs() - report.atMs) };
+}
+
+/** As the agent of this host has them; a file that is not there or not readable says nothing. */
+async function readAgentTimes(home: AgentHome): Promise<AgentTimes> {
+  const bytes = await readAgentFile(home.configPath);
+  if (!(bytes instanceof Uint8Array)) return defaultAgentTimes;
+  const seen = fileSeenOf(bytes, undefined);
+  if (seen.kind !== 'readable') return defaultAgentTimes;
+  const { notifyTime, timeReconnect, servers } = seen;
+  const retryInterval = servers[0]?.retryInterval;
+  return {
+    ...defaultAgentTimes,
+    ...(notifyTime === undefined ? {} : { notifyTime }),
+    ...(timeReconnect === undefined ? {} : { timeReconnect }),
+    ...(retryInterval === undefined ? {} : { retryInterval }),
+  };
 }

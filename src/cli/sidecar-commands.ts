@@ -11,6 +11,7 @@ import { addCheck } from './sidecar-check.ts';
 import { addCommand, type Common, currentStatus, type SidecarParts } from './sidecar-command.ts';
 import { sidecarSchema } from './sidecar-config.ts';
 import { joinText, listText, resultText, statusText, stepText } from './sidecar-output.ts';
+import { addResolve } from './sidecar-resolve.ts';
 import { addTools } from './sidecar-tools.ts';
 import { show } from './terminal.ts';
 
@@ -33,6 +34,7 @@ export function buildSidecarProgram(parts: SidecarParts): Command {
   addPauses(program, parts);
   addApply(program, parts);
   addRestore(program, parts);
+  addResolve(program, parts);
   addTools(program, parts);
   return program;
 }
@@ -44,6 +46,7 @@ Examples:
   pilotfish run                         follow the list until SIGTERM
   pilotfish status --why                where the agent is, and every reason of the last decision
   pilotfish probe wm1.example.org       does it answer as a manager does?
+  pilotfish resolve wm.example.org      every address, its TTL, and what a failover by DNS would take
   pilotfish render --servers 10.0.0.1,10.0.0.2:1515 ossec.conf --check
   pilotfish restore --original          the server entries as they were before us
   pilotfish pause 2h --reason "network maintenance"

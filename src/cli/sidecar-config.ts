@@ -6,6 +6,7 @@ import {
   type ControlSettings,
   defaultSettings,
 } from '../applier/settings.ts';
+import { parseServer } from '../dns/resolv-conf.ts';
 import { ConfigError } from '../errors.ts';
 import { defaultJudgeSettings } from '../health/judge.ts';
 import { isLoopback } from '../relay/loopback.ts';
@@ -162,6 +163,31 @@ const relay = z.strictObject({
     .describe('keep a spare connection to the manager that would be next'),
 });
 
+const dns = z.strictObject({
+  servers: z
+    .array(
+      z
+        .string()
+        .refine(
+          (text) => parseServer(text) !== undefined,
+          'expected an address, such as 192.0.2.53, [2001:db8::53]:53 or tls://192.0.2.53#dns.example.org',
+        ),
+    )
+    .max(8)
+    .default([])
+    .describe("name servers to ask; none: the system's. tls://ADDRESS#NAME asks over TLS"),
+  tlsCa: path(
+    'PEM file of an authority that vouches for tls:// servers, beside the usual ones',
+  ).optional(),
+  minTtl: duration('1s', { min: '1s', max: '1h' }, 'answers are kept at least so long'),
+  maxTtl: duration('1h', { min: '1s', max: '7d' }, 'and at most so long, whatever their TTL'),
+  maxStale: duration(
+    '1d',
+    { min: '0s', max: '30d' },
+    'how long after its TTL an answer still serves while no name server answers',
+  ),
+});
+
 const tuning = z.strictObject({
   maxRetries: seconds(tuningBounds.maxRetries, 'max_retries of every entry'),
   retryInterval: seconds(tuningBounds.retryInterval, 'retry_interval of every entry, seconds'),
@@ -180,6 +206,7 @@ export const sidecarSchema = z.strictObject({
   apply: apply.prefault({}),
   probe: probe.prefault({}),
   relay: relay.prefault({}),
+  dns: dns.prefault({}),
   sources: z
     .strictObject({
       files: z

@@ -2,6 +2,9 @@
 import type { RestoreTarget } from '../applier/restore.ts';
 import type { ApplyResult } from '../applier/result.ts';
 import type { Clock } from '../clock.ts';
+import type { NameWorld } from '../dns/addresses.ts';
+import type { AgentTimes } from '../dns/failover-lint.ts';
+import type { Resolver } from '../dns/resolver.ts';
 import type { Prober } from '../health/probe.ts';
 import type { CycleReport } from '../sidecar/cycle.ts';
 import type { Memory } from '../sidecar/memory.ts';
@@ -57,12 +60,22 @@ export interface SidecarOffice {
   pause(pause: Pause | undefined): Promise<void>;
 }
 
+/** What `resolve` asks: our own resolver, and the system's as the agent uses it. */
+export interface NameTools {
+  readonly resolver: Resolver;
+  readonly world: NameWorld;
+  system(name: string, signal: AbortSignal): Promise<readonly string[]>;
+}
+
 export interface SidecarHost {
   readonly clock: Clock;
   readonly prober: Prober;
   readonly version: string;
   /** `undefined`: the usual place, where a missing file means the defaults. */
   open(configPath: string | undefined): Promise<SidecarOffice>;
+  names(configPath: string | undefined): Promise<NameTools>;
+  /** Settings of the agent on this host that bear on failover; defaults for what it does not say. */
+  agentTimes(configPath: string | undefined): Promise<AgentTimes>;
   readFile(path: string): Promise<Uint8Array>;
   /** Whole or not at all. */
   writeFile(path: string, bytes: Uint8Array): Promise<void>;

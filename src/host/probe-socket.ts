@@ -13,8 +13,8 @@ import { ask, ProbeProblem } from './probe-asks.ts';
 /** A prober on this host's sockets; `resolve` gives every address of a name, best first. */
 export function buildProber(clock: Clock, resolve: Resolve = resolveName): Prober {
   const probe: Prober['probe'] = (target, deadlineMs, signal) =>
-    outcomeOf({ clock, resolve, target, deadlineMs, signal }, (ip, limit) =>
-      ask({ ...target, address: ip, name: target.address }, limit),
+    outcomeOf({ clock, resolve, target, deadlineMs, signal }, (ips, limit) =>
+      askAny(ips, (ip) => ask({ ...target, address: ip, name: target.address }, limit)),
     );
   return {
     probe,
@@ -23,17 +23,22 @@ export function buildProber(clock: Clock, resolve: Resolve = resolveName): Probe
         return { ask: (ms, signal) => probe(target, ms, signal), close: () => undefined };
       }
       const kept = keepPing(target.port, onClosed);
-      let known: readonly string[] = [];
-      // While the connection stands its name need not be asked again.
-      const resolveOnce: Resolve = async (name) => {
-        if (!kept.isOpen() || known.length === 0) known = await resolve(name);
-        return known;
+      let last: string | undefined;
+      // The address that answered is kept while the name still has it; after a failure, another.
+      const askKept = async (ips: readonly string[], limit: AbortSignal): Promise<void> => {
+        const ip = ips.find((one) => one === last) ?? ips[0] ?? '';
+        last = undefined;
+        try {
+          await kept.ask(ip, limit);
+          last = ip;
+        } catch (thrown) {
+          last = ips[(ips.indexOf(ip) + 1) % ips.length];
+          throw thrown;
+        }
       };
       return {
         ask: (deadlineMs, signal) =>
-          outcomeOf({ clock, resolve: resolveOnce, target, deadlineMs, signal }, (ip, limit) =>
-            kept.ask(ip, limit),
-          ),
+          outcomeOf({ clock, resolve, target, deadlineMs, signal }, askKept),
         close: () => kept.close(),
       };
     },
@@ -53,7 +58,7 @@ interface Question {
 /** name -> address -> answer, as a value; rejects only with the caller's own signal. */
 async function outcomeOf(
   { clock, resolve, target, deadlineMs, signal }: Question,
-  askAt: (ip: string, limit: AbortSignal) => Promise<void>,
+  askAt: (ips: readonly string[], limit: AbortSignal) => Promise<void>,
 ): Promise<ProbeOutcome> {
   const startMs = clock.monotonicMs();
   const limit = deadline(clock, deadlineMs, signal);
@@ -64,15 +69,27 @@ async function outcomeOf(
       isIP(target.address) === 0
         ? await untilAborted(resolve(target.address), limit.signal)
         : [target.address];
-    const ip = ips[0];
-    if (ip === undefined) throw new ProbeProblem('unresolved', target.address);
-    await askAt(ip, limit.signal);
+    if (ips.length === 0) throw new ProbeProblem('unresolved', target.address);
+    await askAt(ips, limit.signal);
     return { kind: 'alive', tookMs: tookMs(), ips };
   } catch (thrown) {
     if (signal?.aborted) throw signal.reason;
     return deadOutcome(thrown, limit.signal.aborted, { tookMs: tookMs(), ips });
   } finally {
     limit.cancel();
+  }
+}
+
+/** More addresses of one name are not asked at once. */
+const maxAddresses = 4;
+
+/** One address that answers is enough; what the first one said counts when none does. */
+async function askAny(ips: readonly string[], askAt: (ip: string) => Promise<void>): Promise<void> {
+  const asked = ips.slice(0, maxAddresses).map(askAt);
+  try {
+    await Promise.any(asked);
+  } catch {
+    await asked[0];
   }
 }
 

@@ -148,3 +148,41 @@ test('enrollment: a server that accepts and says nothing is silent', async () =>
   assert.equal(outcome.kind === 'dead' && outcome.failure, 'silent');
   manager.stop();
 });
+
+test('every address of a name is tried: one that answers makes it alive', async () => {
+  const manager = await serve((socket) => socket.write(pong));
+  const names = buildProber(systemClock, async () => ['127.0.0.2', '127.0.0.1']);
+  const target = { address: 'wm.test', port: manager.port, kind: 'ping-tcp' } as const;
+  const outcome = await names.probe(target, 2_000);
+  assert.equal(outcome.kind, 'alive');
+  assert.deepEqual(outcome.ips, ['127.0.0.2', '127.0.0.1']);
+  manager.stop();
+});
+
+test('a kept connection goes to the next address of the name after a failure, and stays there', async () => {
+  const manager = await serve((socket) => socket.write(pong));
+  const names = buildProber(systemClock, async () => ['127.0.0.2', '127.0.0.1']);
+  const target = { address: 'wm.test', port: manager.port, kind: 'ping-tcp' } as const;
+  const kept = names.keep?.(target, () => undefined);
+  assert.ok(kept);
+  assert.equal((await kept.ask(2_000)).kind, 'dead');
+  for (let round = 0; round < 3; round += 1) assert.equal((await kept.ask(2_000)).kind, 'alive');
+  assert.equal(manager.sockets.length, 1);
+  kept.close();
+  manager.stop();
+});
+
+test('a kept connection follows its name when the address changes', async () => {
+  let addresses = ['127.0.0.1'];
+  const manager = await serve((socket) => socket.write(pong));
+  const names = buildProber(systemClock, async () => addresses);
+  const target = { address: 'wm.test', port: manager.port, kind: 'ping-tcp' } as const;
+  const kept = names.keep?.(target, () => undefined);
+  assert.equal((await kept?.ask(2_000))?.kind, 'alive');
+  addresses = ['127.0.0.2'];
+  const outcome = await kept?.ask(2_000);
+  assert.equal(outcome?.kind, 'dead');
+  assert.deepEqual(outcome?.ips, ['127.0.0.2']);
+  kept?.close();
+  manager.stop();
+});
