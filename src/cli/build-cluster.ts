@@ -1,8 +1,12 @@
 /** A cluster node from real parts: one Wazuh home, one role, one folder for its own memories. */
 import { join } from 'node:path';
+import { askedDatabase, type QueryPort } from '../cluster/calls/agents-from-db.ts';
+import { type DaemonName, defaultDaemons } from '../cluster/calls/daemon-request.ts';
+import type { FileStates } from '../cluster/calls/node-view.ts';
 import type { ClusterConfig } from '../cluster/config.ts';
 import type { ClusterJson } from '../cluster/files/cluster-json.ts';
 import { defaultUnpackLimits } from '../cluster/files/unpack.ts';
+import type { LocalServer } from '../cluster/local/local-server.ts';
 import { type Listening, Master } from '../cluster/master/master.ts';
 import type { RemoteWorker } from '../cluster/master/remote-worker.ts';
 import type { ClusterLog } from '../cluster/tasks/node-log.ts';
@@ -14,11 +18,15 @@ import { HeldBookFile, PeerBookFile } from '../host/cluster-books.ts';
 import { dialCluster } from '../host/cluster-dialer.ts';
 import { ClusterFiles } from '../host/cluster-files.ts';
 import { listenCluster } from '../host/cluster-listener.ts';
+import { writePidFile } from '../host/cluster-pid-file.ts';
 import { openClusterSpool } from '../host/cluster-spool.ts';
 import { ClusterTransfers, clearTransfers } from '../host/cluster-transfers.ts';
 import { ClusterWatch } from '../host/cluster-watch.ts';
+import { daemonSockets } from '../host/daemon-socket.ts';
 import { systemClock, systemRandom } from '../host/system-clock.ts';
 import type { Log } from '../log.ts';
+import { editionOf } from '../wazuh/manager-edition.ts';
+import { buildMasterCalls, buildWorkerCalls, type CallsOptions } from './build-cluster-calls.ts';
 
 export interface NodeOptions {
   readonly home: string;
@@ -33,6 +41,11 @@ export interface NodeOptions {
   readonly owner: { readonly uid: number; readonly gid: number } | undefined;
   readonly log: ClusterLog;
   readonly events: Log;
+  /** The node's database; unset: wazuh-db of this home. */
+  readonly database?: QueryPort;
+  readonly fileStates?: FileStates;
+  /** Daemons of a master that its workers may ask. */
+  readonly daemons?: readonly DaemonName[];
   /** Where a bundled program has the thread for files. */
   readonly threadUrl?: URL;
 }
@@ -40,6 +53,7 @@ export interface NodeOptions {
 /** Either role, ready to run. */
 export interface ClusterNode {
   readonly role: Master | Worker;
+  readonly local: LocalServer;
   /** Until `signal` aborts; then everything is closed. */
   run(signal: AbortSignal, onListening?: (listening: Listening) => void): Promise<void>;
 }
@@ -51,32 +65,66 @@ export function buildClusterNode(options: NodeOptions): ClusterNode {
   const { config } = options;
   const queueFolder = join(options.home, 'queue', 'cluster');
   const ports = buildPorts(options, queueFolder);
-  const role =
+  const { role, local } =
     config.nodeType === 'master' ? buildMaster(options, ports) : buildWorker(options, ports);
   return {
     role,
+    local,
     async run(signal, onListening) {
       clearTransfers(queueFolder);
+      const removePidFile = writePidFile(options.home, editionOf(options.version).clusterDaemon);
+      const runRole = (until: AbortSignal): Promise<void> =>
+        role instanceof Master ? role.run(until, onListening) : role.run(until);
       try {
-        if (role instanceof Master) await role.run(signal, onListening);
-        else await role.run(signal);
+        await together(signal, [(until) => local.run(until), runRole]);
       } finally {
+        removePidFile();
         await ports.jobs.close();
       }
     },
   };
 }
 
-function buildMaster(options: NodeOptions, ports: NodePorts): Master {
+/** All of them; the first that fails ends the others. */
+async function together(
+  signal: AbortSignal,
+  runs: readonly ((until: AbortSignal) => Promise<void>)[],
+): Promise<void> {
+  const stop = new AbortController();
+  const until = AbortSignal.any([signal, stop.signal]);
+  const running = runs.map((run) => run(until).finally(() => stop.abort(signal.reason)));
+  await Promise.allSettled(running);
+  await Promise.all(running);
+}
+
+function buildMaster(options: NodeOptions, ports: NodePorts): RoleParts<Master> {
   const { maxConnectionsPerAddress } = options;
   const settings = { ...settingsOf(options), maxConnectionsPerAddress, maxConnections: 4_096 };
   const spoolFolder = join(options.home, 'queue', 'cluster', '.sealed');
   const openSpool = () => openClusterSpool(spoolFolder, random);
-  return new Master(settings, { ...ports, listen: listenCluster, openSpool }, masterParts());
+  const calls = buildMasterCalls(settings, ports, callsOptions(options), () => role);
+  const parts = [...masterParts(), calls.service];
+  const role: Master = new Master(settings, { ...ports, listen: listenCluster, openSpool }, parts);
+  return { role, local: calls.local };
 }
 
-function buildWorker(options: NodeOptions, ports: NodePorts): Worker {
-  return new Worker(settingsOf(options), { ...ports, dial: dialCluster(clock) }, workerParts());
+function buildWorker(options: NodeOptions, ports: NodePorts): RoleParts<Worker> {
+  const settings = settingsOf(options);
+  const calls = buildWorkerCalls(settings, ports, callsOptions(options), () => role);
+  const parts = [...workerParts(), calls.service];
+  const role: Worker = new Worker(settings, { ...ports, dial: dialCluster(clock) }, parts);
+  return { role, local: calls.local };
+}
+
+interface RoleParts<Role> {
+  readonly role: Role;
+  readonly local: LocalServer;
+}
+
+function callsOptions(options: NodeOptions): CallsOptions {
+  const { home, owner, fileStates: files, daemons = defaultDaemons } = options;
+  const db = options.database ?? askedDatabase(daemonSockets(clock, home));
+  return { home, owner, db, files, daemons };
 }
 
 /** What a master serves beside integrity; see `tasks/services.ts`. */

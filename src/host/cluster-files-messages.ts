@@ -19,6 +19,10 @@ export interface Jobs {
   readonly unpack: { readonly ask: UnpackAsk; readonly answer: Unpacked };
   readonly apply: { readonly ask: ApplyAsk; readonly answer: ApplyReport };
   readonly discard: { readonly ask: number; readonly answer: null };
+  readonly hashes: {
+    readonly ask: readonly string[];
+    readonly answer: Readonly<Record<string, string>>;
+  };
 }
 
 export type JobKind = keyof Jobs;

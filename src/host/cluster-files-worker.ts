@@ -89,6 +89,13 @@ export class FilesWorker {
     };
   }
 
+  hashes(itemKeys: readonly string[]): Readonly<Record<string, string>> {
+    const wanted = [...(this.#manifest ?? [])].filter(([, entry]) =>
+      itemKeys.includes(entry.itemKey),
+    );
+    return Object.fromEntries(wanted.map(([name, { hash }]) => [name, hash ?? '']));
+  }
+
   startManifest(): number {
     const { compressLevel } = this.#settings;
     const pieces = packMetadata(encodeManifest(this.#scanned()), compressLevel);

@@ -69,6 +69,10 @@ export class ClusterFiles implements FileJobs {
     await this.#ask('discard', id);
   }
 
+  hashes(itemKeys: readonly string[]): ReturnType<FileJobs['hashes']> {
+    return this.#ask('hashes', itemKeys);
+  }
+
   async close(): Promise<void> {
     const thread = this.#thread;
     this.#end(new HostError('store_failed', 'the thread for files was closed'));

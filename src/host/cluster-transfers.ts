@@ -3,7 +3,7 @@
  * own numbers. Whatever a link leaves behind goes when it ends, and all of it at the next start.
  */
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
-import { type FileHandle, mkdir, open, rm } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Random } from '../clock.ts';
 import type { StoreStep } from '../cluster/session/output.ts';
@@ -28,6 +28,10 @@ export class ClusterTransfers implements TransferFolder {
 
   pathOf(transfer: number): string {
     return join(this.#folder, `${transfer}.part`);
+  }
+
+  read(transfer: number): Promise<Buffer> {
+    return readFile(this.pathOf(transfer));
   }
 
   stagingOf(transfer: number): string {

@@ -78,5 +78,7 @@ export interface FileJobs {
   /** Place and delete; `extra` holds only what the guard allowed. Ends the staging either way. */
   apply(id: number, extra: Changes['extra']): Promise<ApplyReport>;
   discard(id: number): Promise<void>;
+  /** Hashes of the last scan's files of these item kinds, by name; empty before the first. */
+  hashes(itemKeys: readonly string[]): Promise<Readonly<Record<string, string>>>;
   close(): Promise<void>;
 }

@@ -1,4 +1,7 @@
 /** What a master knows of one worker, as values: for status, lag and `get_health` (7.7). */
+import type { WorkerLine } from '../calls/build-view.ts';
+import type { AgentSync } from '../calls/node-view.ts';
+import type { ChunkSync, MomentSpan } from '../local/node-health.ts';
 import type { PeerKind } from '../session/output.ts';
 
 /** Wall-clock milliseconds; undefined: not yet. */
@@ -27,38 +30,42 @@ export interface WorkerStatus {
   readonly behindSinceMs: number | undefined;
   readonly heldDeletions: number;
   readonly heldReason: string | undefined;
+  /** Agent data; absent: this master synchronises none. */
+  readonly agentSync?: AgentSync;
 }
 
 export const noSpan: Span = { startAtMs: undefined, endAtMs: undefined };
 
-/** Stock's `status` member of `get_health` for one worker, as far as integrity goes. */
-export function integrityHealth(status: WorkerStatus): {
-  readonly sync_integrity_free: boolean;
-  readonly last_check_integrity: StockSpan;
-  readonly last_sync_integrity: StockSpan & {
-    readonly total_files: Readonly<Record<string, number>>;
-  };
-  readonly last_keep_alive: string;
-} {
-  const { missing, shared, extra } = status.lastSync;
+/** For `get_health`: what stock tells of one worker. Agent data that nobody synchronises: n/a. */
+export function workerLine(status: WorkerStatus): WorkerLine {
+  const { name, type, version, address, lastSync, agentSync = noAgentSync } = status;
   return {
-    sync_integrity_free: status.isIntegrityFree,
-    last_check_integrity: stockSpan(status.lastCheck),
-    last_sync_integrity: {
-      ...stockSpan(status.lastSync),
-      total_files: { missing, shared, extra },
+    ...{ name, type, version, address },
+    sync: {
+      isIntegrityFree: status.isIntegrityFree,
+      integrityCheck: momentSpan(status.lastCheck),
+      integritySync: {
+        ...momentSpan(lastSync),
+        missing: lastSync.missing,
+        shared: lastSync.shared,
+        extra: lastSync.extra,
+      },
+      ...agentSync,
+      lastKeepAlive: stockDate(status.lastKeepAliveAtMs),
     },
-    last_keep_alive: stockDate(status.lastKeepAliveAtMs),
   };
 }
 
-interface StockSpan {
-  readonly date_start_master: string;
-  readonly date_end_master: string;
-}
+const noChunks: ChunkSync = { start: 'n/a', end: 'n/a', chunks: 0 };
+const noAgentSync: AgentSync = {
+  isAgentInfoFree: true,
+  agentInfo: noChunks,
+  agentGroups: noChunks,
+  allAgentGroups: noChunks,
+};
 
-function stockSpan({ startAtMs, endAtMs }: Span): StockSpan {
-  return { date_start_master: stockDate(startAtMs), date_end_master: stockDate(endAtMs) };
+function momentSpan({ startAtMs, endAtMs }: Span): MomentSpan {
+  return { start: stockDate(startAtMs), end: stockDate(endAtMs) };
 }
 
 /** `2024-11-21T10:00:05.123000Z`, or `n/a`. */

@@ -22,6 +22,8 @@ export interface NodeSettings {
 /** Uploads of one link on disk, under names of our own. */
 export interface TransferFolder extends TransferStore {
   pathOf(transfer: number): string;
+  /** Content of a finished upload; whoever asks has judged its size. */
+  read(transfer: number): Promise<Buffer>;
   /** Drop one that was taken and is no longer needed. */
   drop(transfer: number): Promise<void>;
   /** A folder for the content of this upload; whoever stages makes it. */

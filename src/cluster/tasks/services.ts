@@ -29,6 +29,8 @@ export interface PeerTask<Peer> {
 export interface Service<Peer> {
   readonly handlers?: Handlers<Peer>;
   readonly tasks?: readonly PeerTask<Peer>[];
+  /** A check ended with files as the master has them, or they were just put so. Must not throw. */
+  inStep?(peer: Peer): void;
   /** The link ended; every task has been aborted. Must not throw. */
   left?(peer: Peer): void;
 }
@@ -62,6 +64,10 @@ export class Services<Peer extends ServedPeer> {
   async run(peer: Peer, signal: AbortSignal): Promise<void> {
     const tasks = this.#services.flatMap((service) => service.tasks ?? []);
     await Promise.all(tasks.map((task) => runTask(task, peer, signal)));
+  }
+
+  inStep(peer: Peer): void {
+    for (const service of this.#services) service.inStep?.(peer);
   }
 
   left(peer: Peer): void {

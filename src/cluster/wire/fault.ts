@@ -31,8 +31,18 @@ export function isFaultClass(name: string): name is FaultClass {
 /** Stock texts by code. Only 1017 has placeholders. */
 export const faultTexts: Readonly<Record<number, string>> = {
   1000: 'Wazuh Internal Error',
+  1013: 'Unable to connect with socket',
   1014: 'Error communicating with socket',
   1017: 'Some Wazuh daemons are not ready yet in node "{node_name}" ({not_ready_daemons})',
+  1400: 'Invalid offset',
+  1401: 'Invalid limit',
+  1403: 'Not a valid sort field',
+  1405: 'Specified limit exceeds maximum allowed',
+  1406: '0 is not a valid limit',
+  1408: 'Field does not exist',
+  1701: 'Agent does not exist',
+  1703: 'Action not available for Manager (agent 000)',
+  1710: 'The group does not exist',
   1724: 'Not a valid select field',
   1728: 'Invalid node type',
   1730: 'Node does not exist',
@@ -123,10 +133,14 @@ export interface Fault {
   readonly ids?: readonly string[];
 }
 
+const badRequests: ReadonlySet<number> = new Set([
+  1400, 1401, 1403, 1405, 1406, 1408, 1703, 1724, 1728,
+]);
+
 /** The class stock raises for this code on the cluster channel. */
 function classOf(code: number): FaultClass {
-  if (code === 1724 || code === 1728) return 'WazuhError';
-  if (code === 1730) return 'WazuhResourceNotFound';
+  if (badRequests.has(code)) return 'WazuhError';
+  if (code === 1701 || code === 1710 || code === 1730) return 'WazuhResourceNotFound';
   if (code === 4000) return 'WazuhPermissionError';
   if (code >= 3041 && code <= 3049) return 'WazuhHAPHelperError';
   return code >= 3000 && code < 4000 ? 'WazuhClusterError' : 'WazuhInternalError';

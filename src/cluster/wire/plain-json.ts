@@ -80,6 +80,11 @@ function checkDepth(bytes: Uint8Array): void {
   }
 }
 
+/** Throws `PayloadError` when a member at any depth is a wrapped value. */
+export function checkPlain(value: JsonValue): void {
+  checkMembers(value, noMembers);
+}
+
 /** A walk with its own stack. */
 function checkMembers(root: JsonValue, allowed: ReadonlySet<string>): void {
   const open: JsonValue[] = [root];

@@ -45,7 +45,7 @@ export class Connection {
   readonly log: NodeLog;
   readonly #parts: ConnectionParts;
   readonly #services: Services<Connection>;
-  readonly #transfers: TransferFolder;
+  readonly transfers: TransferFolder;
   readonly #receiving: ReceivingTasks;
   readonly #sending = new SendingTasks();
   readonly #update: UpdateReceiver;
@@ -64,11 +64,11 @@ export class Connection {
     const mustBeOurs = settings.peers === 'ours' || ports.peerBook.isOurs(parts.masterName);
     const node = settings.config.nodeName;
     const offer = { node, features: ownFeatures, mustBeOurs };
-    this.#transfers = ports.openTransfers(node);
+    this.transfers = ports.openTransfers(node);
     this.link = new Link(
       socket,
       { role: 'worker', seal, offer },
-      { clock, random, store: this.#transfers, handler: this.#handler() },
+      { clock, random, store: this.transfers, handler: this.#handler() },
     );
     this.#ready.promise.catch(() => undefined); // a link that ends first says so itself
     const timeoutMs = settings.cluster.communication.receivingFileTimeoutMs;
@@ -80,6 +80,11 @@ export class Connection {
 
   get peer(): PeerKind {
     return this.#peer;
+  }
+
+  /** Show our files to the master soon, whatever the clock says. */
+  wantCheck(): void {
+    this.#loop?.want();
   }
 
   /** The local scan finished. */
@@ -144,7 +149,7 @@ export class Connection {
     return {
       handlers: {
         integrityUnchanged: () => {
-          this.#loop?.told();
+          if (this.#loop?.told() === true) this.#services.inStep(this);
           return { kind: 'ok', payload: 'Thanks' };
         },
         updateStart: () => {
@@ -177,7 +182,7 @@ export class Connection {
     return new UpdateReceiver({
       link: this.link,
       ports,
-      transfers: this.#transfers,
+      transfers: this.transfers,
       receiving: this.#receiving,
       deletions,
       log: log.at('Integrity sync'),
@@ -205,6 +210,7 @@ export class Connection {
 
   /** Nothing new comes from our own master by itself, so look again; soon only if all went well. */
   #applied(isClean: boolean): void {
+    if (isClean) this.#services.inStep(this);
     if (!this.#isNudged) return;
     const everyMs = this.#parts.settings.cluster.intervals.worker.sync_integrity * 1000;
     this.#loop?.settle(isClean ? Math.min(everyMs, confirmMs) : everyMs);
@@ -235,6 +241,6 @@ export class Connection {
     this.#ready.reject(new PeerError('link_closed', 'the master closed the connection'));
     this.#stop.abort(new PeerError('link_closed', 'the link ended'));
     this.#receiving.end();
-    void this.#update.settled().then(() => this.#transfers.end());
+    void this.#update.settled().then(() => this.transfers.end());
   }
 }

@@ -76,9 +76,11 @@ export class IntegrityLoop {
     }
   }
 
-  /** Our own master says that something changed, or that all is well. */
-  told(): void {
-    if (!this.#finish('Sync not required.')) this.want();
+  /** Our own master says that something changed, or that all is well: true. */
+  told(): boolean {
+    const isAnswer = this.#finish('Sync not required.');
+    if (!isAnswer) this.want();
+    return isAnswer;
   }
 
   /** The master answers the check with files. */

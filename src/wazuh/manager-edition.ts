@@ -1,0 +1,75 @@
+/**
+ * What differs between managers of 4.x and of 5.0 for whoever talks to their cluster
+ * (cluster-protocol.md 8.1), as data: chosen once by the version that a node shows.
+ */
+export interface ManagerEdition {
+  readonly line: '4' | '5';
+  readonly home: string;
+  readonly user: string;
+  /** Below the home. */
+  readonly config: string;
+  /** Its name in `var/run`. */
+  readonly clusterDaemon: string;
+  /** In the order in which stock lists them. */
+  readonly daemons: readonly string[];
+  /** Started on the master only. */
+  readonly masterDaemons: readonly string[];
+  /** Health and overviews tell how many agents are active on a node; `-a` tells the node. */
+  readonly hasAgentNodes: boolean;
+  /** Rules, decoders and lists are files of the cluster: `get_hash`, reload of the ruleset. */
+  readonly hasRuleset: boolean;
+}
+
+const four: ManagerEdition = {
+  line: '4',
+  home: '/var/ossec',
+  user: 'wazuh',
+  config: 'etc/ossec.conf',
+  clusterDaemon: 'wazuh-clusterd',
+  daemons: [
+    'wazuh-agentlessd',
+    'wazuh-analysisd',
+    'wazuh-authd',
+    'wazuh-csyslogd',
+    'wazuh-monitord',
+    'wazuh-execd',
+    'wazuh-integratord',
+    'wazuh-logcollector',
+    'wazuh-maild',
+    'wazuh-remoted',
+    'wazuh-reportd',
+    'wazuh-syscheckd',
+    'wazuh-clusterd',
+    'wazuh-modulesd',
+    'wazuh-db',
+    'wazuh-apid',
+  ],
+  masterDaemons: [],
+  hasAgentNodes: true,
+  hasRuleset: true,
+};
+
+const five: ManagerEdition = {
+  line: '5',
+  home: '/var/wazuh-manager',
+  user: 'wazuh-manager',
+  config: 'etc/wazuh-manager.conf',
+  clusterDaemon: 'wazuh-manager-clusterd',
+  daemons: [
+    'wazuh-manager-analysisd',
+    'wazuh-manager-authd',
+    'wazuh-manager-monitord',
+    'wazuh-manager-remoted',
+    'wazuh-manager-clusterd',
+    'wazuh-manager-modulesd',
+    'wazuh-manager-db',
+  ],
+  masterDaemons: ['wazuh-manager-apid'],
+  hasAgentNodes: false,
+  hasRuleset: false,
+};
+
+/** `version` as in a hello: `4.14.8`. Later lines behave as the newest that is known. */
+export function editionOf(version: string): ManagerEdition {
+  return Number(version.split('.')[0]) >= 5 ? five : four;
+}
