@@ -91,7 +91,7 @@ export class Home {
     return lstatSync(join(this.path, name)).mode & 0o7777;
   }
 
-  /** Every file below etc and var by its hash; what vanishes while we look is looked at again. */
+  /** Every file below etc and var/multigroups by its hash; what vanishes while we look is looked at again. */
   tree(): Readonly<Record<string, string>> {
     for (let turn = 0; ; turn++) {
       try {
@@ -104,7 +104,7 @@ export class Home {
 
   #readTree(): Readonly<Record<string, string>> {
     const found: Record<string, string> = {};
-    for (const top of ['etc', 'var']) {
+    for (const top of ['etc', 'var/multigroups']) {
       const options = { recursive: true, withFileTypes: true } as const;
       for (const entry of readdirSync(join(this.path, top), options)) {
         if (!entry.isFile()) continue;
