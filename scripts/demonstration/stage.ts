@@ -158,6 +158,7 @@ export class Stage {
     return {
       agent: { home: this.home.path },
       stateDir: `${this.directory}/state`,
+      status: { every: '1s' },
       apply: {
         mode: 'agentd',
         control: 'wazuh-control',

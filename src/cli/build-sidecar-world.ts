@@ -11,6 +11,7 @@ import { openAgent } from '../host/agent-platform.ts';
 import { openBackupStore } from '../host/backup-store.ts';
 import { readAgentFile, replaceFile } from '../host/sidecar-files.ts';
 import { systemClock as clock, systemRandom as random } from '../host/system-clock.ts';
+import { Unchanged } from '../host/unchanged.ts';
 import { silentLog } from '../log.ts';
 import { Bell } from '../sidecar/bell.ts';
 import { type CycleReport, runCycle } from '../sidecar/cycle.ts';
@@ -26,6 +27,7 @@ import { renderMetrics } from '../sidecar/metrics.ts';
 import { observe } from '../sidecar/observe.ts';
 import { buildPoller } from '../sidecar/poller.ts';
 import { reportOf, type StatusReport, withApplier } from '../sidecar/report.ts';
+import type { FileSeen } from '../sidecar/seen.ts';
 import { rankedList, situationOf } from '../sidecar/situation.ts';
 import { pollSources, type SourceFault } from '../sidecar/source.ts';
 import { TrustReader } from '../sidecar/trust.ts';
@@ -100,7 +102,6 @@ export async function runForever(rooms: Rooms, stop: AbortSignal): Promise<void>
 
 /** While all is well the agent's own files are looked at less often than its manager is asked. */
 const calmLooks = 5;
-const statusEveryMs = 5_000;
 
 /** At every change, and now and then so that its age shows a sidecar that died. */
 function buildStatusWriter(rooms: Rooms): (report: CycleReport) => Promise<void> {
@@ -116,7 +117,7 @@ function buildStatusWriter(rooms: Rooms): (report: CycleReport) => Promise<void>
       alarms: status.alarms.length,
       managers: status.managers.map(({ seen: __, ...one }) => one),
     });
-    const isDue = clock.monotonicMs() - writtenAtMs >= statusEveryMs;
+    const isDue = clock.monotonicMs() - writtenAtMs >= rooms.config.status.every;
     if (text === last && !isDue) return;
     last = text;
     writtenAtMs = clock.monotonicMs();
@@ -184,7 +185,7 @@ export async function planOnce(rooms: Rooms): Promise<Plan> {
 async function relayOfRunning({ config, files }: Rooms): Promise<Pick<World, 'relay'>> {
   if (config.apply.mode !== 'relay') return {};
   const status = (await files.readStatus()) as Partial<StatusReport> | undefined;
-  const isYoung = Math.abs(clock.nowMs() - (status?.atMs ?? 0)) < 4 * statusEveryMs;
+  const isYoung = Math.abs(clock.nowMs() - (status?.atMs ?? 0)) < 3 * config.status.every;
   const why = 'the sidecar is not running';
   const seen = (isYoung ? status?.relay : undefined) ?? { kind: 'refused', code: 'E043', why };
   return { relay: { seen: () => seen, switchAway: () => undefined } };
@@ -276,21 +277,26 @@ async function openBoard({ place }: Rooms, memory: MemoryStore): Promise<RelayBo
   return { list };
 }
 
+/** The applier looks for itself, so this only keeps plans from being made in vain. */
+const packagesEveryMs = 30_000;
+
 function buildAgentView({ home, files, stateDirectory }: Rooms): AgentView {
-  const agent = openAgent(home, clock);
+  const agent = openAgent(home, clock, { packagesEveryMs });
   const backups = openBackupStore(join(stateDirectory, 'applier', 'backups'));
+  const kept = new Unchanged<FileSeen>(clock);
+  const readFile = async (agentVersion: string | undefined): Promise<FileSeen> => {
+    const bytes = await readAgentFile(home.configPath);
+    if (bytes instanceof Uint8Array) return fileSeenOf(bytes, agentVersion);
+    if (bytes !== 'missing') return { kind: 'refused', code: 'E506', why: bytes.why };
+    const hasBackup = await backups.read(1).then(
+      () => true,
+      () => false,
+    );
+    return { kind: 'missing', hasBackup };
+  };
   return {
     readFacts: () => agent.readFacts(),
     readPause: () => files.readPause(),
-    async readFile(agentVersion) {
-      const bytes = await readAgentFile(home.configPath);
-      if (bytes instanceof Uint8Array) return fileSeenOf(bytes, agentVersion);
-      if (bytes !== 'missing') return { kind: 'refused', code: 'E506', why: bytes.why };
-      const hasBackup = await backups.read(1).then(
-        () => true,
-        () => false,
-      );
-      return { kind: 'missing', hasBackup };
-    },
+    readFile: (version) => kept.get(home.configPath, version ?? '', () => readFile(version)),
   };
 }

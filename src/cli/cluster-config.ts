@@ -1,5 +1,5 @@
 /** `cluster:` of publisher.yml: where the manager's home is, or the node's options themselves. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { clusterConfigOf, type ReadConfig } from '../cluster/config.ts';
 import { ConfigError } from '../errors.ts';
 import { type BlockValue, readClusterBlock } from '../wazuh/manager-cluster-block.ts';

@@ -4,7 +4,7 @@
  * known one; every error says file, line and key.
  */
 import { isMap, isPair, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
-import { z } from 'zod';
+import * as z from 'zod';
 import { ConfigError } from '../errors.ts';
 import { nearestOf } from './nearest.ts';
 

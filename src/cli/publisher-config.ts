@@ -1,5 +1,5 @@
 /** publisher.yml: one schema gives defaults, limits and the reference in `--help`. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { ConfigError } from '../errors.ts';
 import { parseAddress } from '../list/address.ts';
 import { present } from '../list/members.ts';

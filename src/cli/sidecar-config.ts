@@ -1,5 +1,5 @@
 /** pilotfish.yml: one schema gives defaults, units, limits, the reference in `--help`, JSON Schema. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { tuningBounds } from '../agent-config/wish.ts';
 import {
   type ApplierSettings,
@@ -227,6 +227,15 @@ export const sidecarSchema = z.strictObject({
     })
     .prefault({}),
   tuning: tuning.prefault({}),
+  status: z
+    .strictObject({
+      every: duration(
+        '20s',
+        { min: '1s', max: '50s' },
+        'status.json is rewritten at every change, and after so long without one, so that its age shows a dead sidecar',
+      ),
+    })
+    .prefault({}),
   metrics: z
     .strictObject({
       textfile: path(

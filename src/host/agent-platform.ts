@@ -6,7 +6,7 @@ import type { Log } from '../log.ts';
 import type { AgentWorld } from '../wazuh/agent-facts.ts';
 import type { AgentHome, Platform } from '../wazuh/agent-home.ts';
 import { openAgentControl } from './agent-control.ts';
-import { openUnixAgent } from './agent-files.ts';
+import { type AgentEyes, openUnixAgent } from './agent-files.ts';
 import { findWindowsPids, openWindowsAgent, type SystemTool, systemTool } from './agent-windows.ts';
 import { gnuAttributes, noAttributes } from './file-attributes.ts';
 import { openUnixConfigFile, type UnixConfigFileOptions } from './unix-config-file.ts';
@@ -40,10 +40,14 @@ export function openConfigFile(parts: FileParts, tools: WindowsTools = windowsTo
 }
 
 /** Facts of this agent. */
-export function openAgent(home: AgentHome, clock: Clock, tool?: SystemTool): AgentWorld {
+export function openAgent(
+  home: AgentHome,
+  clock: Clock,
+  { tool, ...eyes }: AgentEyes & { readonly tool?: SystemTool } = {},
+): AgentWorld {
   return home.platform === 'windows'
     ? openWindowsAgent(home, clock, tool)
-    : openUnixAgent(home, clock);
+    : openUnixAgent(home, clock, eyes);
 }
 
 /** Stops and starts this agent. */

@@ -2,9 +2,10 @@
  * Living processes of one of the agent's daemons. Pid files stay behind a `kill -9` and their
  * numbers are used again, so a pid counts only if the process runs the daemon's program.
  */
-import { readdir, readFile, readlink } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { AgentHome } from '../wazuh/agent-home.ts';
+import { readProc, readProcLink } from './proc-file.ts';
 import { processStamp } from './process-identity.ts';
 import { runProgram } from './run-program.ts';
 
@@ -25,10 +26,9 @@ export async function findDaemons(home: AgentHome, name: string): Promise<readon
 async function isDaemon(home: AgentHome, name: string, pid: number): Promise<boolean> {
   if ((await processStamp(pid)) === undefined) return false;
   if (process.platform !== 'linux') return (await psName(pid)) === name;
-  const program = await readlink(`/proc/${pid}/exe`).catch(() => undefined);
+  const program = readProcLink(`/proc/${pid}/exe`);
   if (program !== undefined && basename(program).replace(' (deleted)', '') === name) return true;
-  const line = await readFile(`/proc/${pid}/cmdline`, 'latin1').catch(() => '');
-  const words = line.split('\0');
+  const words = (readProc(`/proc/${pid}/cmdline`) ?? '').split('\0');
   // What the process calls itself, or an interpreter told whose home to serve. Any other word
   // proves nothing: a forged pid file would have us kill a `tar /var/ossec` or `gdb wazuh-agentd`.
   if (basename(words[0] ?? '') === name) return true;

@@ -2,8 +2,8 @@
  * Tells one process from a later one with the same number: the start time goes with the pid.
  * A zombie counts as gone. Linux reads /proc; elsewhere the system's own tool is asked.
  */
-import { readFile } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
+import { readProc } from './proc-file.ts';
 import { runProgram } from './run-program.ts';
 
 /** A short word that no other process of this pid has, or undefined when there is none alive. */
@@ -24,19 +24,18 @@ export async function processStamp(pid: number): Promise<string | undefined> {
   return exit === 0 ? shorten(stdout.toString().trim()) : undefined;
 }
 
-async function linuxStamp(pid: number): Promise<string | undefined> {
-  try {
-    const stat = await readFile(`/proc/${pid}/stat`, 'latin1');
-    // Field 2 is the name in parentheses and may hold anything; count from behind it.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    const [state] = fields;
-    const startTicks = fields[19];
-    if (state === 'Z' || state === 'X' || startTicks === undefined) return undefined;
-    const boot = await readFile('/proc/sys/kernel/random/boot_id', 'latin1');
-    return shorten(`${boot.trim()} ${startTicks}`);
-  } catch {
-    return undefined; // gone, or about to be
-  }
+let bootId: string | undefined;
+
+function linuxStamp(pid: number): string | undefined {
+  const stat = readProc(`/proc/${pid}/stat`);
+  if (stat === undefined) return undefined; // gone, or about to be
+  // Field 2 is the name in parentheses and may hold anything; count from behind it.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const [state] = fields;
+  const startTicks = fields[19];
+  if (state === 'Z' || state === 'X' || startTicks === undefined) return undefined;
+  bootId ??= readProc('/proc/sys/kernel/random/boot_id')?.trim();
+  return bootId === undefined ? undefined : shorten(`${bootId} ${startTicks}`);
 }
 
 function answersSignal(pid: number): boolean {

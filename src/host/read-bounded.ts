@@ -16,8 +16,9 @@ export async function readBounded(
   let handle: FileHandle | undefined;
   try {
     handle = await open(path, flags);
-    if (!(await handle.stat()).isFile()) return undefined;
-    return await readChunks(handle, maxBytes, from);
+    const stats = await handle.stat();
+    if (!stats.isFile()) return undefined;
+    return await readChunks(handle, { maxBytes, from, sizeBytes: stats.size });
   } catch {
     return undefined; // gone, or not for us: both mean "not known"
   } finally {
@@ -26,17 +27,33 @@ export async function readBounded(
 }
 
 const chunkBytes = 64 * 1024;
+/** Files of /proc have no size; most of them are this small. */
+const firstBytes = 4 * 1024;
 
-/** By chunks until the end: files of /proc have no size. */
-async function readChunks(handle: FileHandle, maxBytes: number, from: number): Promise<Buffer> {
+interface Extent {
+  readonly maxBytes: number;
+  readonly from: number;
+  /** As the file system says, and only a hint: it may grow, files of /proc say 0. */
+  readonly sizeBytes: number;
+}
+
+/** By chunks until the end; a file that is as long as it says costs one read. */
+async function readChunks(
+  handle: FileHandle,
+  { maxBytes, from, sizeBytes }: Extent,
+): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
+  let wantedBytes = sizeBytes > from ? sizeBytes - from + 1 : firstBytes;
   while (length < maxBytes) {
-    const chunk = Buffer.alloc(Math.min(chunkBytes, maxBytes - length));
+    const chunk = Buffer.allocUnsafe(Math.min(wantedBytes, chunkBytes, maxBytes - length));
     const { bytesRead } = await handle.read(chunk, 0, chunk.length, from + length);
     if (bytesRead === 0) break;
     chunks.push(chunk.subarray(0, bytesRead));
     length += bytesRead;
+    if (sizeBytes > from && bytesRead < chunk.length) break; // /proc alone reads short before its end
+    wantedBytes = chunkBytes;
   }
-  return Buffer.concat(chunks);
+  const [only] = chunks;
+  return chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks);
 }

@@ -2,7 +2,7 @@
  * The vocabulary of document members: what each may hold, and how a refusal reads. A member that
  * we do not know is refused; `x-` members are ignored (the signature covers them all the same).
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { encodeUtf8 } from '../bytes.ts';
 import { ListError, type ReasonName } from '../errors.ts';
 import { isJsonObject, type JsonValue } from '../guards.ts';

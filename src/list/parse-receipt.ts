@@ -1,5 +1,5 @@
 /** Receipt: payload bytes to values and back. Wire names: trust-and-safety 1.5. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { checkType } from './document-type.ts';
 import {
   counter,

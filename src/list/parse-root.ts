@@ -1,5 +1,5 @@
 /** Root: payload bytes to values and back. Wire names: trust-and-safety 1.5. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { ListError } from '../errors.ts';
 import { parseAddress } from './address.ts';
 import { isCidr } from './cidr.ts';

@@ -80,7 +80,7 @@ test('on Windows processes come from tasklist, for the facts and for the control
     Promise.resolve(
       name === 'tasklist.exe' ? '"wazuh-agent.exe","4242","Services","0","9 K"\r\n' : '',
     );
-  assert.deepEqual((await openAgent(home, clock, tool).readFacts()).pids, [4242]);
+  assert.deepEqual((await openAgent(home, clock, { tool }).readFacts()).pids, [4242]);
   assert.equal(await openControl({ home, clock, log }, tool).isRunning('agentd'), true);
   const gone: SystemTool = () => Promise.resolve('INFO: No tasks are running.\r\n');
   const control = openControl({ home, clock, log }, gone);

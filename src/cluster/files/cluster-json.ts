@@ -2,7 +2,7 @@
  * cluster.json: the stock defaults of 4.14 and how an operator overrides them. A whole stock file
  * is accepted as it is; anything less is laid over the defaults, member by member.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { ConfigError } from '../../errors.ts';
 import type { Catalogue, ItemKind } from './catalogue.ts';
 import { isFileName } from './name.ts';
