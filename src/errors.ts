@@ -68,6 +68,11 @@ const reasons = {
     exit: 2,
     fix: 'meet the named condition or choose another apply mode; `doctor` shows what the relay needs',
   },
+  unknown_agent: {
+    code: 'E044',
+    exit: 2,
+    fix: '`pilotfish-publisher agents` shows the agents that report here',
+  },
   // Fetching.
   dns_failed: {
     code: 'E101',

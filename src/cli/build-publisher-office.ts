@@ -4,6 +4,7 @@ import { ConfigError, ListError } from '../errors.ts';
 import { messageOf } from '../guards.ts';
 import { openHistory } from '../host/history-database.ts';
 import { openPublisherFolder } from '../host/publisher-folder.ts';
+import { openReports } from '../host/report-database.ts';
 import { systemClock } from '../host/system-clock.ts';
 import type { AcceptedRoot } from '../list/root.ts';
 import { parseSigningKey, type SigningKey } from '../list/sign.ts';
@@ -29,7 +30,21 @@ export async function openOffice(path: string): Promise<PublisherOffice> {
   }
   const history = openHistory(resolve(path, config.files.history));
   const desk = { history, root, listKey, clock };
-  return { config, roots, history, desk, close: () => history.close() };
+  return {
+    config,
+    roots,
+    history,
+    desk,
+    withReports(work) {
+      const store = openReports(resolve(path, config.files.reports));
+      try {
+        return work(store);
+      } finally {
+        store.close();
+      }
+    },
+    close: () => history.close(),
+  };
 }
 
 const keyDirectory = 'root-keys';

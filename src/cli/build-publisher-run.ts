@@ -8,11 +8,12 @@ import { buildProber } from '../host/probe-socket.ts';
 import { openPublisherFolder } from '../host/publisher-folder.ts';
 import { systemClock, systemRandom } from '../host/system-clock.ts';
 import { buildLog, type Log } from '../log.ts';
+import { Complaints } from '../publisher/complaints.ts';
 import { buildConnectionLedger } from '../publisher/connection-ledger.ts';
 import { listedManagers } from '../publisher/content.ts';
 import { type ListeningFront, runDaemon } from '../publisher/daemon.ts';
 import type { PublisherFolder } from '../publisher/init.ts';
-import { buildListService } from '../publisher/list-service.ts';
+import { buildListService, type ListService } from '../publisher/list-service.ts';
 import { followRoots } from '../publisher/load-roots.ts';
 import { buildRoutes } from '../publisher/routes.ts';
 import {
@@ -24,6 +25,7 @@ import {
 import { watchManagers } from '../publisher/watch-managers.ts';
 import { runClusterBeside } from './build-cluster-host.ts';
 import { openOffice, readConfig, requireFile } from './build-publisher-office.ts';
+import { openReportOffice } from './build-publisher-reports.ts';
 import type { PublisherConfig } from './publisher-config.ts';
 import type { PublisherOffice, Signals } from './publisher-host.ts';
 
@@ -71,8 +73,18 @@ async function serveOffice({ path, office, log, lagMs, signals }: Serving): Prom
     isBusy: () => lagMs() > shedReceiptsLagMs,
   });
   const identity = await openIdentity(folder, config, hostsOf(urlsOf(office)), log);
+  const complaints = new Complaints(log, clock.nowMs);
+  const reports = await openReportOffice(path, config, complaints);
   const front = await buildFront(
-    { service, rootEnvelope: (version) => roots.envelopes.get(version), clock, random, log, lagMs },
+    {
+      service,
+      rootEnvelope: (version) => roots.envelopes.get(version),
+      clock,
+      random,
+      log,
+      lagMs,
+      ...(reports === undefined ? {} : { reports: reports.desk }),
+    },
     {
       ledger,
       clock,
@@ -104,27 +116,27 @@ async function serveOffice({ path, office, log, lagMs, signals }: Serving): Prom
     },
     signals.stop,
   );
-  const watch = watchManagers(
-    {
-      prober: buildProber(clock),
-      clock,
-      log,
-      managers: () => {
-        const served = service.served();
-        return served === undefined ? [] : listedManagers(served.entry.content);
-      },
-      settings: () => ({
-        intervalMs: config.probe.interval,
-        deadlineMs: config.probe.deadline,
-      }),
-    },
-    signals.stop,
-  );
+  const watch = watchListed(service, log, () => config.probe, signals.stop);
   const node =
     config.cluster === undefined
       ? undefined
       : runClusterBeside(config.cluster, path, log, signals.stop);
-  await Promise.all([daemon, watch, node]);
+  await Promise.all([daemon, watch, node, reports?.run(signals.stop)]);
+}
+
+/** The publisher's own look at the managers of the list that is served. */
+function watchListed(
+  service: ListService,
+  log: Log,
+  probe: () => PublisherConfig['probe'],
+  stop: AbortSignal,
+): Promise<void> {
+  const managers = () => {
+    const served = service.served();
+    return served === undefined ? [] : listedManagers(served.entry.content);
+  };
+  const settings = () => ({ intervalMs: probe().interval, deadlineMs: probe().deadline });
+  return watchManagers({ prober: buildProber(clock), clock, log, managers, settings }, stop);
 }
 
 type FrontOptions = Parameters<typeof buildHttpsFront>[1];

@@ -6,6 +6,7 @@ import { systemClock as clock, systemRandom as random } from '../host/system-clo
 import type { TwoGenerationFile } from '../host/two-generation-file.ts';
 import type { Log } from '../log.ts';
 import { PublisherBook } from '../sidecar/publisher-book.ts';
+import type { ReportLink } from '../sidecar/report-sender.ts';
 import type { SourceWorld } from '../sidecar/source.ts';
 import type { Place } from '../sidecar/world.ts';
 import type { AgentHome } from '../wazuh/agent-home.ts';
@@ -14,6 +15,10 @@ import type { SidecarConfig } from './sidecar-config.ts';
 export interface Rooms {
   readonly config: SidecarConfig;
   readonly home: AgentHome;
+  /** The version of this program. */
+  readonly version: string;
+  /** Where the agent keeps its id and key. */
+  readonly keysPath: string;
   readonly hasSystemd: boolean;
   readonly stateDirectory: string;
   readonly log: Log;
@@ -23,7 +28,10 @@ export interface Rooms {
   readonly memoryFile: TwoGenerationFile;
 }
 
-export function buildSourceWorld(filePaths: readonly string[]): SourceWorld {
+/** Reports go over the connections that questions keep open. */
+export type SourceGround = SourceWorld & { readonly link: ReportLink };
+
+export function buildSourceWorld(filePaths: readonly string[]): SourceGround {
   const link = buildPublisherLink(clock);
   return { clock, random, link, files: sourceFiles, filePaths, book: new PublisherBook() };
 }

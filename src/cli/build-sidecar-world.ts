@@ -40,6 +40,7 @@ import {
 } from './build-sidecar-applier.ts';
 import { recoverMemory } from './build-sidecar-join.ts';
 import { openRelayKeeper, type RelayBoard } from './build-sidecar-relay.ts';
+import { openReports } from './build-sidecar-reports.ts';
 import { buildSourceWorld, type Rooms } from './build-sidecar-rooms.ts';
 import { parseDurationMs } from './config-file.ts';
 import { applierSettingsOf, policyOf } from './sidecar-config.ts';
@@ -64,13 +65,15 @@ export async function runForever(rooms: Rooms, stop: AbortSignal): Promise<void>
   const watch = buildWatch(rooms);
   const board = await openBoard(rooms, memory);
   const relay = openRelayKeeper(rooms, { bell, watch, board });
+  const sources = buildSourceWorld(config.sources.files);
+  const reports = await openReports(rooms, sources);
   const poller = buildPoller({
     clock,
     memory,
     trust: new TrustReader(),
     log,
     bell,
-    sources: buildSourceWorld(config.sources.files),
+    sources,
     settings: {
       waitMs: config.poll.wait,
       intervalMs: interval === undefined ? undefined : parseDurationMs(interval),
@@ -88,10 +91,12 @@ export async function runForever(rooms: Rooms, stop: AbortSignal): Promise<void>
       random,
       watch,
       ...(relay === undefined ? {} : { relay }),
+      ...(reports === undefined ? {} : { reports }),
       lookMs: config.probe.interval,
       calmLookMs: calmLooks * config.probe.interval,
       onCycle: (report) => {
         if (report.list !== undefined) board.list = report.list;
+        reports?.look(report);
         return writeStatus(report);
       },
     },

@@ -56,7 +56,7 @@ export function buildSidecarHost(version: string): SidecarHost {
     version,
     names: async (path) => buildNames(await readConfig(path)),
     agentTimes: async (path) => readAgentTimes(await homeOf(await readConfig(path))),
-    open: openOffice,
+    open: (path) => openOffice(path, version),
     async readFile(path) {
       try {
         return await readFile(path);
@@ -68,9 +68,9 @@ export function buildSidecarHost(version: string): SidecarHost {
   };
 }
 
-async function openOffice(configPath: string | undefined): Promise<SidecarOffice> {
+async function openOffice(configPath: string | undefined, version: string): Promise<SidecarOffice> {
   const config = await readConfig(configPath);
-  const rooms = await openRooms(config);
+  const rooms = await openRooms(config, version);
   return {
     config,
     agentId: rooms.place.agentId,
@@ -106,7 +106,7 @@ async function readConfig(path: string | undefined): Promise<SidecarConfig> {
   }
 }
 
-async function openRooms(config: SidecarConfig): Promise<Rooms> {
+async function openRooms(config: SidecarConfig, version: string): Promise<Rooms> {
   const home = await homeOf(config);
   const stateDirectory = resolve(config.stateDir ?? places[platform].state);
   const keys = join(home.home, home.platform === 'windows' ? 'client.keys' : 'etc/client.keys');
@@ -115,6 +115,8 @@ async function openRooms(config: SidecarConfig): Promise<Rooms> {
   return {
     config,
     home,
+    version,
+    keysPath: keys,
     hasSystemd: await isThere('/run/systemd/system'),
     stateDirectory,
     log,

@@ -1,6 +1,7 @@
 /** `pilotfish-publisher` as one program: every command, the examples, the reference. */
 import type { Command } from 'commander';
 import { renderReference } from './config-file.ts';
+import { addAgents, addExplain } from './publisher-agent-commands.ts';
 import { type CommandParts, defaultDirectory, firstForm } from './publisher-command.ts';
 import { publisherSchema } from './publisher-config.ts';
 import {
@@ -31,6 +32,8 @@ export function buildPublisherProgram(parts: CommandParts): Command {
   addDrains(program, parts);
   addHistory(program, parts);
   addRollback(program, parts);
+  addAgents(program, parts);
+  addExplain(program, parts);
   return program;
 }
 
@@ -42,6 +45,8 @@ Examples:
   pilotfish-publisher run                      serve until SIGTERM; SIGHUP reads the configuration
   pilotfish-publisher token --group default    what \`pilotfish join\` takes on an agent host
   pilotfish-publisher nodes                    every manager, asked now
+  pilotfish-publisher agents --filter state=failed        who holds what, who does not, and why
+  pilotfish-publisher explain 042              why agent 042 is where it is
   pilotfish-publisher publish --dry-run        what a changed configuration would change
   pilotfish-publisher drain wm1                agents leave wm1; undrain takes them back
   pilotfish-publisher root renew --manager wm3.acme.example      allow one more manager

@@ -113,11 +113,29 @@ export const publisherSchema = z.strictObject({
       deadline: duration('800ms', { min: '50ms', max: '30s' }, 'time a manager has to answer'),
     })
     .prefault({}),
+  reports: z
+    .strictObject({
+      enabled: z.boolean().default(true).describe('take reports of sidecars'),
+      keys: z
+        .string()
+        .min(1)
+        .default('/var/ossec/etc/client.keys')
+        .describe("the agents' keys, by which reports are proven"),
+      interval: duration(
+        '5m',
+        { min: '10s', max: '1h' },
+        'least time between two reports of an agent while nothing changes',
+      ),
+      keep: duration('30d', { min: '1h', max: '365d' }, 'how long reports are kept'),
+      maxPerSecond: whole(1, 100_000).default(2_000).describe('reports taken a second'),
+    })
+    .prefault({}),
   files: z
     .strictObject({
       listKey: file('list-key.jwk', 'private key that signs lists and receipts'),
       roots: file('roots', 'directory of root documents, 1.json, 2.json …'),
       history: file('history.db', 'published versions (SQLite)'),
+      reports: file('reports.db', 'what agents reported (SQLite)'),
       authority: file('ca.crt', 'certificate of the private authority'),
       authorityKey: file('ca.key', 'its key; renews the server certificate'),
       server: file('server.pem', 'server certificate and key, renewed while running'),

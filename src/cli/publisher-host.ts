@@ -6,6 +6,7 @@ import type { History } from '../publisher/history.ts';
 import type { InitManager, InitOutcome, InitRequest } from '../publisher/init.ts';
 import type { RootChain } from '../publisher/load-roots.ts';
 import type { PublishDesk } from '../publisher/publish.ts';
+import type { ReportStore } from '../publisher/reports/report-keeper.ts';
 import type { PublisherConfig } from './publisher-config.ts';
 
 /** One publisher's directory, opened: everything proven and readable. */
@@ -14,6 +15,8 @@ export interface PublisherOffice {
   readonly roots: RootChain;
   readonly history: History;
   readonly desk: PublishDesk;
+  /** The reports on disk, while `work` looks at them. Throws HostError `store_failed`. */
+  withReports<Value>(work: (store: ReportStore) => Value): Value;
   close(): void;
 }
 

@@ -226,6 +226,21 @@ export const sidecarSchema = z.strictObject({
       interval: optionalDuration('time between two plain polls; unset: as the list says'),
     })
     .prefault({}),
+  report: z
+    .strictObject({
+      enabled: z
+        .boolean()
+        .default(true)
+        .describe(
+          "tell the publisher the version held, the manager in use and errors, authenticated with the agent's own key",
+        ),
+      interval: duration(
+        '5m',
+        { min: '10s', max: '1h' },
+        'time between two reports while nothing changes; the publisher may ask for another',
+      ),
+    })
+    .prefault({}),
   tuning: tuning.prefault({}),
   status: z
     .strictObject({

@@ -7,12 +7,13 @@ import { request as httpRequest, type IncomingMessage, type RequestOptions } fro
 import type { Clock } from '../clock.ts';
 import { deadline } from '../clock.ts';
 import { PeerError, PilotfishError } from '../errors.ts';
-import { messageOf } from '../guards.ts';
+import { isJsonObject, messageOf } from '../guards.ts';
 import type {
   PublisherAnswer,
   PublisherLink,
   PublisherQuestion,
 } from '../sidecar/publisher-port.ts';
+import type { ReportAnswer, ReportLink } from '../sidecar/report-sender.ts';
 import { PinnedAgent, type PinnedOptions } from './pinned-agent.ts';
 import type { PinnedTarget } from './pinned-tls.ts';
 
@@ -27,10 +28,27 @@ export const defaultHttpsLimits: HttpsLimits = { totalMs: 15_000, minBytesPerSec
 export function buildPublisherLink(
   clock: Clock,
   limits: HttpsLimits = defaultHttpsLimits,
-): PublisherLink {
+): PublisherLink & ReportLink {
   const agent = new PinnedAgent(clock);
-  return { ask: (question, signal) => askOnce(question, { clock, limits, signal, agent }) };
+  return {
+    ask: (question, signal) => askOnce(question, { clock, limits, signal, agent }),
+    tell: ({ url, pins }, { agent: id, mac, body }, signal) => {
+      const question = { url, pins, path: '/v1/report', waitMs: 0, maxBytes: maxReportAnswerBytes };
+      const post = { body, headers: { 'pf-agent': id, 'pf-mac': mac } };
+      return tellOnce({ ...question, post }, { clock, limits, signal, agent });
+    },
+  };
 }
+
+const maxReportAnswerBytes = 1_024;
+
+/** What goes out with a question that has a body. */
+interface Post {
+  readonly body: Uint8Array;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+type Sendable = PublisherQuestion & { readonly post?: Post };
 
 interface Context {
   readonly clock: Clock;
@@ -39,14 +57,44 @@ interface Context {
   readonly agent: PinnedAgent;
 }
 
-async function askOnce(question: PublisherQuestion, context: Context): Promise<PublisherAnswer> {
+function askOnce(question: PublisherQuestion, context: Context): Promise<PublisherAnswer> {
+  return exchange(question, context, (response) => answerOf(question, response, context));
+}
+
+function tellOnce(question: Sendable, context: Context): Promise<ReportAnswer> {
+  return exchange(question, context, async (response) => {
+    const status = response.statusCode ?? 0;
+    const body = await readBody(question, response, context);
+    return { status, ...readReportAnswer(body) };
+  });
+}
+
+/** Two whole numbers at most; anything else in the answer says nothing. */
+function readReportAnswer(body: Uint8Array): Omit<ReportAnswer, 'status'> {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(body).toString('utf8'));
+    const { nextSec, seq } = isJsonObject(value) ? value : {};
+    return {
+      ...(Number.isSafeInteger(nextSec) ? { nextSec: Number(nextSec) } : {}),
+      ...(Number.isSafeInteger(seq) ? { seq: Number(seq) } : {}),
+    };
+  } catch {
+    return {};
+  }
+}
+
+async function exchange<Answer>(
+  question: Sendable,
+  context: Context,
+  read: (response: IncomingMessage) => Promise<Answer>,
+): Promise<Answer> {
   const totalMs = context.limits.totalMs + question.waitMs;
   const limit = deadline(context.clock, totalMs, context.signal);
   try {
     const response = await sendAgainWhenStale(question, context.agent, limit.signal);
     const cut = (): void => void response.destroy(new Error('out of time'));
     limit.signal.addEventListener('abort', cut, { once: true });
-    return await answerOf(question, response, context);
+    return await read(response);
   } catch (thrown) {
     if (context.signal?.aborted) throw context.signal.reason;
     if (thrown instanceof PilotfishError) throw thrown;
@@ -89,7 +137,7 @@ async function answerOf(
 
 /** A kept connection may have been closed while nobody looked: the question goes out once more. */
 async function sendAgainWhenStale(
-  question: PublisherQuestion,
+  question: Sendable,
   agent: PinnedAgent,
   limit: AbortSignal,
 ): Promise<IncomingMessage> {
@@ -104,7 +152,7 @@ async function sendAgainWhenStale(
 class StaleConnection extends Error {}
 
 function send(
-  question: PublisherQuestion,
+  question: Sendable,
   agent: PinnedAgent,
   limit: AbortSignal,
 ): Promise<IncomingMessage> {
@@ -119,7 +167,9 @@ function send(
       'accept-encoding': 'identity',
       ...(question.nonce === undefined ? {} : { 'pf-nonce': question.nonce }),
       ...(question.etag === undefined ? {} : { 'if-none-match': question.etag }),
+      ...postHeaders(question.post),
     },
+    method: question.post === undefined ? 'GET' : 'POST',
   };
   return new Promise((resolve, reject) => {
     const sent = httpRequest({ ...options, ...pinned });
@@ -133,8 +183,14 @@ function send(
     });
     sent.on('error', fail);
     sent.on('close', () => fail(new Error('closed without an answer')));
-    sent.end();
+    sent.end(question.post?.body);
   });
+}
+
+function postHeaders(post: Post | undefined): Readonly<Record<string, string>> {
+  if (post === undefined) return {};
+  const length = `${post.body.length}`;
+  return { 'content-type': 'application/json', 'content-length': length, ...post.headers };
 }
 
 function checkHead({ url, path, maxBytes }: PublisherQuestion, response: IncomingMessage): void {

@@ -5,6 +5,7 @@ import { HostError } from '../errors.ts';
 import { isJsonObject, messageOf, systemCodeOf } from '../guards.ts';
 import type { Pause } from '../sidecar/seen.ts';
 import type { SourceFiles } from '../sidecar/source.ts';
+import { type ClientKey, parseClientKeys } from '../wazuh/client-keys.ts';
 import { readBounded } from './read-bounded.ts';
 import { writeDurably } from './two-generation-file.ts';
 
@@ -112,4 +113,10 @@ export async function readAgentId(keysPath: string): Promise<string | undefined>
   const text = (await readBounded(keysPath, 64 * 1024))?.toString('utf8') ?? '';
   const id = text.split('\n').map((line) => line.trim().split(/\s+/)[0] ?? '');
   return id.find((word) => /^[0-9]{1,12}$/.test(word));
+}
+
+/** The whole first line of `client.keys`; undefined before enrolment. */
+export async function readAgentKey(keysPath: string): Promise<ClientKey | undefined> {
+  const text = (await readBounded(keysPath, 64 * 1024))?.toString('utf8') ?? '';
+  return parseClientKeys(text).values().next().value;
 }

@@ -5,6 +5,11 @@ import type { Rollout } from './model.ts';
 /** Is this agent in the wave? A higher `pct` with the same salt keeps everybody who was in. */
 export function isInWave(rollout: Rollout | undefined, agentId: string): boolean {
   if (rollout === undefined) return true;
-  const digest = hash('sha256', `${rollout.salt}${agentId}`, 'hex');
-  return Number.parseInt(digest.slice(0, 13), 16) % 10_000 < rollout.pct * 100;
+  return shareOf(rollout, agentId) < rollout.pct;
+}
+
+/** Where the salted hash puts this agent: 0 to 99.99 per cent. */
+export function shareOf({ salt }: Pick<Rollout, 'salt'>, agentId: string): number {
+  const digest = hash('sha256', `${salt}${agentId}`, 'hex');
+  return (Number.parseInt(digest.slice(0, 13), 16) % 10_000) / 100;
 }

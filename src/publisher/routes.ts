@@ -1,6 +1,6 @@
 /**
  * What is served, and nothing else: `/v1/root/N`, `/v1/list`, its flat form `/v1/list.txt` with
- * `/v1/list.txt.sig`, `/livez`, `/readyz`, by GET and HEAD.
+ * `/v1/list.txt.sig`, `/livez`, `/readyz`, by GET and HEAD, and `/v1/report`, which takes the reports of sidecars.
  * Under load the cheap signed bytes are the last to be refused (trust-and-safety 6.5).
  */
 import type { RequestListener } from 'node:http';
@@ -17,11 +17,15 @@ import { nonceShape } from '../list/parse-receipt.ts';
 import type { Log } from '../log.ts';
 import { listExpiresAtMs } from './history.ts';
 import type { ListAnswer, ListService } from './list-service.ts';
+import type { ReportDesk } from './reports/report-desk.ts';
+import { addReportRoute, isReportRequest } from './reports/report-route.ts';
 
 export interface RouteParts {
   readonly service: ListService;
   /** The envelope of root N. */
   rootEnvelope(version: number): Uint8Array | undefined;
+  /** Absent where no reports are taken. */
+  readonly reports?: ReportDesk;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -35,7 +39,7 @@ export type ServerFactory = (handler: RequestListener) => Server;
 const documentType = 'application/jose+json';
 const maxWaitSeconds = 55;
 const maxHeaders = 32;
-const maxBodyBytes = 16 * 1024;
+const maxBodyBytes = 4 * 1024;
 /** Above the first nothing but lists is served, above the second only `/livez`. */
 export const shedLagMs = { others: 100, lists: 1_000 } as const;
 
@@ -67,6 +71,7 @@ export function buildRoutes(parts: RouteParts, serverFactory: ServerFactory): Ap
   for (const [path, part] of flatRoutes) {
     app.get(path, async (request, reply) => answerFlat(parts, request, reply, part));
   }
+  if (parts.reports !== undefined) addReportRoute(app, parts.reports, parts.clock);
   app.setNotFoundHandler(async (_request, reply) =>
     refuse(reply, { status: 404, name: 'not_found', message: 'no such resource' }),
   );
@@ -101,7 +106,8 @@ function refusalOf(request: Request, parts: RouteParts): Refusal | undefined {
     const message = `more than ${maxHeaders} headers`;
     return { status: 431, name: 'too_many_headers', message, closes: true };
   }
-  if (headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0) {
+  const hasBody = Number(headers['content-length'] ?? 0) > 0 && !isReportRequest(request.raw);
+  if (headers['transfer-encoding'] !== undefined || hasBody) {
     return { status: 413, name: 'body', message: 'no request body is taken', closes: true };
   }
   const limitMs = shedLimitMs(request.url);

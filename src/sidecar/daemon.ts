@@ -27,6 +27,8 @@ export interface DaemonParts {
   readonly lookMs: number;
   /** The same while all is well; changes of health and of the list come by themselves. */
   readonly calmLookMs: number;
+  /** Reports to the publisher, where this host makes any. */
+  readonly reports?: { run(signal: AbortSignal): Promise<void> };
   /** Told after every cycle; must not throw. */
   readonly onCycle: (report: CycleReport) => Promise<void>;
 }
@@ -38,6 +40,7 @@ export async function runDaemon(parts: DaemonParts, signal: AbortSignal): Promis
   const unlisten = parts.watch.onChange(() => parts.bell.ring());
   const loops = [parts.poller.run(both), parts.watch.run(both), cycleForever(parts, both)];
   if (parts.relay !== undefined) loops.push(parts.relay.run(both));
+  if (parts.reports !== undefined) loops.push(parts.reports.run(both));
   try {
     await Promise.all(loops);
   } catch (thrown) {

@@ -1,0 +1,136 @@
+/**
+ * What every agent said last, in memory, and what of it is not on disk yet. Bounded by the agents
+ * that `client.keys` names: a later report takes the place of an earlier one, also when the disk
+ * does not take either.
+ */
+import type { AgentReport } from '../../list/agent-report.ts';
+import { renderPosition } from '../../list/position.ts';
+
+export interface AgentRow {
+  readonly report: AgentReport;
+  /** By the publisher's own clock; what a host says of its time is only a hint. */
+  readonly receivedAtMs: number;
+}
+
+/** Something that changed for one agent, for its history. */
+export interface AgentEvent {
+  readonly agent: string;
+  readonly atMs: number;
+  readonly kind: 'list' | 'manager' | 'result' | 'errors';
+  readonly text: string;
+}
+
+export interface AgentBook {
+  seqOf(agent: string): number;
+  take(row: AgentRow): void;
+  rows(): Iterable<AgentRow>;
+  size(): number;
+  /** What is to be written; it counts as written until `putBack`. */
+  takeUnsaved(limit: number): Unsaved;
+  putBack(unsaved: Unsaved): void;
+  unsavedCount(): number;
+  /** Agents that were not heard of since then, or that no longer exist, are forgotten. */
+  forget(isGone: (row: AgentRow) => boolean): readonly string[];
+}
+
+export interface Unsaved {
+  readonly rows: readonly AgentRow[];
+  readonly events: readonly AgentEvent[];
+}
+
+const maxEvents = 20_000;
+
+export function buildAgentBook(known: Iterable<AgentRow>): AgentBook {
+  const rows = new Map<string, AgentRow>();
+  for (const row of known) rows.set(row.report.agent, intern(row));
+  const unsaved = new Set<string>();
+  let events: AgentEvent[] = [];
+  return {
+    seqOf: (agent) => rows.get(agent)?.report.seq ?? 0,
+    take(row) {
+      const { agent } = row.report;
+      events.push(...eventsOf(rows.get(agent), row));
+      if (events.length > maxEvents) events = events.slice(-maxEvents);
+      rows.set(agent, intern(row));
+      unsaved.add(agent);
+    },
+    rows: () => rows.values(),
+    size: () => rows.size,
+    takeUnsaved(limit) {
+      const agents = [...unsaved.values().take(limit)];
+      for (const agent of agents) unsaved.delete(agent);
+      const taken = events.slice(0, limit);
+      events = events.slice(limit);
+      return { rows: agents.flatMap((agent) => rows.get(agent) ?? []), events: taken };
+    },
+    putBack({ rows: back, events: earlier }) {
+      for (const { report } of back) if (rows.has(report.agent)) unsaved.add(report.agent);
+      events = [...earlier, ...events].slice(-maxEvents);
+    },
+    unsavedCount: () => unsaved.size + events.length,
+    forget(isGone) {
+      const gone = [...rows.values()].filter(isGone).map(({ report }) => report.agent);
+      for (const agent of gone) {
+        rows.delete(agent);
+        unsaved.delete(agent);
+      }
+      return gone;
+    },
+  };
+}
+
+/** Pure: what a reader of the agent's history wants to see. */
+export function eventsOf(before: AgentRow | undefined, now: AgentRow): readonly AgentEvent[] {
+  const old = before?.report;
+  const { report, receivedAtMs } = now;
+  const base = { agent: report.agent, atMs: receivedAtMs };
+  const events: AgentEvent[] = [];
+  if (report.list !== undefined && report.list.hash !== old?.list?.hash) {
+    events.push({ ...base, kind: 'list', text: `holds ${renderPosition(report.list.position)}` });
+  }
+  if (report.manager !== old?.manager) {
+    const from = old?.manager === undefined ? '' : `${old.manager} -> `;
+    events.push({ ...base, kind: 'manager', text: `${from}${report.manager ?? 'none'}` });
+  }
+  const { result } = report;
+  if (result !== undefined && result.at !== old?.result?.at) {
+    events.push({ ...base, kind: 'result', text: [result.outcome, result.code].join(' ').trim() });
+  }
+  const errors = report.errors.join(' ');
+  if (errors !== '' && errors !== old?.errors.join(' ')) {
+    events.push({ ...base, kind: 'errors', text: errors });
+  }
+  return events;
+}
+
+/** Words that most agents share are kept once: ten thousand reports stay a few megabytes. */
+const words = new Map<string, string>();
+const maxWords = 4_096;
+
+function intern(row: AgentRow): AgentRow {
+  const { report } = row;
+  const shared = { ...report, group: one(report.group), site: one(report.site) };
+  return {
+    receivedAtMs: row.receivedAtMs,
+    report: {
+      ...shared,
+      sidecar: one(report.sidecar),
+      step: one(report.step),
+      mode: one(report.mode),
+      health: report.health.map(({ id, verdict }) => ({ id: one(id), verdict: one(verdict) })),
+      ...(report.zone === undefined ? {} : { zone: one(report.zone) }),
+      ...(report.manager === undefined ? {} : { manager: one(report.manager) }),
+      ...(report.agentVersion === undefined ? {} : { agentVersion: one(report.agentVersion) }),
+      ...(report.list === undefined
+        ? {}
+        : { list: { ...report.list, hash: one(report.list.hash) } }),
+    },
+  };
+}
+
+function one(text: string): string {
+  const kept = words.get(text);
+  if (kept !== undefined) return kept;
+  if (words.size < maxWords) words.set(text, text);
+  return text;
+}

@@ -1,0 +1,154 @@
+/**
+ * Who may report, and what of it is believed: the sender proves itself with its agent's key, its
+ * number must grow (a replay does not), and neither one agent nor a flood gets more than its share.
+ * Nothing a report says goes further than the book.
+ */
+import { ListError } from '../../errors.ts';
+import { isReportMac, maxReportBytes, parseAgentReport } from '../../list/agent-report.ts';
+import { buildTokenBucket, sourceOf, type TokenBucket } from '../connection-ledger.ts';
+import type { AgentBook } from './agent-book.ts';
+
+/** Port: the agents' keys as `client.keys` has them now. */
+export interface KeyRing {
+  /** Undefined for an agent that is not enrolled or was removed. */
+  keyOf(agent: string): string | undefined;
+  size(): number;
+}
+
+export interface ReportDeskParts {
+  readonly org: string;
+  readonly keys: KeyRing;
+  readonly book: AgentBook;
+  readonly maxPerSecond: number;
+  /** Between two reports of one agent while nothing changes, seconds. */
+  readonly everySec: number;
+}
+
+export interface IncomingReport {
+  readonly agent: string;
+  readonly mac: string;
+  readonly body: Uint8Array;
+  /** Where it came from. */
+  readonly ip: string;
+}
+
+export type ReportVerdict =
+  | { readonly kind: 'taken'; readonly nextSec: number }
+  | {
+      readonly kind: 'refused';
+      readonly status: 400 | 401 | 409 | 413 | 429 | 503;
+      readonly name: string;
+      readonly message: string;
+      /** The newest number known, for a sender that proved itself. */
+      readonly seq?: number;
+    };
+
+export interface ReportCounts {
+  readonly taken: number;
+  /** By name of the refusal. */
+  readonly refused: Readonly<Record<string, number>>;
+}
+
+export interface ReportDesk {
+  take(report: IncomingReport, nowMs: number, monotonicMs: number): ReportVerdict;
+  counts(): ReportCounts;
+}
+
+const perAgent = { perSecond: 0.2, burst: 6 } as const;
+/** Of one address, for reports that prove nothing: above it nothing is computed for it. */
+const perStranger = { perSecond: 5, burst: 100 } as const;
+/** A key that no agent has: a stranger costs and learns what a wrong key does. */
+const noKey = '-';
+
+export function buildReportDesk(parts: ReportDeskParts): ReportDesk {
+  const { org, keys, book } = parts;
+  const all = buildTokenBucket(parts.maxPerSecond, parts.maxPerSecond);
+  const shares = new Shares(perAgent);
+  const strangers = new Shares(perStranger);
+  const refused: Record<string, number> = {};
+  let taken = 0;
+
+  const judge = (given: IncomingReport, nowMs: number, monotonicMs: number): ReportVerdict => {
+    if (keys.size() === 0) return refuse(503, 'no_keys', 'no agent keys are known here');
+    if (given.body.length > maxReportBytes) return refuse(413, 'too_big', 'report: too long');
+    const { host } = sourceOf(given.ip);
+    if (strangers.isEmpty(host, monotonicMs)) return refuse(429, 'too_fast', 'too many not proven');
+    const { agent } = given;
+    const key = keys.keyOf(agent);
+    const isRight = isReportMac(key ?? noKey, { org, agent }, given.body, given.mac);
+    if (key === undefined || !isRight) {
+      strangers.take(host, monotonicMs);
+      return refuse(401, 'wrong_mac', 'not proven');
+    }
+    if (!shares.take(agent, monotonicMs)) return refuse(429, 'too_fast', 'too many of one agent');
+    if (!all.take(monotonicMs)) return refuse(503, 'too_many', 'too many reports; try later');
+    return read(given, nowMs);
+  };
+  const read = ({ agent, body }: IncomingReport, nowMs: number): ReportVerdict => {
+    try {
+      const report = parseAgentReport(body);
+      if (report.agent !== agent)
+        return refuse(400, 'bad_report', 'agent: not the one that signed');
+      const seq = book.seqOf(agent);
+      if (report.seq <= seq) return { ...refuse(409, 'replayed', 'an older number'), seq };
+      book.take({ report, receivedAtMs: nowMs });
+      return { kind: 'taken', nextSec: nextSec(parts, book.size()) };
+    } catch (thrown) {
+      if (thrown instanceof ListError) return refuse(400, 'bad_report', thrown.message);
+      throw thrown;
+    }
+  };
+  return {
+    take(report, nowMs, monotonicMs) {
+      const verdict = judge(report, nowMs, monotonicMs);
+      if (verdict.kind === 'taken') taken += 1;
+      else refused[verdict.name] = (refused[verdict.name] ?? 0) + 1;
+      return verdict;
+    },
+    counts: () => ({ taken, refused: { ...refused } }),
+  };
+}
+
+/** A fleet that grows reports more rarely, so that all of them use at most a tenth of the rate. */
+function nextSec({ everySec, maxPerSecond }: ReportDeskParts, agents: number): number {
+  return Math.max(everySec, Math.ceil((agents * 10) / maxPerSecond));
+}
+
+function refuse(
+  status: Extract<ReportVerdict, { kind: 'refused' }>['status'],
+  name: string,
+  message: string,
+): Extract<ReportVerdict, { kind: 'refused' }> {
+  return { kind: 'refused', status, name, message };
+}
+
+const maxShares = 200_000;
+
+/** A bucket for each of those that came lately. */
+class Shares {
+  readonly #rate: { readonly perSecond: number; readonly burst: number };
+  readonly #entries = new Map<string, { readonly bucket: TokenBucket; emptyUntilMs: number }>();
+
+  constructor(rate: { readonly perSecond: number; readonly burst: number }) {
+    this.#rate = rate;
+  }
+
+  isEmpty(name: string, monotonicMs: number): boolean {
+    return monotonicMs < (this.#entries.get(name)?.emptyUntilMs ?? 0);
+  }
+
+  take(name: string, monotonicMs: number): boolean {
+    const entry = this.#entries.get(name) ?? this.#open(name);
+    if (entry.bucket.take(monotonicMs)) return true;
+    entry.emptyUntilMs = monotonicMs + 1_000 / this.#rate.perSecond;
+    return false;
+  }
+
+  #open(name: string) {
+    if (this.#entries.size >= maxShares) this.#entries.clear();
+    const bucket = buildTokenBucket(this.#rate.perSecond, this.#rate.burst);
+    const entry = { bucket, emptyUntilMs: 0 };
+    this.#entries.set(name, entry);
+    return entry;
+  }
+}
