@@ -38,7 +38,7 @@ addCluster(program, {
   defaultDirectory,
   signals: processSignals,
 });
-addVersion(program, terminal);
+addVersion(program, { terminal, outcome });
 void runCommand(program, process.argv.slice(2), terminal, outcome).then((exit) => {
   process.exitCode = exit;
 });

@@ -6,7 +6,7 @@
 import { decodeBase64Url, encodeBase64Url, encodeUtf8 } from '../bytes.ts';
 import { HostError } from '../errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../guards.ts';
-import type { Position } from '../list/model.ts';
+import type { Audience, Position } from '../list/model.ts';
 import type { Restart } from './budget.ts';
 import type { FileOwner } from './config-file.ts';
 import { type ForeignMemory, nothingForeign } from './foreign.ts';
@@ -52,6 +52,8 @@ export interface Written {
 
 export interface ApplierMemory {
   readonly trust: TrustMemory;
+  /** Group and site of the token that this host joined with. */
+  readonly audience?: Audience;
   /** Server entries as we left them, or as we met them when we began to write. */
   readonly written?: Written;
   /** What a write under way would leave; after a kill either may be in the file. */
@@ -131,9 +133,10 @@ export function parseMemory(bytes: Uint8Array): ApplierMemory {
 function readDocument(value: unknown): ApplierMemory {
   const document = object(value);
   if (document.spec !== 1) throw new TypeError('unknown spec');
-  const { written, intended, unfinishedSinceMs, owner, restoredAt } = document;
+  const { audience, written, intended, unfinishedSinceMs, owner, restoredAt } = document;
   return {
     trust: readTrust(object(document.trust)),
+    ...(audience === undefined ? {} : { audience: readAudience(object(audience)) }),
     ...(written === undefined ? {} : { written: readWritten(object(written)) }),
     ...(intended === undefined ? {} : { intended: readWritten(object(intended)) }),
     restarts: list(document.restarts).map(readRestart),
@@ -146,6 +149,10 @@ function readDocument(value: unknown): ApplierMemory {
     ...(owner === undefined ? {} : { owner: readOwner(object(owner)) }),
     ...(restoredAt === undefined ? {} : { restoredAt: readPosition(object(restoredAt)) }),
   };
+}
+
+function readAudience({ group, site }: JsonObject): Audience {
+  return { group: string(group), site: string(site) };
 }
 
 function readOwner({ uid, gid, mode }: JsonObject): FileOwner {

@@ -6,11 +6,13 @@
 import { encodeUtf8, sha256Tag } from '../bytes.ts';
 import { PilotfishError } from '../errors.ts';
 import { applyUnless } from './apply.ts';
+import { encodeMemory, newMemory } from './memory.ts';
 import { outcomeOf } from './outcome.ts';
 import { finish, newProgress } from './progress.ts';
-import { parseApplyRequest } from './request.ts';
+import { type ApplyRequest, parseApplyRequest } from './request.ts';
 import { resume } from './restore.ts';
 import type { ApplyResult } from './result.ts';
+import { trustRoot } from './verify-again.ts';
 import type { ApplierWorld } from './world.ts';
 
 /** A request as it lies in the spool; `done` removes exactly this one. */
@@ -57,11 +59,23 @@ export async function applySpool(
   return results;
 }
 
+/** The first request after a join by configuration brings the root that the token pins. */
+async function groundByPin({ memory, pin }: ApplierWorld, request: ApplyRequest): Promise<void> {
+  if (pin === undefined || (await memory.read()) !== undefined) return;
+  for (const envelope of request.rootEnvelopes) {
+    const trust = await trustRoot(envelope, pin, 0).catch(() => undefined); // another root
+    if (trust === undefined) continue;
+    await memory.write(encodeMemory({ ...newMemory(trust), audience: pin.audience }));
+    return;
+  }
+}
+
 async function applySpooled(world: ApplierWorld, spooled: SpooledRequest): Promise<ApplyResult> {
   const { clock } = world;
   const progress = newProgress(clock.nowMs(), clock.monotonicMs());
   try {
     const request = parseApplyRequest(spooled.bytes);
+    await groundByPin(world, request);
     return await applyUnless(world, request, () => spooled.isWithdrawn());
   } catch (error) {
     if (!(error instanceof PilotfishError)) throw error;

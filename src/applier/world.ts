@@ -1,5 +1,6 @@
 /** Everything the applier touches, as ports; `cli/build-*` fills them with the real ones. */
 import type { Clock } from '../clock.ts';
+import type { Audience } from '../list/model.ts';
 import type { Log } from '../log.ts';
 import type { AgentWorld } from '../wazuh/agent-facts.ts';
 import type { AgentHome } from '../wazuh/agent-home.ts';
@@ -28,7 +29,17 @@ export interface AgentLogReader {
   since(mark: number): Promise<string>;
 }
 
+/** What the operator's own configuration trusts as a first root. */
+export interface RootPin {
+  readonly org: string;
+  /** `sha256:` tag of the root's payload. */
+  readonly rootHash: string;
+  readonly audience: Audience;
+}
+
 export interface ApplierWorld {
+  /** The join token of the configuration, for a spool's applier that never was at a join. */
+  readonly pin?: RootPin;
   readonly settings: ApplierSettings;
   readonly home: AgentHome;
   readonly clock: Clock;

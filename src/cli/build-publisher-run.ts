@@ -6,6 +6,7 @@ import { watchEventLoopLag } from '../host/event-loop-lag.ts';
 import { buildHttpsFront } from '../host/https-front.ts';
 import { buildProber } from '../host/probe-socket.ts';
 import { openPublisherFolder } from '../host/publisher-folder.ts';
+import { openServiceNotice } from '../host/service-notice.ts';
 import { systemClock, systemRandom } from '../host/system-clock.ts';
 import { buildLog, type Log } from '../log.ts';
 import { Complaints } from '../publisher/complaints.ts';
@@ -97,7 +98,7 @@ async function serveOffice({ path, office, log, lagMs, signals }: Serving): Prom
     {
       desk,
       service,
-      front,
+      front: announced(front, log),
       notices: buildChangeSocket(join(path, socketName), log),
       clock,
       log,
@@ -137,6 +138,24 @@ function watchListed(
   };
   const settings = () => ({ intervalMs: probe().interval, deadlineMs: probe().deadline });
   return watchManagers({ prober: buildProber(clock), clock, log, managers, settings }, stop);
+}
+
+/** The service manager hears when questions can be asked; rounds end by themselves in a second. */
+function announced(front: ListeningFront, log: Log): ListeningFront {
+  const notice = openServiceNotice({ isAlive: () => true, log });
+  return {
+    server: front.server,
+    setCertificate: (certificate) => front.setCertificate(certificate),
+    async listen(host, port) {
+      const bound = await front.listen(host, port);
+      notice.ready(`listens on port ${bound}`);
+      return bound;
+    },
+    close() {
+      notice.stopping();
+      return front.close();
+    },
+  };
 }
 
 type FrontOptions = Parameters<typeof buildHttpsFront>[1];

@@ -21,6 +21,7 @@ import { readBounded } from '../host/read-bounded.ts';
 import { readReport, submitRequest, withdrawRequest } from '../host/spool-directory.ts';
 import { systemClock as clock, systemRandom as random } from '../host/system-clock.ts';
 import { openTwoGenerationFile, type TwoGenerationFile } from '../host/two-generation-file.ts';
+import type { Audience } from '../list/model.ts';
 import type { Log } from '../log.ts';
 import { applyWithFewestRoots } from '../sidecar/fewest-roots.ts';
 import type { Applier } from '../sidecar/world.ts';
@@ -30,7 +31,7 @@ const maxSharedBytes = 8 * 1024 * 1024;
 
 export interface ApplierParts {
   readonly home: AgentHome;
-  readonly stateDirectory: string;
+  readonly applierDirectory: string;
   readonly settings: ApplierSettings;
   readonly log: Log;
   readonly prober: Prober;
@@ -38,8 +39,7 @@ export interface ApplierParts {
 }
 
 export function buildApplierWorld(parts: ApplierParts): ApplierWorld {
-  const { home, settings, log } = parts;
-  const stateDirectory = join(parts.stateDirectory, 'applier');
+  const { home, settings, log, applierDirectory: stateDirectory } = parts;
   const backups = openBackupStore(join(stateDirectory, 'backups'));
   const shared = { clock, random };
   return {
@@ -61,6 +61,12 @@ export function buildApplierWorld(parts: ApplierParts): ApplierWorld {
       acquireLock({ path: join(stateDirectory, 'apply.lock'), reason: 'lock_held', ...shared }),
     countHealthy: (servers) => countHealthy(parts, servers),
   };
+}
+
+/** Of one that runs apart: it has no network to ask managers over. */
+export function withoutNetwork(world: ApplierWorld): ApplierWorld {
+  const { countHealthy: _, ...rest } = world;
+  return rest;
 }
 
 async function countHealthy(
@@ -104,12 +110,22 @@ export function resumeApplier(world: ApplierWorld): Promise<ApplyResult> {
 export async function trustFirstRoot(
   file: TwoGenerationFile,
   root: { readonly envelope: Uint8Array; readonly hash: string },
-  options: { readonly org: string; readonly reset: boolean },
+  { org, audience, reset }: FirstTrust,
 ): Promise<void> {
-  const bytes = options.reset ? undefined : await file.read();
-  if (bytes !== undefined && parseMemory(bytes).trust.org === options.org) return;
-  const pin = { org: options.org, rootHash: root.hash };
-  await file.write(encodeMemory(newMemory(await trustRoot(root.envelope, pin, 0))));
+  const bytes = reset ? undefined : await file.read();
+  const before = bytes === undefined ? undefined : parseMemory(bytes);
+  const pin = { org, rootHash: root.hash };
+  const memory =
+    before?.trust.org === org ? before : newMemory(await trustRoot(root.envelope, pin, 0));
+  await file.write(encodeMemory({ ...memory, audience }));
+}
+
+export interface FirstTrust {
+  readonly org: string;
+  /** Of the join token. */
+  readonly audience: Audience;
+  /** Forget everything first. */
+  readonly reset: boolean;
 }
 
 export interface SpoolParts {

@@ -1,15 +1,18 @@
 /** Joining, and coming back after the state was lost, with real files. */
 import { join as joinPath, resolve } from 'node:path';
-import { ConfigError, HostError } from '../errors.ts';
+import { sleep } from '../clock.ts';
+import { ConfigError, HostError, PilotfishError } from '../errors.ts';
+import { asRoot } from '../host/privilege.ts';
 import { sourceFiles } from '../host/sidecar-files.ts';
-import { systemClock as clock } from '../host/system-clock.ts';
+import { systemClock as clock, systemRandom as random } from '../host/system-clock.ts';
 import { openTwoGenerationFile } from '../host/two-generation-file.ts';
 import { listLimits } from '../list/model.ts';
+import { parseToken } from '../list/token.ts';
 import { join } from '../sidecar/join.ts';
 import type { Memory } from '../sidecar/memory.ts';
 import { encodeMemory, readMemory } from '../sidecar/memory.ts';
 import { readTrust } from '../sidecar/trust.ts';
-import { trustFirstRoot } from './build-sidecar-applier.ts';
+import { type FirstTrust, trustFirstRoot } from './build-sidecar-applier.ts';
 import { buildSourceWorld, type Rooms } from './build-sidecar-rooms.ts';
 import type { JoinedHost, JoinFlags } from './sidecar-host.ts';
 
@@ -25,8 +28,11 @@ export async function joinHost(rooms: Rooms, flags: JoinFlags): Promise<JoinedHo
   });
   const { memory, news } = joined;
   const trust = await readTrust(memory, clock.nowMs());
+  const { audience } = trust;
   // The applier first: a kill in between leaves a host that has not joined, and joins again.
-  await groundApplier(rooms, memory, { org: trust.token.org, reset });
+  if (flags.isByConfiguration !== true || rooms.apart === undefined) {
+    await asRoot(() => groundApplier(rooms, memory, { org: trust.token.org, audience, reset }));
+  }
   await rooms.files.writeToken(flags.token);
   await rooms.memoryFile.write(encodeMemory(memory));
   return { memory, news, trust };
@@ -50,14 +56,49 @@ async function rememberedBefore({ memoryFile, files }: Rooms): Promise<Memory | 
 }
 
 async function groundApplier(
-  { stateDirectory }: Rooms,
+  { applierDirectory }: Rooms,
   memory: Memory,
-  options: { readonly org: string; readonly reset: boolean },
+  first: FirstTrust,
 ): Promise<void> {
   const [envelope] = memory.roots;
   if (envelope === undefined) throw new ConfigError('not_joined', 'no root is remembered');
-  const file = openTwoGenerationFile(joinPath(stateDirectory, 'applier', 'memory'));
-  await trustFirstRoot(file, { envelope, hash: memory.rootPin }, options);
+  const file = openTwoGenerationFile(joinPath(applierDirectory, 'memory'));
+  await trustFirstRoot(file, { envelope, hash: memory.rootPin }, first);
+}
+
+const firstPauseMs = 2_000;
+const longestPauseMs = 300_000;
+
+/**
+ * A host whose configuration names a token joins by itself, however long no publisher answers.
+ * Throws ConfigError `token_invalid`, and what `signal` aborts with.
+ */
+export async function joinWhenConfigured(rooms: Rooms, signal: AbortSignal): Promise<void> {
+  const { config, log, memoryFile } = rooms;
+  const token = config.joinToken;
+  if (token === undefined || !(await isUnjoined(memoryFile))) return;
+  parseToken(token);
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      const flags = { token, rootFile: undefined, listFile: undefined, reset: false };
+      await joinHost(rooms, { ...flags, isByConfiguration: true });
+      log.info('join.done');
+      return;
+    } catch (thrown) {
+      if (!(thrown instanceof PilotfishError)) throw thrown;
+      log.warn('join.failed', { code: thrown.code, message: thrown.message });
+    }
+    const pauseMs = Math.min(longestPauseMs, firstPauseMs * 2 ** Math.min(attempt, 10));
+    await sleep(clock, pauseMs * (0.5 + random.fraction()), signal);
+  }
+}
+
+/** What is damaged is not "never joined": `recoverMemory` sees to it. */
+async function isUnjoined(memoryFile: Rooms['memoryFile']): Promise<boolean> {
+  return memoryFile.read().then(
+    (bytes) => bytes === undefined,
+    () => false,
+  );
 }
 
 /**
@@ -83,7 +124,8 @@ export async function recoverMemory(rooms: Rooms): Promise<void> {
 }
 
 async function readDocument(path: string): Promise<Uint8Array> {
-  const bytes = await sourceFiles.read(resolve(path), listLimits.maxEnvelopeBytes);
+  // Named by the operator who runs us: read as him.
+  const bytes = await asRoot(() => sourceFiles.read(resolve(path), listLimits.maxEnvelopeBytes));
   if (bytes === undefined) throw new HostError('not_found', `${path} does not exist`);
   return bytes;
 }

@@ -12,6 +12,11 @@ import type { Place } from '../sidecar/world.ts';
 import type { AgentHome } from '../wazuh/agent-home.ts';
 import type { SidecarConfig } from './sidecar-config.ts';
 
+export interface ApplierApart {
+  readonly spool: string;
+  readonly results: string;
+}
+
 export interface Rooms {
   readonly config: SidecarConfig;
   readonly home: AgentHome;
@@ -21,6 +26,10 @@ export interface Rooms {
   readonly keysPath: string;
   readonly hasSystemd: boolean;
   readonly stateDirectory: string;
+  /** The applier's own state; root's where it runs apart. */
+  readonly applierDirectory: string;
+  /** The applier runs apart, as root: requests and results travel by file. */
+  readonly apart?: ApplierApart;
   readonly log: Log;
   readonly place: Place;
   readonly prober: Prober;

@@ -9,6 +9,7 @@ import { chooseServers, makeWish } from '../applier/wanted.ts';
 import { ConfigError } from '../errors.ts';
 import { openAgent } from '../host/agent-platform.ts';
 import { openBackupStore } from '../host/backup-store.ts';
+import { openServiceNotice } from '../host/service-notice.ts';
 import { readAgentFile, replaceFile } from '../host/sidecar-files.ts';
 import { systemClock as clock, systemRandom as random } from '../host/system-clock.ts';
 import { Unchanged } from '../host/unchanged.ts';
@@ -38,7 +39,7 @@ import {
   buildSpoolApplier,
   resumeApplier,
 } from './build-sidecar-applier.ts';
-import { recoverMemory } from './build-sidecar-join.ts';
+import { joinWhenConfigured, recoverMemory } from './build-sidecar-join.ts';
 import { openRelayKeeper, type RelayBoard } from './build-sidecar-relay.ts';
 import { openReports } from './build-sidecar-reports.ts';
 import { buildSourceWorld, type Rooms } from './build-sidecar-rooms.ts';
@@ -59,6 +60,8 @@ export async function cycleOnce(rooms: Rooms): Promise<CycleReport> {
 
 export async function runForever(rooms: Rooms, stop: AbortSignal): Promise<void> {
   const { config, log } = rooms;
+  const life = openLifeSigns(rooms);
+  await joinWhenConfigured(rooms, stop);
   const memory = await openMemory(rooms);
   const bell = new Bell();
   const { interval } = config.poll;
@@ -95,6 +98,7 @@ export async function runForever(rooms: Rooms, stop: AbortSignal): Promise<void>
       lookMs: config.probe.interval,
       calmLookMs: calmLooks * config.probe.interval,
       onCycle: (report) => {
+        life.cycled();
         if (report.list !== undefined) board.list = report.list;
         reports?.look(report);
         return writeStatus(report);
@@ -103,6 +107,25 @@ export async function runForever(rooms: Rooms, stop: AbortSignal): Promise<void>
     stop,
   );
   log.info('sidecar.stopped');
+}
+
+/** The longest honest cycle waits for the applier, twice the confirmation and some room. */
+const cycleRoomMs = 300_000;
+
+/** For the service manager: ready at once, alive as long as cycles end. */
+function openLifeSigns({ config, log }: Rooms) {
+  let cycledAtMs: number | undefined;
+  const limitMs = 2 * config.apply.confirm + cycleRoomMs;
+  const notice = openServiceNotice({
+    isAlive: () => cycledAtMs === undefined || clock.monotonicMs() - cycledAtMs < limitMs,
+    log,
+  });
+  notice.ready('follows the list');
+  return {
+    cycled: () => {
+      cycledAtMs = clock.monotonicMs();
+    },
+  };
 }
 
 /** While all is well the agent's own files are looked at less often than its manager is asked. */
@@ -132,8 +155,7 @@ function buildStatusWriter(rooms: Rooms): (report: CycleReport) => Promise<void>
 
 /** The status file and the metrics, with what the applier knows where it is ours to read. */
 async function publishStatus(rooms: Rooms, plain: StatusReport): Promise<void> {
-  const { spool } = rooms.config.apply;
-  const status = spool === undefined ? await addApplier(rooms, plain) : plain;
+  const status = rooms.apart === undefined ? await addApplier(rooms, plain) : plain;
   await rooms.files.writeStatus(status);
   const { textfile } = rooms.config.metrics;
   if (textfile !== undefined) await replaceFile(textfile, renderMetrics(status, status.applier));
@@ -247,9 +269,9 @@ function settingsOf(
 }
 
 async function buildApplier(rooms: Rooms, settings: ApplierSettings): Promise<Applier> {
-  const { spool, results, confirm } = rooms.config.apply;
-  if (spool !== undefined && results !== undefined) {
-    return buildSpoolApplier({ spool, results, timeoutMs: 2 * confirm + 120_000 });
+  if (rooms.apart !== undefined) {
+    const timeoutMs = 2 * rooms.config.apply.confirm + 120_000;
+    return buildSpoolApplier({ ...rooms.apart, timeoutMs });
   }
   const world = buildApplierWorld({
     ...rooms,
@@ -285,9 +307,9 @@ async function openBoard({ place }: Rooms, memory: MemoryStore): Promise<RelayBo
 /** The applier looks for itself, so this only keeps plans from being made in vain. */
 const packagesEveryMs = 30_000;
 
-function buildAgentView({ home, files, stateDirectory }: Rooms): AgentView {
+function buildAgentView({ home, files, applierDirectory }: Rooms): AgentView {
   const agent = openAgent(home, clock, { packagesEveryMs });
-  const backups = openBackupStore(join(stateDirectory, 'applier', 'backups'));
+  const backups = openBackupStore(join(applierDirectory, 'backups'));
   const kept = new Unchanged<FileSeen>(clock);
   const readFile = async (agentVersion: string | undefined): Promise<FileSeen> => {
     const bytes = await readAgentFile(home.configPath);

@@ -2,13 +2,17 @@
 import { access, readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
+import { parseMemory } from '../applier/memory.ts';
 import { endRestore, restore } from '../applier/restore.ts';
+import { defaultSettings } from '../applier/settings.ts';
 import { applySpool } from '../applier/spool.ts';
-import type { ApplierWorld } from '../applier/world.ts';
+import type { ApplierWorld, RootPin } from '../applier/world.ts';
 import { type AgentTimes, defaultAgentTimes } from '../dns/failover-lint.ts';
 import { ConfigError, HostError } from '../errors.ts';
 import { messageOf, systemCodeOf } from '../guards.ts';
 import { acquireLock, type Lock } from '../host/lock.ts';
+import { dpkgLock } from '../host/package-lock.ts';
+import { asOwnerOf } from '../host/privilege.ts';
 import { buildProber } from '../host/probe-socket.ts';
 import {
   openSidecarFiles,
@@ -19,14 +23,16 @@ import {
 import { openSpool } from '../host/spool-directory.ts';
 import { systemClock as clock, systemRandom as random } from '../host/system-clock.ts';
 import { openTwoGenerationFile, writeDurably } from '../host/two-generation-file.ts';
+import type { JoinToken } from '../list/model.ts';
+import { parseToken } from '../list/token.ts';
 import { buildLog, type Log } from '../log.ts';
 import { fileSeenOf } from '../sidecar/file-seen.ts';
 import type { StatusReport } from '../sidecar/report.ts';
 import { type AgentHome, agentHome, type Platform } from '../wazuh/agent-home.ts';
-import { buildApplierWorld } from './build-sidecar-applier.ts';
+import { buildApplierWorld, withoutNetwork } from './build-sidecar-applier.ts';
 import { joinHost } from './build-sidecar-join.ts';
 import { buildNames, resolveBy } from './build-sidecar-names.ts';
-import type { Rooms } from './build-sidecar-rooms.ts';
+import type { ApplierApart, Rooms } from './build-sidecar-rooms.ts';
 import { cycleOnce, knownList, planOnce, runForever } from './build-sidecar-world.ts';
 import { applierSettingsOf, parseSidecarConfig, type SidecarConfig } from './sidecar-config.ts';
 import type { SidecarHost, SidecarOffice } from './sidecar-host.ts';
@@ -49,11 +55,11 @@ const places: Readonly<Record<Platform, { readonly config: string; readonly stat
   },
 };
 
+/** `version`: what this host says of itself in its reports. */
 export function buildSidecarHost(version: string): SidecarHost {
   return {
     clock,
     prober: buildProber(clock),
-    version,
     names: async (path) => buildNames(await readConfig(path)),
     agentTimes: async (path) => readAgentTimes(await homeOf(await readConfig(path))),
     open: (path) => openOffice(path, version),
@@ -71,26 +77,47 @@ export function buildSidecarHost(version: string): SidecarHost {
 async function openOffice(configPath: string | undefined, version: string): Promise<SidecarOffice> {
   const config = await readConfig(configPath);
   const rooms = await openRooms(config, version);
+  const { apart } = rooms;
+  /** The sidecar's own state is its user's, also when root types the command. */
+  const own = <T>(work: () => Promise<T>): Promise<T> => asOwnerOf(rooms.stateDirectory, work);
   return {
     config,
     agentId: rooms.place.agentId,
-    join: (flags) => locked(rooms, () => joinHost(rooms, flags)),
-    once: () => locked(rooms, () => cycleOnce(rooms)),
-    run: (stop) => locked(rooms, () => runForever(rooms, stop)),
-    plan: () => planOnce(rooms),
-    list: () => knownList(rooms),
-    status: () => readStatus(rooms.files),
-    restore: async (target, restart) => restore(await applierOf(rooms), target, restart),
+    join: (flags) => own(() => locked(rooms, () => joinHost(rooms, flags))),
+    once: () => own(() => locked(rooms, () => cycleOnce(rooms))),
+    run: (stop) => own(() => locked(rooms, () => runForever(rooms, stop))),
+    plan: () => own(() => planOnce(rooms)),
+    list: () => own(() => knownList(rooms)),
+    status: () => own(() => readStatus(rooms.files)),
+    async restore(target, { restart, isPackageRemoval }) {
+      const world = await applierOf(rooms);
+      return restore(isPackageRemoval ? besidePackageLock(world) : world, target, restart);
+    },
     async applySpool(directory) {
-      const results = config.apply.results ?? directory;
-      return applySpool(await applierOf(rooms), openSpool(resolve(directory), resolve(results)));
+      const results = config.apply.results ?? apart?.results ?? directory;
+      const spool = openSpool(resolve(directory), resolve(results));
+      return applySpool(withoutNetwork(await applierOf(rooms)), spool);
     },
     async pause(pause) {
-      await rooms.files.writePause(pause);
-      const isResume = pause === undefined && config.apply.spool === undefined;
-      if (isResume && (await rooms.files.readToken()) !== undefined) {
-        await endRestore(await applierOf(rooms));
-      }
+      await own(() => rooms.files.writePause(pause));
+      const mayReachApplier = apart === undefined || config.apply.spool === undefined;
+      if (pause !== undefined || !mayReachApplier) return;
+      const hasJoined = await own(() => rooms.files.readToken());
+      if (hasJoined !== undefined) await endRestore(await applierOf(rooms));
+    },
+  };
+}
+
+/** The lock of dpkg is held by whoever runs us; every other sign of an upgrade counts. */
+function besidePackageLock(world: ApplierWorld): ApplierWorld {
+  const { agent } = world;
+  return {
+    ...world,
+    agent: {
+      async readFacts() {
+        const facts = await agent.readFacts();
+        return facts.upgrade === dpkgLock ? { ...facts, upgrade: undefined } : facts;
+      },
     },
   };
 }
@@ -110,6 +137,7 @@ async function openRooms(config: SidecarConfig, version: string): Promise<Rooms>
   const home = await homeOf(config);
   const stateDirectory = resolve(config.stateDir ?? places[platform].state);
   const keys = join(home.home, home.platform === 'windows' ? 'client.keys' : 'etc/client.keys');
+  const apart = await apartOf(config, stateDirectory);
   const agentId = config.agent.id ?? (await readAgentId(keys)) ?? hostname();
   const log: Log = buildLog(config.log.level);
   return {
@@ -119,6 +147,9 @@ async function openRooms(config: SidecarConfig, version: string): Promise<Rooms>
     keysPath: keys,
     hasSystemd: await isThere('/run/systemd/system'),
     stateDirectory,
+    applierDirectory:
+      apart === undefined ? join(stateDirectory, 'applier') : `${stateDirectory}-apply`,
+    ...(apart === undefined ? {} : { apart }),
     log,
     place: { agentId, ...(config.zone === undefined ? {} : { zone: config.zone }) },
     prober: buildProber(clock, resolveBy(await buildNames(config))),
@@ -126,6 +157,22 @@ async function openRooms(config: SidecarConfig, version: string): Promise<Rooms>
     memoryFile: openTwoGenerationFile(join(stateDirectory, 'memory'), (path, why) =>
       log.warn('state.damaged', { path, why }),
     ),
+  };
+}
+
+/** Where the package made a directory for a root applier, requests go through the spool. */
+async function apartOf(
+  { apply: { spool, results } }: SidecarConfig,
+  stateDirectory: string,
+): Promise<ApplierApart | undefined> {
+  const directory = `${stateDirectory}-apply`;
+  const isPackaged = await isThere(directory);
+  if (!isPackaged) {
+    return spool === undefined || results === undefined ? undefined : { spool, results };
+  }
+  return {
+    spool: spool ?? join(stateDirectory, 'spool'),
+    results: results ?? join(directory, 'results'),
   };
 }
 
@@ -157,15 +204,28 @@ async function locked<T>({ stateDirectory }: Rooms, work: () => Promise<T>): Pro
   }
 }
 
+/** From the applier's own state and configuration only: the sidecar's is not root's to believe. */
 async function applierOf(rooms: Rooms): Promise<ApplierWorld> {
-  const { trust } = await knownList(rooms);
   const host = { platform: rooms.home.platform, hasSystemd: rooms.hasSystemd };
-  const settings = applierSettingsOf(rooms.config, host, trust.audience);
-  return buildApplierWorld({
-    ...rooms,
-    settings,
-    probeDeadlineMs: rooms.config.probe.deadline,
-  });
+  const { joinToken } = rooms.config;
+  const token = joinToken === undefined ? undefined : parseToken(joinToken);
+  const memory = openTwoGenerationFile(join(rooms.applierDirectory, 'memory'));
+  const bytes = await memory.read();
+  const audience = (bytes && parseMemory(bytes).audience) ??
+    token ?? { group: defaultSettings.group, site: defaultSettings.site };
+  const { group, site } = audience;
+  return {
+    ...buildApplierWorld({
+      ...rooms,
+      settings: applierSettingsOf(rooms.config, host, { group, site }),
+      probeDeadlineMs: rooms.config.probe.deadline,
+    }),
+    ...(token === undefined ? {} : { pin: pinOf(token) }),
+  };
+}
+
+function pinOf({ org, rootHash, group, site }: JoinToken): RootPin {
+  return { org, rootHash, audience: { group, site } };
 }
 
 async function readStatus(files: SidecarFiles): ReturnType<SidecarOffice['status']> {

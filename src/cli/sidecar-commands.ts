@@ -212,9 +212,13 @@ function addRestore(program: Command, { terminal, host, outcome }: SidecarParts)
     .option('--to <n>', 'backup generation; 1 is what stood there before the last write', '1')
     .option('--original', 'only the server entries, as they were before us', false)
     .option('--no-restart', 'leave the running agent alone')
+    .option('--package-removal', 'run by the script of a package: its lock is no obstacle', false)
     .addHelpText('after', '\nPause or stop the sidecar first, or it writes the list again.')
     .action(async (flags: Common & RestoreOptions) => {
-      const result = await (await host.open(flags.config)).restore(targetOf(flags), flags.restart);
+      const result = await (await host.open(flags.config)).restore(targetOf(flags), {
+        restart: flags.restart,
+        isPackageRemoval: flags.packageRemoval,
+      });
       outcome.exit = exitOfResult(result);
       show(terminal, flags.json, result, () => resultText(result));
     });
@@ -224,6 +228,7 @@ interface RestoreOptions {
   readonly to: string;
   readonly original: boolean;
   readonly restart: boolean;
+  readonly packageRemoval: boolean;
 }
 
 function targetOf({ to, original }: RestoreOptions): RestoreTarget {

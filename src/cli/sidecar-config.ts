@@ -108,8 +108,12 @@ const apply = z.strictObject({
     .boolean()
     .default(false)
     .describe('point enrollment elsewhere when it names a manager that left the list'),
-  spool: path('hand requests to a root applier through this directory').optional(),
-  results: path('where that applier leaves its results').optional(),
+  spool: path(
+    'hand requests to a root applier through this directory; unset: spool in stateDir where the package made a directory for that applier (stateDir with -apply behind it), else the applier runs in this process',
+  ).optional(),
+  results: path(
+    'where that applier leaves its results; unset: results in its directory',
+  ).optional(),
 });
 
 const probe = z.strictObject({
@@ -198,6 +202,13 @@ const tuning = z.strictObject({
 export const sidecarSchema = z.strictObject({
   agent: agent.prefault({}),
   stateDir: path('where trust, memory and backups are kept; unset: the usual place').optional(),
+  joinToken: z
+    .string()
+    .max(8192)
+    .optional()
+    .describe(
+      '`run` joins with this token as long as this host has not joined; it holds no secret',
+    ),
   zone: z
     .string()
     .regex(/^[A-Za-z0-9_-]{1,64}$/, 'expected 1 to 64 of A-Z a-z 0-9 _ -')

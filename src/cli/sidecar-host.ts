@@ -20,6 +20,8 @@ export interface JoinFlags {
   readonly listFile: string | undefined;
   /** Forget everything first, another organisation included. */
   readonly reset: boolean;
+  /** By `run`, from `joinToken`: an applier that runs apart reads that key itself. */
+  readonly isByConfiguration?: boolean;
 }
 
 export interface JoinedHost {
@@ -40,6 +42,12 @@ export interface KnownList {
   readonly list: RankedList;
 }
 
+export interface RestoreOptions {
+  readonly restart: boolean;
+  /** A package's own script runs us: that dpkg holds its lock says nothing about the agent. */
+  readonly isPackageRemoval: boolean;
+}
+
 /** This host's sidecar, its configuration read. */
 export interface SidecarOffice {
   readonly config: SidecarConfig;
@@ -55,7 +63,7 @@ export interface SidecarOffice {
   /** Of the running sidecar; undefined when none has written one lately. */
   /** What the last cycle wrote, however long ago. */
   status(): Promise<{ readonly report: StatusReport; readonly ageMs: number } | undefined>;
-  restore(target: RestoreTarget, restart: boolean): Promise<ApplyResult>;
+  restore(target: RestoreTarget, options: RestoreOptions): Promise<ApplyResult>;
   applySpool(directory: string): Promise<readonly ApplyResult[]>;
   pause(pause: Pause | undefined): Promise<void>;
 }
@@ -70,7 +78,6 @@ export interface NameTools {
 export interface SidecarHost {
   readonly clock: Clock;
   readonly prober: Prober;
-  readonly version: string;
   /** `undefined`: the usual place, where a missing file means the defaults. */
   open(configPath: string | undefined): Promise<SidecarOffice>;
   names(configPath: string | undefined): Promise<NameTools>;

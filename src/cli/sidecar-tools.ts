@@ -11,6 +11,7 @@ import { jsonSchemaOf } from './config-file.ts';
 import { addCommand, type Common, type SidecarParts } from './sidecar-command.ts';
 import { sidecarSchema } from './sidecar-config.ts';
 import { show } from './terminal.ts';
+import { addVersion } from './version.ts';
 
 export function addTools(program: Command, parts: SidecarParts): void {
   addProbe(program, parts);
@@ -126,12 +127,6 @@ export function parseEndpoint(
   throw new ConfigError(
     'usage',
     `'${text}' is no host or host:port (IPv6 with a port in brackets)`,
-  );
-}
-
-function addVersion(program: Command, { terminal, host }: SidecarParts): void {
-  addCommand(program, 'version', 'the version of this program').action((flags: Common) =>
-    show(terminal, flags.json, { version: host.version }, () => `pilotfish ${host.version}`),
   );
 }
 

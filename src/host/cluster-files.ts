@@ -9,6 +9,7 @@ import type { Origin } from '../cluster/files/place.ts';
 import { HostError } from '../errors.ts';
 import { messageOf } from '../guards.ts';
 import { errorOf, type JobKind, type JobReply, type Jobs } from './cluster-files-messages.ts';
+import { programAsset } from './program-asset.ts';
 
 interface Waiting {
   readonly resolve: (answer: unknown) => void;
@@ -117,7 +118,9 @@ export class ClusterFiles implements FileJobs {
 
   #startThread(): Worker {
     const workerData = { settings: this.#settings, generation: this.#generation };
-    const thread = new Worker(this.#threadUrl, { workerData, resourceLimits });
+    const carried = programAsset('cluster-files-thread.cjs');
+    const options = { workerData, resourceLimits, eval: carried !== undefined };
+    const thread = new Worker(carried ?? this.#threadUrl, options);
     thread.on('message', (reply: JobReply) => this.#settle(reply));
     thread.on('error', (error) => this.#died(thread, messageOf(error)));
     thread.on('exit', (code) => this.#died(thread, `it ended with ${code}`));

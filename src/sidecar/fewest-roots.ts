@@ -8,6 +8,7 @@ import type { ApplyResult } from '../applier/result.ts';
 import type { ReasonName } from '../errors.ts';
 
 const wantsOtherRoots: readonly ReasonName[] = [
+  'not_joined', // an applier that learns its first root from us, and proves it by its own token
   'wrong_epoch',
   'unknown_key',
   'threshold',

@@ -122,7 +122,11 @@ function freshList(changes: object = {}): Uint8Array {
 
 test('version, help and config-schema', async (context) => {
   const desk = new Desk(context);
-  assert.deepEqual(await desk.run('version'), { exit: 0, out: 'pilotfish 1.2.3\n', err: '' });
+  assert.deepEqual(await desk.run('version'), {
+    exit: 0,
+    out: 'pilotfish 0.1.0 (source)\n',
+    err: '',
+  });
   const help = await desk.run('--help');
   assert.equal(help.exit, 0);
   for (const word of ['Examples:', 'probe.deadline', 'apply.restartsPerHour', 'Exit codes']) {
