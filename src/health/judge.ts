@@ -150,18 +150,41 @@ export interface PanicSettings {
 
 /**
  * More than `panicPct` of the managers, and more than one, look dead at once: suspect this host
- * (link, DNS, an overloaded machine). A manager that answers all the while is evidence for this
- * host, so the doubt then ends after `doubtMs`: an agent must not stay stranded because most
- * managers really died.
+ * (link, DNS, an overloaded machine) rather than the managers.
  */
 export function suspectsHere(
   healths: readonly (Health | undefined)[],
   settings: PanicSettings,
   nowMs: number,
 ): boolean {
-  const dead = healths.filter((health) => health?.verdict === 'down');
-  if (dead.length < 2 || dead.length * 100 <= healths.length * settings.panicPct) return false;
-  if (!healths.some((health) => health?.verdict === 'up')) return true;
-  const youngestAtMs = Math.max(...dead.map((health) => health?.sinceAtMs ?? 0));
-  return nowMs - youngestAtMs < settings.doubtMs;
+  return nowMs < doubtEndsAtMs(healths, settings);
 }
+
+/**
+ * When the doubt about this host is over; 0 without any. An agent must not stay with a dead manager
+ * because most of them really died, so what the managers that are up show decides:
+ * - nobody is up: no end, there is nowhere to go;
+ * - one answered after the youngest death: link and machine work, the dead are dead: no doubt;
+ * - the dead are many by faults of this host alone (no address, no route), or nobody has answered
+ *   since: until `doubtMs` after the youngest death.
+ */
+export function doubtEndsAtMs(
+  healths: readonly (Health | undefined)[],
+  { panicPct, doubtMs }: PanicSettings,
+): number {
+  const dead = healths.flatMap((health) => (health?.verdict === 'down' ? [health] : []));
+  const isMost = (some: readonly Health[]): boolean =>
+    some.length > 1 && some.length * 100 > healths.length * panicPct;
+  if (!isMost(dead)) return 0;
+  const up = healths.flatMap((health) => (health?.verdict === 'up' ? [health] : []));
+  if (up.length === 0) return Number.POSITIVE_INFINITY;
+  const youngestAtMs = Math.max(...dead.map(({ sinceAtMs }) => sinceAtMs));
+  const hasWitness = up.some(
+    ({ lastKind, probedAtMs }) => lastKind === 'alive' && probedAtMs > youngestAtMs,
+  );
+  const isOwnFault = isMost(dead.filter(({ failure }) => failure && ownFaults.has(failure)));
+  return hasWitness && !isOwnFault ? 0 : youngestAtMs + doubtMs;
+}
+
+/** A name server, a route or this process may fail as well as the manager. */
+const ownFaults: ReadonlySet<ProbeFailure> = new Set(['unresolved', 'unreachable', 'failed']);

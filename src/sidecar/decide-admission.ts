@@ -6,7 +6,7 @@
  *
  * What it does not know: how the agents are really spread. It assumes that they follow the weights.
  */
-import type { Health } from '../health/judge.ts';
+import { doubtEndsAtMs, type Health } from '../health/judge.ts';
 import type { Manager, ManagerList } from '../list/model.ts';
 import { fractionOf } from './decide-slot.ts';
 
@@ -77,15 +77,14 @@ export function firstChanceAtMs(question: ChanceQuestion): number {
     const one = health.get(id);
     return one === undefined ? [] : [sinceOf(one)];
   });
-  const deaths = list.managers
+  const judged = list.managers
     .filter(({ state }) => state !== 'down')
-    .flatMap(({ id }) => {
+    .map(({ id }) => {
       const one = health.get(id);
-      return one?.verdict === 'down' ? [sinceOf(one)] : [];
+      return one && { ...one, sinceAtMs: sinceOf(one) };
     });
-  const isDoubted =
-    deaths.length > 1 && deaths.length * 100 > list.managers.length * list.client.panicPct;
-  const doubtEndsMs = isDoubted ? Math.max(...deaths) + doubtMs : 0;
+  const endsMs = doubtEndsAtMs(judged, { panicPct: list.client.panicPct, doubtMs });
+  const doubtEndsMs = Number.isFinite(endsMs) ? endsMs : 0; // without a target nothing is counted
   return Math.max(doubtEndsMs, upSince.length === 0 ? 0 : Math.min(...upSince));
 }
 

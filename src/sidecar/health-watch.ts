@@ -28,12 +28,16 @@ export function buildHealthWatch(parts: WatchParts): HealthWatch {
   const stop = new AbortController();
   let focus: Focus = { inUse: new Set(), shareMs: 0 };
 
+  const confirmOthers = (id: string): void => {
+    for (const [other, one] of watched) if (other !== id) one.confirm();
+  };
   const follow = (manager: Manager): ManagerWatch => {
     const target = targetOf(manager);
     const known = watched.get(manager.id);
     if (known !== undefined && isSame(known.target, target)) return known;
     known?.stop();
     const changed = (health: Health): void => {
+      if (health.verdict === 'down') confirmOthers(manager.id);
       for (const listener of [...listeners]) listener(manager.id, health);
     };
     const one = new ManagerWatch(parts, { id: manager.id, target, changed });

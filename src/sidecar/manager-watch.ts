@@ -1,5 +1,5 @@
 /** The probing of one manager, for as long as it is on the list. */
-import type { Clock, Random } from '../clock.ts';
+import type { Cancel, Clock, Random } from '../clock.ts';
 import {
   type Health,
   type JudgeSettings,
@@ -13,8 +13,8 @@ import { Bell } from './bell.ts';
 import { tellChange } from './health-book.ts';
 import { watchLag } from './lag-watch.ts';
 
-/** An answer takes a millisecond or four; after half the deadline the next question is asked too. */
-const hedgeShare = 0.5;
+/** An answer takes a millisecond or four; after a quarter of the deadline the next question is asked too. */
+const hedgeShare = 0.25;
 /** A manager that died is asked as often as the one in use for so long, in case it comes back. */
 const eagerMs = 30_000;
 /** A connection that is closed again so soon is not worth keeping. */
@@ -63,6 +63,7 @@ export class ManagerWatch {
   #mayKeep = true;
   #closedAtMs = Number.NEGATIVE_INFINITY;
   #shareMs = 0;
+  #planned: Cancel | undefined;
   #isAsked: () => void = () => undefined;
 
   constructor(parts: WatchParts, identity: Identity) {
@@ -101,6 +102,18 @@ export class ManagerWatch {
       this.#set(judgeSign(this.health, why, settings, clock.nowMs()));
     }
     this.#bell.ring();
+  }
+
+  /**
+   * Somebody else has just died: is this one still there? A whole fleet asks that in the same second,
+   * so a big one spreads it.
+   */
+  confirm(): void {
+    const { clock, random } = this.#parts;
+    this.#planned ??= clock.after(random.fraction() * this.#shareMs, () => {
+      this.#planned = undefined;
+      this.#bell.ring();
+    });
   }
 
   /** ask -> judge -> wait, for ever */
@@ -188,6 +201,7 @@ export class ManagerWatch {
   }
 
   #end(): void {
+    this.#planned?.();
     this.#unkeep();
     this.#isAsked();
   }

@@ -106,10 +106,27 @@ test('panic: exactly half is not more than half', () => {
   assert.equal(suspectsHere([up, up, fresh, fresh], panic, 3000), false);
 });
 
-test('panic: most managers dead at once makes this host the suspect, for a while', () => {
+test('panic: most managers dead at once and nobody heard since: this host is the suspect, for a while', () => {
   assert.equal(suspectsHere([up, fresh, fresh], panic, 3000), true);
   assert.equal(suspectsHere([up, fresh, fresh], panic, 31_999), true);
   assert.equal(suspectsHere([up, fresh, fresh], panic, 32_000), false);
+});
+
+test('panic: an answer after the youngest death proves link and machine: no doubt', () => {
+  assert.ok(up !== undefined && fresh !== undefined);
+  const witness = { ...up, probedAtMs: fresh.sinceAtMs + 1 };
+  assert.equal(suspectsHere([witness, fresh, fresh], panic, 3000), false);
+  const silent = { ...witness, lastKind: 'dead' } as const;
+  assert.equal(suspectsHere([silent, fresh, fresh], panic, 3000), true, 'it did not answer');
+});
+
+test('panic: names that resolve no more speak against this host, whoever answers', () => {
+  assert.ok(up !== undefined && fresh !== undefined);
+  const witness = { ...up, probedAtMs: fresh.sinceAtMs + 1 };
+  const nameless = { ...fresh, failure: 'unresolved' } as const;
+  assert.equal(suspectsHere([witness, nameless, nameless], panic, 3000), true);
+  assert.equal(suspectsHere([witness, nameless, nameless], panic, 32_000), false);
+  assert.equal(suspectsHere([witness, nameless, fresh], panic, 3000), false, 'only one of them');
 });
 
 test('panic: while nobody at all answers, the doubt has no end', () => {

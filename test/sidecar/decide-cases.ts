@@ -199,25 +199,28 @@ function ackOf(word: string) {
   return { stateWrittenAtMs: nowMs, lastAckAtMs: nowMs - 60_000, msgSent: 7, msgBuffer: 9 };
 }
 
+const failures = ['refused', 'unresolved', 'unreachable'] as const;
+
 function healthOf(text: string): Health | undefined {
   const [verdict, age = '0', ...words] = text.split(' ');
   const value = (name: string): number | undefined => {
     const found = words.find((word) => word.startsWith(`${name}=`));
     return found === undefined ? undefined : Number(found.slice(name.length + 1));
   };
+  const failure = failures.find((one) => words.includes(one));
   const [returned, penalty] = [value('returned'), value('penalty')];
   if (verdict !== 'up' && verdict !== 'down') return undefined;
   return {
     verdict,
     streak: value('streak') ?? 20,
     lastKind: verdict === 'up' || words.includes('answering') ? 'alive' : 'dead',
-    ...(words.includes('refused') ? { failure: 'refused' as const } : {}),
+    ...(failure === undefined ? {} : { failure }),
     ...(returned === undefined ? {} : { returnedAtMs: nowMs - returned * 1000 }),
     ...(penalty === undefined
       ? {}
       : { damping: { penalty, atMs: nowMs, isSuppressed: penalty >= 3000 } }),
     sinceAtMs: nowMs - Number(age) * 1000,
-    probedAtMs: nowMs,
+    probedAtMs: nowMs - (value('asked') ?? 0) * 1000,
     tookMs: 1,
     seen: verdict === 'up' ? 'answered in 1.0 ms' : 'no answer in time',
     ips: [],
