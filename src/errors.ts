@@ -213,6 +213,11 @@ const reasons = {
   listen_failed: { code: 'E703', exit: 1, fix: 'choose a free address and port' },
   probe_failed: { code: 'E801', exit: 3, fix: 'the manager does not answer as a manager does' },
   not_found: { code: 'E802', exit: 1, fix: 'check the name' },
+  database_failed: {
+    code: 'E705',
+    exit: 3,
+    fix: 'check that wazuh-db runs and that its sockets may be used',
+  },
   // The cluster protocol.
   wire_broken: {
     code: 'E820',

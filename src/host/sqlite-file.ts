@@ -1,0 +1,141 @@
+/**
+ * One SQLite file with our rules: write-ahead log, every commit on disk before it returns, the
+ * file checked and migrated when it is opened, its size bounded. Foreign statements run on a
+ * connection of their own that allows data and nothing else.
+ */
+import { closeSync, existsSync, constants as fsConstants, mkdirSync, openSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { constants, DatabaseSync, type StatementSync } from 'node:sqlite';
+import type { Sql, SqlRow, SqlValue } from '../cluster/store/embedded/sql.ts';
+import { HostError } from '../errors.ts';
+import { messageOf } from '../guards.ts';
+
+export interface SqliteOptions {
+  readonly path: string;
+  /** One step each, never edited once released; `user_version` counts those done. */
+  readonly migrations: readonly string[];
+  readonly maxBytes: number;
+  /** Tables that foreign statements may read and change; none: no foreign statements. */
+  readonly foreignTables?: readonly string[];
+}
+
+const busyTimeoutMs = 5_000;
+const pageBytes = 4_096;
+const walBytes = 64 * 1024 * 1024;
+
+export class SqliteFile implements Sql {
+  readonly #options: SqliteOptions;
+  readonly #database: DatabaseSync;
+  readonly #statements = new Map<string, StatementSync>();
+  #foreign: DatabaseSync | undefined;
+
+  /** Throws HostError `store_failed`: not to be opened, damaged, or of a newer program. */
+  constructor(options: SqliteOptions) {
+    this.#options = options;
+    try {
+      mkdirSync(dirname(options.path), { recursive: true, mode: 0o700 });
+      this.#database = openChecked(options);
+    } catch (error) {
+      throw new HostError('store_failed', `${options.path}: ${messageOf(error)}`, { cause: error });
+    }
+  }
+
+  all(statement: string, ...values: readonly SqlValue[]): readonly SqlRow[] {
+    return this.#prepared(statement).all(...values) as unknown as readonly SqlRow[];
+  }
+
+  run(statement: string, ...values: readonly SqlValue[]): number {
+    return Number(this.#prepared(statement).run(...values).changes);
+  }
+
+  transaction<Value>(work: () => Value): Value {
+    this.#database.exec('BEGIN IMMEDIATE');
+    try {
+      const value = work();
+      this.#database.exec('COMMIT');
+      return value;
+    } catch (error) {
+      if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
+      throw error;
+    }
+  }
+
+  foreign(statement: string, limitBytes: number): readonly SqlRow[] {
+    const rows: SqlRow[] = [];
+    let bytes = 0;
+    this.#foreign ??= openForeign(this.#options);
+    for (const row of this.#foreign.prepare(statement).iterate()) {
+      rows.push(row as SqlRow);
+      bytes += JSON.stringify(row).length;
+      if (bytes > limitBytes) break;
+    }
+    return rows;
+  }
+
+  close(): void {
+    this.#statements.clear();
+    this.#foreign?.close();
+    this.#database.close();
+  }
+
+  #prepared(statement: string): StatementSync {
+    const known = this.#statements.get(statement);
+    if (known !== undefined) return known;
+    const prepared = this.#database.prepare(statement);
+    this.#statements.set(statement, prepared);
+    return prepared;
+  }
+}
+
+function openChecked({ path, migrations, maxBytes }: SqliteOptions): DatabaseSync {
+  if (!existsSync(path)) closeSync(openSync(path, fsConstants.O_CREAT | fsConstants.O_RDWR, 0o600));
+  const database = new DatabaseSync(path, { timeout: busyTimeoutMs, defensive: true });
+  try {
+    database.exec(`PRAGMA page_size = ${pageBytes}; PRAGMA journal_mode = WAL;
+      PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;
+      PRAGMA cell_size_check = ON; PRAGMA journal_size_limit = ${walBytes};
+      PRAGMA max_page_count = ${Math.ceil(maxBytes / pageBytes)}`);
+    const verdict = database.prepare('PRAGMA quick_check(1)').get()?.quick_check;
+    if (verdict !== 'ok') throw new Error(`the file is damaged: ${String(verdict)}`);
+    migrate(database, migrations);
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+function migrate(database: DatabaseSync, migrations: readonly string[]): void {
+  database.exec('BEGIN IMMEDIATE');
+  try {
+    const done = Number(database.prepare('PRAGMA user_version').get()?.user_version);
+    if (done > migrations.length) throw new Error('it was written by a newer program');
+    for (const step of migrations.slice(done)) database.exec(step);
+    database.exec(`PRAGMA user_version = ${migrations.length}`);
+    database.exec('COMMIT');
+  } catch (error) {
+    if (database.isTransaction) database.exec('ROLLBACK');
+    throw error;
+  }
+}
+
+const reading: readonly number[] = [constants.SQLITE_SELECT, constants.SQLITE_READ];
+const changing: readonly number[] = [
+  constants.SQLITE_INSERT,
+  constants.SQLITE_UPDATE,
+  constants.SQLITE_DELETE,
+];
+
+function openForeign({ path, foreignTables = [] }: SqliteOptions): DatabaseSync {
+  const database = new DatabaseSync(path, { timeout: busyTimeoutMs, defensive: true });
+  database.exec('PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF');
+  database.setAuthorizer((action, first, second) => {
+    if (reading.includes(action)) return constants.SQLITE_OK;
+    if (action === constants.SQLITE_FUNCTION) {
+      return second === 'load_extension' ? constants.SQLITE_DENY : constants.SQLITE_OK;
+    }
+    const isAllowed = changing.includes(action) && foreignTables.includes(first ?? '');
+    return isAllowed ? constants.SQLITE_OK : constants.SQLITE_DENY;
+  });
+  return database;
+}
