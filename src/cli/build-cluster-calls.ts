@@ -6,7 +6,7 @@ import { CallDesk } from '../cluster/calls/call-desk.ts';
 import { DaemonDesk } from '../cluster/calls/daemon-desk.ts';
 import type { DaemonName } from '../cluster/calls/daemon-request.ts';
 import { MasterCalls } from '../cluster/calls/master-calls.ts';
-import type { FileStates, NodeView } from '../cluster/calls/node-view.ts';
+import type { AgentSync, FileStates, NodeView } from '../cluster/calls/node-view.ts';
 import { CallFailed, PendingCalls } from '../cluster/calls/pending-calls.ts';
 import { RulesetReload } from '../cluster/calls/ruleset-reload.ts';
 import { WorkerCalls } from '../cluster/calls/worker-calls.ts';
@@ -33,6 +33,8 @@ export interface CallsOptions {
   /** The node's database, in wazuh-db's own terms. */
   readonly db: QueryPort;
   readonly files: FileStates | undefined;
+  /** Agents' data of a connected worker, as far as this master synchronises it. */
+  agentSync(worker: string): AgentSync | undefined;
   /** Daemons of this host that workers may ask. */
   readonly daemons: readonly DaemonName[];
 }
@@ -56,7 +58,10 @@ export function buildMasterCalls(
   const { clock, random } = ports;
   const pending = new PendingCalls(clock, random);
   const log = new NodeLog(ports.log, 'Cluster', 'D API');
-  const workers = (): readonly WorkerLine[] => master().workers().map(workerLine);
+  const workers = (): readonly WorkerLine[] =>
+    master()
+      .workers()
+      .map((status) => workerLine({ ...status, agentSync: options.agentSync(status.name) }));
   const view = viewOf(settings, ports, options, workers);
   const callTimeoutMs = settings.cluster.communication.callTimeoutMs;
   const desk = new CallDesk({

@@ -1,8 +1,8 @@
 /** A cluster node from real parts: one Wazuh home, one role, one folder for its own memories. */
 import { join } from 'node:path';
-import { askedDatabase, type QueryPort } from '../cluster/calls/agents-from-db.ts';
+import { askedDatabase } from '../cluster/calls/agents-from-db.ts';
 import { type DaemonName, defaultDaemons } from '../cluster/calls/daemon-request.ts';
-import type { FileStates } from '../cluster/calls/node-view.ts';
+import type { AgentSync, FileStates } from '../cluster/calls/node-view.ts';
 import type { ClusterConfig } from '../cluster/config.ts';
 import type { ClusterJson } from '../cluster/files/cluster-json.ts';
 import { defaultUnpackLimits } from '../cluster/files/unpack.ts';
@@ -14,6 +14,7 @@ import type { NodePorts, NodeSettings, PeerPolicy } from '../cluster/tasks/node-
 import type { Service } from '../cluster/tasks/services.ts';
 import type { Connection } from '../cluster/worker/connection.ts';
 import { Worker } from '../cluster/worker/worker.ts';
+import type { DatabaseChoice } from '../host/agent-database.ts';
 import { HeldBookFile, PeerBookFile } from '../host/cluster-books.ts';
 import { dialCluster } from '../host/cluster-dialer.ts';
 import { ClusterFiles } from '../host/cluster-files.ts';
@@ -26,6 +27,7 @@ import { daemonSockets } from '../host/daemon-socket.ts';
 import { systemClock, systemRandom } from '../host/system-clock.ts';
 import type { Log } from '../log.ts';
 import { editionOf } from '../wazuh/manager-edition.ts';
+import { type AgentData, buildAgentData } from './build-agent-data.ts';
 import { buildMasterCalls, buildWorkerCalls, type CallsOptions } from './build-cluster-calls.ts';
 
 export interface NodeOptions {
@@ -41,8 +43,8 @@ export interface NodeOptions {
   readonly owner: { readonly uid: number; readonly gid: number } | undefined;
   readonly log: ClusterLog;
   readonly events: Log;
-  /** The node's database; unset: wazuh-db of this home. */
-  readonly database?: QueryPort;
+  /** Where agents' data is; unset: calls ask wazuh-db of this home, no agents' data is sent. */
+  readonly database?: DatabaseChoice;
   readonly fileStates?: FileStates;
   /** Daemons of a master that its workers may ask. */
   readonly daemons?: readonly DaemonName[];
@@ -54,6 +56,7 @@ export interface NodeOptions {
 export interface ClusterNode {
   readonly role: Master | Worker;
   readonly local: LocalServer;
+  readonly data: AgentData | undefined;
   /** Until `signal` aborts; then everything is closed. */
   run(signal: AbortSignal, onListening?: (listening: Listening) => void): Promise<void>;
 }
@@ -65,18 +68,24 @@ export function buildClusterNode(options: NodeOptions): ClusterNode {
   const { config } = options;
   const queueFolder = join(options.home, 'queue', 'cluster');
   const ports = buildPorts(options, queueFolder);
+  const data = buildData(options);
   const { role, local } =
-    config.nodeType === 'master' ? buildMaster(options, ports) : buildWorker(options, ports);
+    config.nodeType === 'master'
+      ? buildMaster(options, ports, data)
+      : buildWorker(options, ports, data);
   return {
     role,
     local,
+    data,
     async run(signal, onListening) {
       clearTransfers(queueFolder);
       const removePidFile = writePidFile(options.home, editionOf(options.version).clusterDaemon);
       const runRole = (until: AbortSignal): Promise<void> =>
         role instanceof Master ? role.run(until, onListening) : role.run(until);
+      const runData = async (until: AbortSignal): Promise<void> => data?.run(until);
       try {
-        await together(signal, [(until) => local.run(until), runRole]);
+        await data?.open();
+        await together(signal, [(until) => local.run(until), runRole, ...(data ? [runData] : [])]);
       } finally {
         removePidFile();
         await ports.jobs.close();
@@ -97,21 +106,34 @@ async function together(
   await Promise.all(running);
 }
 
-function buildMaster(options: NodeOptions, ports: NodePorts): RoleParts<Master> {
+function buildData(options: NodeOptions): AgentData | undefined {
+  const { database: choice } = options;
+  return choice === undefined ? undefined : buildAgentData({ ...options, choice, clock });
+}
+
+function buildMaster(
+  options: NodeOptions,
+  ports: NodePorts,
+  data: AgentData | undefined,
+): RoleParts<Master> {
   const { maxConnectionsPerAddress } = options;
   const settings = { ...settingsOf(options), maxConnectionsPerAddress, maxConnections: 4_096 };
   const spoolFolder = join(options.home, 'queue', 'cluster', '.sealed');
   const openSpool = () => openClusterSpool(spoolFolder, random);
-  const calls = buildMasterCalls(settings, ports, callsOptions(options), () => role);
-  const parts = [...masterParts(), calls.service];
+  const calls = buildMasterCalls(settings, ports, callsOptions(options, data), () => role);
+  const parts = [...masterParts(data), calls.service];
   const role: Master = new Master(settings, { ...ports, listen: listenCluster, openSpool }, parts);
   return { role, local: calls.local };
 }
 
-function buildWorker(options: NodeOptions, ports: NodePorts): RoleParts<Worker> {
+function buildWorker(
+  options: NodeOptions,
+  ports: NodePorts,
+  data: AgentData | undefined,
+): RoleParts<Worker> {
   const settings = settingsOf(options);
-  const calls = buildWorkerCalls(settings, ports, callsOptions(options), () => role);
-  const parts = [...workerParts(), calls.service];
+  const calls = buildWorkerCalls(settings, ports, callsOptions(options, data), () => role);
+  const parts = [...workerParts(data), calls.service];
   const role: Worker = new Worker(settings, { ...ports, dial: dialCluster(clock) }, parts);
   return { role, local: calls.local };
 }
@@ -121,20 +143,21 @@ interface RoleParts<Role> {
   readonly local: LocalServer;
 }
 
-function callsOptions(options: NodeOptions): CallsOptions {
+function callsOptions(options: NodeOptions, data: AgentData | undefined): CallsOptions {
   const { home, owner, fileStates: files, daemons = defaultDaemons } = options;
-  const db = options.database ?? askedDatabase(daemonSockets(clock, home));
-  return { home, owner, db, files, daemons };
+  const db = data?.db ?? askedDatabase(daemonSockets(clock, home));
+  const agentSync = (name: string): AgentSync | undefined => data?.master?.syncOf(name);
+  return { home, owner, db, files, daemons, agentSync };
 }
 
 /** What a master serves beside integrity; see `tasks/services.ts`. */
-function masterParts(): readonly Service<RemoteWorker>[] {
-  return [];
+function masterParts(data: AgentData | undefined): readonly Service<RemoteWorker>[] {
+  return data?.master === undefined ? [] : [data.master.service()];
 }
 
 /** What a worker serves beside integrity. */
-function workerParts(): readonly Service<Connection>[] {
-  return [];
+function workerParts(data: AgentData | undefined): readonly Service<Connection>[] {
+  return data?.worker === undefined ? [] : [data.worker.service()];
 }
 
 function settingsOf({ config, version, cluster, peers }: NodeOptions): NodeSettings {

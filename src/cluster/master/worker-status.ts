@@ -31,7 +31,7 @@ export interface WorkerStatus {
   readonly heldDeletions: number;
   readonly heldReason: string | undefined;
   /** Agent data; absent: this master synchronises none. */
-  readonly agentSync?: AgentSync;
+  readonly agentSync?: AgentSync | undefined;
 }
 
 export const noSpan: Span = { startAtMs: undefined, endAtMs: undefined };

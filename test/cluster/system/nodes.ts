@@ -12,6 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
+import type { AgentData } from '../../../src/cli/build-agent-data.ts';
 import { buildClusterNode, type NodeOptions } from '../../../src/cli/build-cluster.ts';
 import type { ClusterConfig } from '../../../src/cluster/config.ts';
 import { parseClusterJson } from '../../../src/cluster/files/cluster-json.ts';
@@ -144,6 +145,7 @@ export interface NodeWish {
 
 export interface Running<Role> {
   readonly role: Role;
+  readonly data: AgentData | undefined;
   readonly log: LineLog;
   readonly home: Home;
   readonly port: number;
@@ -201,7 +203,7 @@ export async function startMaster(
   t.after(end);
   const { port } = await promise;
   if (!(node.role instanceof Master)) throw new TypeError('not a master');
-  return { role: node.role, log, home, port, stop: end };
+  return { role: node.role, data: node.data, log, home, port, stop: end };
 }
 
 export function startWorker(
@@ -219,7 +221,7 @@ export function startWorker(
   };
   t.after(end);
   if (!(node.role instanceof Worker)) throw new TypeError('not a worker');
-  return { role: node.role, log, home, port: wish.port ?? 0, stop: end };
+  return { role: node.role, data: node.data, log, home, port: wish.port ?? 0, stop: end };
 }
 
 /** Poll a real outside until it is as wished. */

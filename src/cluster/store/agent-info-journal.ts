@@ -1,0 +1,68 @@
+/**
+ * Agent-info between the read, which marks it as sent, and the master's word that it is stored.
+ * Killed in between, the node sends what is here again; killed between the read and `keep`, it
+ * knows since when a read may be lost.
+ */
+import { first, type Sql } from './embedded/sql.ts';
+import { Marks } from './marks.ts';
+
+export interface JournalPart {
+  readonly number: number;
+  readonly body: string;
+  readonly failures: number;
+}
+
+const openMark = 'agent_info_open';
+const readMark = 'agent_info_read_s';
+
+export class AgentInfoJournal {
+  readonly #sql: Sql;
+  readonly #marks: Marks;
+
+  constructor(sql: Sql) {
+    this.#sql = sql;
+    this.#marks = new Marks(sql);
+  }
+
+  /** Before the first read. Seconds since when reads may be lost; undefined: none can be. */
+  open(nowS: number): number | undefined {
+    const wasOpen = this.#marks.get(openMark) === 1;
+    const readS = this.#marks.get(readMark);
+    if (readS === undefined) this.#marks.set(readMark, nowS);
+    this.#marks.set(openMark, 1);
+    return wasOpen ? readS : undefined;
+  }
+
+  /** After the last read. */
+  close(): void {
+    this.#marks.set(openMark, 0);
+  }
+
+  /** A part of a body that was read; what is here is on disk when this returns. */
+  keep(body: string): void {
+    this.#sql.run('INSERT INTO agent_info (body) VALUES (?)', body);
+  }
+
+  /** The whole body of the read that began at `startS` is here. */
+  keptAll(startS: number): void {
+    this.#marks.set(readMark, startS);
+  }
+
+  /** The oldest part. */
+  next(): JournalPart | undefined {
+    const row = first(this.#sql, 'SELECT * FROM agent_info ORDER BY number LIMIT 1');
+    if (row === undefined) return undefined;
+    const { number, body, failures } = row;
+    return { number: Number(number), body: String(body), failures: Number(failures) };
+  }
+
+  /** The master has it. */
+  delivered(number: number): void {
+    this.#sql.run('DELETE FROM agent_info WHERE number = ?', number);
+  }
+
+  /** The master could not store it. */
+  failed(number: number): void {
+    this.#sql.run('UPDATE agent_info SET failures = failures + 1 WHERE number = ?', number);
+  }
+}

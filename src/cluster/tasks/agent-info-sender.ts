@@ -1,0 +1,192 @@
+/**
+ * Agent-info of a worker (cluster-protocol.md 4.4): ask, read, keep, send, wait for the word that
+ * it is stored. Reading marks the agents as sent, so what was read is kept on disk until then, and
+ * nothing new is read while something old waits. Large bodies go in parts: a lost link costs one.
+ */
+import { type Clock, deadline, sleep } from '../../clock.ts';
+import { PeerError } from '../../errors.ts';
+import { messageOf } from '../../guards.ts';
+import { partsOf } from '../store/agent-info-body.ts';
+import type { AgentInfoJournal, JournalPart } from '../store/agent-info-journal.ts';
+import type { AgentStore } from '../store/agent-store.ts';
+import { encodeInfoEnvelope } from '../store/data-envelope.ts';
+import { expectOk, sendString } from '../upload.ts';
+import { fault, faultText } from '../wire/fault.ts';
+import type { SyncResult } from '../wire/wazuh-json.ts';
+import { sayFinished } from './data-peer.ts';
+import { type NodeLog, seconds } from './node-log.ts';
+import type { ServedPeer } from './services.ts';
+
+export interface AgentInfoSenderParts {
+  readonly node: string;
+  readonly store: AgentStore;
+  readonly journal: AgentInfoJournal;
+  readonly clock: Clock;
+  /** Pause between two rounds. */
+  readonly everyMs: number;
+  /** How long the master may take to store a part. */
+  readonly storingMs: number;
+}
+
+type Verdict =
+  | { readonly kind: 'stored'; readonly result: SyncResult }
+  | { readonly kind: 'failed' };
+
+const partBytes = 2 * 1024 * 1024;
+/** A part that the master cannot store this often is given up; its agents are read anew. */
+const mostFailures = 5;
+/** Agents are stamped in whole seconds, by another program. */
+const marginS = 5;
+
+export class AgentInfoSender {
+  readonly #parts: AgentInfoSenderParts;
+  #verdict: PromiseWithResolvers<Verdict> | undefined;
+  #isOpen = false;
+
+  constructor(parts: AgentInfoSenderParts) {
+    this.#parts = parts;
+  }
+
+  /** While connected. */
+  async run(peer: ServedPeer, signal: AbortSignal): Promise<void> {
+    const log = peer.log.at('Agent-info sync');
+    while (!signal.aborted) {
+      try {
+        await this.#round(peer, log, signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        log.error(`Error synchronizing agent info: ${messageOf(error)}`);
+      }
+      await sleep(this.#parts.clock, this.#parts.everyMs, signal).catch(() => undefined);
+    }
+  }
+
+  /** The master stored the part. */
+  stored(result: SyncResult): void {
+    this.#verdict?.resolve({ kind: 'stored', result });
+  }
+
+  /** The master could not even read it. */
+  failed(text: string, log: NodeLog): void {
+    log
+      .at('Agent-info sync')
+      .error(`There was an error while processing agent-info on the peer: ${text}`);
+    this.#verdict?.resolve({ kind: 'failed' });
+  }
+
+  /** This node stops in order: nothing is under way between the database and the journal. */
+  close(): void {
+    if (this.#isOpen) this.#parts.journal.close();
+    this.#isOpen = false;
+  }
+
+  async #round(peer: ServedPeer, log: NodeLog, signal: AbortSignal): Promise<void> {
+    if (!(await mayStart(peer, log))) return;
+    log.info('Starting.');
+    const startedMs = this.#parts.clock.monotonicMs();
+    if (this.#parts.journal.next() === undefined && !(await this.#read(log, signal))) return;
+    for (let part = this.#parts.journal.next(); part !== undefined; ) {
+      await this.#send(part, peer, log, startedMs, signal);
+      part = this.#parts.journal.next();
+      if (part !== undefined && !(await mayStart(peer, log))) return;
+    }
+  }
+
+  /** False: there is nothing to send. */
+  async #read(log: NodeLog, signal: AbortSignal): Promise<boolean> {
+    const { store, journal, clock } = this.#parts;
+    const startS = Math.floor(clock.nowMs() / 1000);
+    const startedMs = clock.monotonicMs();
+    let body: Buffer;
+    try {
+      await this.#open(startS, signal);
+      body = await store.takeAgentInfo(signal);
+    } catch (error) {
+      if (signal.aborted) throw error;
+      log.error(`Could not obtain data from wazuh-db: ${messageOf(error)}`);
+      throw new PeerError('database_failed', faultText(fault(2017)));
+    }
+    const tookS = seconds(clock.monotonicMs() - startedMs);
+    let kept = 0;
+    for (const part of partsOf(body, partBytes)) {
+      journal.keep(part);
+      kept += 1;
+    }
+    journal.keptAll(startS - marginS);
+    log.debug(`Obtained agents synchronization information in ${tookS}s.`);
+    if (kept === 0) log.info('No synchronization required, skipping.');
+    return kept > 0;
+  }
+
+  /** Once per start: what an earlier run may have read and lost is asked for again. */
+  async #open(nowS: number, signal: AbortSignal): Promise<void> {
+    if (this.#isOpen) return;
+    const { store, journal, node } = this.#parts;
+    const lostSinceS = journal.open(nowS);
+    if (lostSinceS !== undefined) {
+      await store.requestAgentInfoAgain(node, lostSinceS - marginS, signal);
+    }
+    this.#isOpen = true;
+  }
+
+  async #send(
+    part: JournalPart,
+    peer: ServedPeer,
+    log: NodeLog,
+    startedMs: number,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { journal, clock } = this.#parts;
+    const id = await sendString(peer.link, encodeInfoEnvelope(part.body), { signal });
+    log.debug('Sending chunks.');
+    const verdict = await this.#ask(peer, id, signal);
+    if (verdict.kind === 'stored') {
+      sayFinished(log, seconds(clock.monotonicMs() - startedMs), verdict.result);
+      if (verdict.result.updatedChunks > 0) return journal.delivered(part.number);
+    }
+    journal.failed(part.number);
+    if (part.failures + 1 >= mostFailures) await this.#giveUp(part, log, signal);
+    throw new PeerError('peer_refused', 'the master did not store it; it is sent again');
+  }
+
+  async #ask(peer: ServedPeer, id: string, signal: AbortSignal): Promise<Verdict> {
+    const limit = deadline(this.#parts.clock, this.#parts.storingMs, signal);
+    const verdict = Promise.withResolvers<Verdict>();
+    this.#verdict = verdict;
+    const onAbort = (): void => verdict.reject(limit.signal.reason);
+    limit.signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      expectOk(await peer.link.request('agentInfoReady', id, { signal }), 'agent-info');
+      return await verdict.promise;
+    } finally {
+      verdict.promise.catch(() => undefined);
+      limit.signal.removeEventListener('abort', onAbort);
+      limit.cancel();
+      this.#verdict = undefined;
+    }
+  }
+
+  async #giveUp(part: JournalPart, log: NodeLog, signal: AbortSignal): Promise<void> {
+    const { store, journal, node, clock } = this.#parts;
+    log.error(`The master never stored ${part.body.length} bytes of agents; they are read anew.`);
+    const sinceS = Math.floor(clock.nowMs() / 1000) - givenUpWindowS;
+    await store.requestAgentInfoAgain(node, sinceS, signal);
+    journal.delivered(part.number);
+  }
+}
+
+/** Agents of a part that was given up were seen at most this long ago, or they are gone. */
+const givenUpWindowS = 3_600;
+
+async function mayStart(peer: ServedPeer, log: NodeLog): Promise<boolean> {
+  const answer = await peer.link.request('maySendAgentInfo', undefined);
+  const said = expectOk(answer, 'permission for agent-info').toString('latin1');
+  if (said === 'True') {
+    log.debug('Permission to synchronize granted.');
+    return true;
+  }
+  log.debug(
+    `Master didn't grant permission to start a new synchronization: b'${said.slice(0, 64)}'`,
+  );
+  return false;
+}
