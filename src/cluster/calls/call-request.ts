@@ -47,6 +47,8 @@ const known: ReadonlySet<string> = new Set([
   'remove_denied_nodes',
   'debug',
 ]);
+/** Stock's two, and ours. */
+const packages: ReadonlySet<string> = new Set(['wazuh', 'api', 'pilotfish']);
 const dotted = /^[A-Za-z_][A-Za-z0-9_]{0,63}(?:\.[A-Za-z_][A-Za-z0-9_]{0,63}){0,7}$/;
 /** A call is a question; what it carries is arguments, not data. */
 export const maxCallBytes = 4 * 1024 * 1024;
@@ -88,7 +90,7 @@ function verbOf(value: JsonValue | undefined): string {
     throw new PayloadError('a call names no function');
   }
   const [top] = module.split('.');
-  if (!dotted.test(module) || !dotted.test(qualname) || (top !== 'wazuh' && top !== 'api')) {
+  if (!dotted.test(module) || !dotted.test(qualname) || !packages.has(top ?? '')) {
     const shown = module.slice(0, 64);
     throw new PayloadError(`Decoding callable from module ${quoted(shown)} is not allowed`);
   }

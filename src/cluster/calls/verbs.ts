@@ -9,9 +9,10 @@ import { faultOf, type Verb, type VerbContext } from './verb.ts';
 import { agentVerbs } from './verbs-agents.ts';
 import { clusterVerbs } from './verbs-cluster.ts';
 import { groupVerbs } from './verbs-groups.ts';
+import { ownVerbs } from './verbs-own.ts';
 
 const verbs: ReadonlyMap<string, Verb> = new Map(
-  Object.entries({ ...clusterVerbs, ...agentVerbs, ...groupVerbs }),
+  Object.entries({ ...clusterVerbs, ...agentVerbs, ...groupVerbs, ...ownVerbs }),
 );
 
 export function verbNames(): readonly string[] {

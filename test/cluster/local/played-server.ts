@@ -23,23 +23,32 @@ export function folderOf(t: TestContext): string {
 }
 
 /** `connections`: which of the recorded ones, in the order in which they are to be played. */
-export async function playServer(
+export function playServer(
   t: TestContext,
   recording: string,
   connections: readonly number[],
 ): Promise<PlayedServer> {
-  const path = join(folderOf(t), 's.sock');
-  const frames = recordedFrames(recording);
+  return playScripts(
+    t,
+    connections.map((conn) => scriptOf(recording, conn)),
+  );
+}
+
+export function scriptOf(recording: string, conn: number): readonly RecordedFrame[] {
+  return recordedFrames(recording).filter((frame) => frame.conn === conn);
+}
+
+/** `path`: where to listen; a folder of its own when absent. */
+export async function playScripts(
+  t: TestContext,
+  scripts: readonly (readonly RecordedFrame[])[],
+  path = join(folderOf(t), 's.sock'),
+): Promise<PlayedServer> {
   const asked: [string, string][] = [];
-  const left = [...connections];
+  const left = [...scripts];
   const server = createServer((socket) => {
-    const conn = left.shift();
     socket.on('error', () => socket.destroy());
-    play(
-      socket,
-      frames.filter((frame) => frame.conn === conn),
-      asked,
-    );
+    play(socket, left.shift() ?? [], asked);
   });
   server.listen(path);
   await once(server, 'listening');
