@@ -10,13 +10,13 @@ import type { NameServer } from '../../src/dns/servers.ts';
 import { buildDnsSockets } from '../../src/host/dns-sockets.ts';
 import { systemClock, systemRandom } from '../../src/host/system-clock.ts';
 import {
-  freePort,
   missing,
   type RunningServer,
   startBind,
   startDnsmasq,
   startKnot,
 } from '../fakes/name-servers.ts';
+import { freePort } from '../fakes/processes.ts';
 import { ShiftedClock } from './shifted-clock.ts';
 
 const soa = (serial: number): string =>
@@ -173,7 +173,11 @@ test('a dead first server costs one wait, then it is asked last', {
   skip: missing('bind'),
 }, async (t) => {
   const server = await startBind(t, { 'example.test': goodZone });
-  const dead: NameServer = { address: '127.0.0.1', port: await freePort(), transport: 'udp' };
+  const dead: NameServer = {
+    address: '127.0.0.1',
+    port: await freePort('127.0.0.1'),
+    transport: 'udp',
+  };
   const { ask, resolver } = resolverFor([dead, udp(server)]);
   assert.equal((await ask('wm.example.test', 'A')).length, 2);
   assert.equal((await ask('wm.example.test', 'AAAA')).length, 1);
@@ -216,7 +220,7 @@ test('DNS over TLS: the certificate must be for the configured name', {
   skip: missing('bind'),
 }, async (t) => {
   const folder = fileURLToPath(new URL('../fixtures/tls/', import.meta.url));
-  const tlsPort = await freePort();
+  const tlsPort = await freePort('127.0.0.1');
   const tls = (): string =>
     `tls own { key-file "${folder}publisher.key"; cert-file "${folder}publisher.chain.crt"; };`;
   await startBind(

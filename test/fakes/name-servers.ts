@@ -1,10 +1,10 @@
 /** Debian's real name servers, each with its own folder, address and port, ended with the test. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { freePort } from './processes.ts';
 
 export interface RunningServer {
   readonly address: string;
@@ -47,7 +47,7 @@ export async function startBind(
   more: (folder: string) => string = () => '',
 ): Promise<RunningServer> {
   const folder = makeFolder(t);
-  const port = await freePort();
+  const port = await freePort('127.0.0.1');
   for (const [name, text] of Object.entries(zones)) writeFileSync(join(folder, name), text);
   const zoneText = Object.keys(zones).map(
     (name) => `zone "${name}" { type primary; file "${join(folder, name)}"; };`,
@@ -72,7 +72,7 @@ export async function startDnsmasq(
   hosts = '',
 ): Promise<RunningServer> {
   const folder = makeFolder(t);
-  const port = await freePort();
+  const port = await freePort('127.0.0.1');
   writeFileSync(join(folder, 'hosts'), hosts);
   return run(t, folder, port, {
     program: programs.dnsmasq,
@@ -97,7 +97,7 @@ export async function startKnot(
   zones: Readonly<Record<string, string>>,
 ): Promise<RunningServer> {
   const folder = makeFolder(t);
-  const port = await freePort();
+  const port = await freePort('127.0.0.1');
   mkdirSync(join(folder, 'db'));
   for (const [name, text] of Object.entries(zones)) writeFileSync(join(folder, name), text);
   const zoneText = Object.keys(zones).map(
@@ -184,14 +184,4 @@ class Output {
       });
     }
   }
-}
-
-/** A port free for TCP just now; servers bind UDP and TCP of it. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }
