@@ -211,6 +211,11 @@ const reasons = {
     fix: "check space and permissions of the publisher's directory",
   },
   listen_failed: { code: 'E703', exit: 1, fix: 'choose a free address and port' },
+  balancer_failed: {
+    code: 'E760',
+    exit: 1,
+    fix: 'the balancer refuses or does not answer; its file and its running process are as they were',
+  },
   probe_failed: { code: 'E801', exit: 3, fix: 'the manager does not answer as a manager does' },
   not_found: { code: 'E802', exit: 1, fix: 'check the name' },
   database_failed: {

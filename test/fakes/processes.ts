@@ -226,12 +226,12 @@ export function ownAddress(index: number): string {
 /** Polls `look` until it returns something other than undefined or false; throws at the deadline. */
 export async function eventually<Found>(
   what: string,
-  look: () => Found | undefined | false,
+  look: () => Found | undefined | false | Promise<Found | undefined | false>,
   withinMs: number = defaultWaitMs,
 ): Promise<Found> {
   const endAtMs = performance.now() + withinMs;
   for (;;) {
-    const found = look();
+    const found = await look();
     if (found !== undefined && found !== false) return found;
     if (performance.now() > endAtMs) throw new Error(`not within ${withinMs} ms: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
