@@ -25,12 +25,13 @@ export function buildProber(clock: Clock, resolve: Resolve = resolveName): Probe
       const kept = keepPing(target.port, onClosed);
       let last: string | undefined;
       // The address that answered is kept while the name still has it; after a failure, another.
-      const askKept = async (ips: readonly string[], limit: AbortSignal): Promise<void> => {
+      const askKept = async (ips: readonly string[], limit: AbortSignal): Promise<string> => {
         const ip = ips.find((one) => one === last) ?? ips[0] ?? '';
         last = undefined;
         try {
           await kept.ask(ip, limit);
           last = ip;
+          return ip;
         } catch (thrown) {
           last = ips[(ips.indexOf(ip) + 1) % ips.length];
           throw thrown;
@@ -58,7 +59,7 @@ interface Question {
 /** name -> address -> answer, as a value; rejects only with the caller's own signal. */
 async function outcomeOf(
   { clock, resolve, target, deadlineMs, signal }: Question,
-  askAt: (ips: readonly string[], limit: AbortSignal) => Promise<void>,
+  askAt: (ips: readonly string[], limit: AbortSignal) => Promise<string>,
 ): Promise<ProbeOutcome> {
   const startMs = clock.monotonicMs();
   const limit = deadline(clock, deadlineMs, signal);
@@ -70,8 +71,8 @@ async function outcomeOf(
         ? await untilAborted(resolve(target.address), limit.signal)
         : [target.address];
     if (ips.length === 0) throw new ProbeProblem('unresolved', target.address);
-    await askAt(ips, limit.signal);
-    return { kind: 'alive', tookMs: tookMs(), ips };
+    const first = await askAt(ips, limit.signal);
+    return { kind: 'alive', tookMs: tookMs(), ips: [first, ...ips.filter((ip) => ip !== first)] };
   } catch (thrown) {
     if (signal?.aborted) throw signal.reason;
     return deadOutcome(thrown, limit.signal.aborted, { tookMs: tookMs(), ips });
@@ -83,13 +84,16 @@ async function outcomeOf(
 /** More addresses of one name are not asked at once. */
 const maxAddresses = 4;
 
-/** One address that answers is enough; what the first one said counts when none does. */
-async function askAny(ips: readonly string[], askAt: (ip: string) => Promise<void>): Promise<void> {
-  const asked = ips.slice(0, maxAddresses).map(askAt);
+/** The first address that answers; what the first one said counts when none does. */
+async function askAny(
+  ips: readonly string[],
+  askAt: (ip: string) => Promise<void>,
+): Promise<string> {
+  const asked = ips.slice(0, maxAddresses).map((ip) => askAt(ip).then(() => ip));
   try {
-    await Promise.any(asked);
+    return await Promise.any(asked);
   } catch {
-    await asked[0];
+    return await (asked[0] ?? Promise.reject(new ProbeProblem('unresolved', 'no address')));
   }
 }
 

@@ -18,12 +18,18 @@ export function chooseManagers(
   return ranking
     .map((manager) => ({ manager, class: classOf(manager, health.get(manager.id), nowMs) }))
     .sort((left, right) => left.class - right.class)
-    .map(({ manager: { id, address, port, protocol } }) => ({
-      id,
-      address: health.get(id)?.ips[0] ?? address,
-      port,
-      protocol,
-    }));
+    .flatMap(({ manager: { id, address, port, protocol } }) =>
+      addressesOf(address, health.get(id)).map((ip) => ({ id, address: ip, port, protocol })),
+    );
+}
+
+/** Of one name; what none of them answers, the next manager will. */
+const maxAddresses = 4;
+
+/** The one that answered last first, then the others of its name. */
+function addressesOf(address: string, health: Health | undefined): readonly string[] {
+  const ips = health?.ips.slice(0, maxAddresses) ?? [];
+  return ips.length === 0 ? [address] : ips;
 }
 
 function classOf(manager: Manager, health: Health | undefined, nowMs: number): number {

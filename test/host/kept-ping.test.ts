@@ -155,7 +155,7 @@ test('every address of a name is tried: one that answers makes it alive', async 
   const target = { address: 'wm.test', port: manager.port, kind: 'ping-tcp' } as const;
   const outcome = await names.probe(target, 2_000);
   assert.equal(outcome.kind, 'alive');
-  assert.deepEqual(outcome.ips, ['127.0.0.2', '127.0.0.1']);
+  assert.deepEqual(outcome.ips, ['127.0.0.1', '127.0.0.2']);
   manager.stop();
 });
 

@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { defaultJudgeSettings, type Health, judgeOutcome } from '../../src/health/judge.ts';
+import type { Manager } from '../../src/list/model.ts';
+import { chooseManagers } from '../../src/sidecar/relay-choice.ts';
+
+const manager = (id: string, address: string, state: Manager['state'] = 'up'): Manager => ({
+  ...{ id, address, port: 1_514, protocol: 'tcp', zone: 'default', prio: 0, weight: 100, state },
+});
+
+function alive(...ips: readonly string[]): Health {
+  return judgeOutcome(undefined, { kind: 'alive', tookMs: 1, ips }, defaultJudgeSettings, 0);
+}
+
+function dead(...ips: readonly string[]): Health {
+  const outcome = { kind: 'dead', failure: 'refused', detail: '', tookMs: 1, ips } as const;
+  const once = judgeOutcome(undefined, outcome, defaultJudgeSettings, 0);
+  return judgeOutcome(once, outcome, defaultJudgeSettings, 1);
+}
+
+const places = (chosen: ReturnType<typeof chooseManagers>): readonly string[] =>
+  chosen.map(({ id, address }) => `${id} ${address}`);
+
+test('every address of a name is dialled, the one that answered first, before the next manager', () => {
+  const ranking = [manager('a', 'a.test'), manager('b', '192.0.2.9')];
+  const health = new Map([
+    ['a', alive('192.0.2.2', '192.0.2.1')],
+    ['b', alive('192.0.2.9')],
+  ]);
+  assert.deepEqual(places(chooseManagers(ranking, health, 10)), [
+    'a 192.0.2.2',
+    'a 192.0.2.1',
+    'b 192.0.2.9',
+  ]);
+});
+
+test('a name nobody resolved yet is dialled as it is; at most four addresses of one name', () => {
+  const many = Array.from({ length: 9 }, (_, index) => `192.0.2.${index + 1}`);
+  const ranking = [manager('a', 'a.test'), manager('b', 'b.test')];
+  const chosen = places(chooseManagers(ranking, new Map([['b', alive(...many)]]), 10));
+  assert.deepEqual(chosen.slice(-1), ['a a.test']);
+  assert.equal(chosen.length, 5);
+});
+
+test('up, then unknown, then drained, then dead; nobody is left out', () => {
+  const ranking = [
+    manager('dead', '192.0.2.1'),
+    manager('drained', '192.0.2.2', 'drain'),
+    manager('new', '192.0.2.3'),
+    manager('up', '192.0.2.4'),
+  ];
+  const health = new Map([
+    ['dead', dead('192.0.2.1')],
+    ['drained', alive('192.0.2.2')],
+    ['up', alive('192.0.2.4')],
+  ]);
+  assert.deepEqual(
+    chooseManagers(ranking, health, 10).map(({ id }) => id),
+    ['up', 'new', 'drained', 'dead'],
+  );
+});
