@@ -23,6 +23,7 @@ const node = buildClusterNode({
     bindAddress: '127.0.0.1',
     nodes: ['127.0.0.1'],
     hidden: 'no',
+    haproxyHelper: undefined,
     extras: {},
   },
   version: '4.14.8',

@@ -4,6 +4,7 @@
  */
 import { ConfigError } from '../errors.ts';
 import type { BlockValue, ClusterBlock } from '../wazuh/manager-cluster-block.ts';
+import { type HaproxyHelper, haproxyHelperOf } from './haproxy-helper.ts';
 
 export interface ClusterConfig {
   readonly disabled: boolean;
@@ -18,6 +19,8 @@ export interface ClusterConfig {
   /** Addresses of the master, to be tried in order; stock knows the first only. */
   readonly nodes: readonly string[];
   readonly hidden: string;
+  /** The section of the HAProxy helper; undefined: not written. */
+  readonly haproxyHelper: HaproxyHelper | undefined;
   /** Options we know nothing of, kept for `get_config`. */
   readonly extras: Readonly<Record<string, BlockValue>>;
 }
@@ -43,6 +46,7 @@ const known: ReadonlySet<string> = new Set([
   'bind_addr',
   'nodes',
   'hidden',
+  'haproxy_helper',
 ]);
 const allowedInNames = /^[!"#$%&'\-.0-9:<=>?A-Z[\]^_a-z{|}~]+$/;
 const nameSet = '!"#$%&\'-.0-9:<=>?A-Z[\\]^_a-z{|}~';
@@ -66,12 +70,28 @@ export function clusterConfigOf(
     port: readPort(options),
     bindAddress: textOf(options, 'bind_addr', '0.0.0.0'),
     nodes: readNodes(options, ownAddresses, notes),
-    hidden: textOf(options, 'hidden', 'no'),
+    hidden: disabled ? 'yes' : readHidden(options),
+    haproxyHelper: readHelper(options, notes),
     extras: Object.fromEntries(Object.entries(options).filter(([name]) => !known.has(name))),
   };
   if (options.interval !== undefined) notes.push(warning(oldInterval));
+  for (const name of Object.keys(config.extras)) {
+    if (!tolerated.has(name)) notes.push(warning(unknownText(name)));
+  }
   if (!disabled) checkUsable(config);
   return { config, notes };
+}
+
+/** Old options that every daemon of a manager takes without a word of complaint, or with its own. */
+const tolerated: ReadonlySet<string> = new Set([
+  'interval',
+  'socket_timeout',
+  'connection_timeout',
+]);
+
+function unknownText(name: string): string {
+  const shown = name.slice(0, 80);
+  return `Invalid element in the configuration: '${shown}'. Other daemons of a manager refuse it.`;
 }
 
 const manyBlocks = 'There are multiple cluster sections in configuration. Using only last section.';
@@ -103,6 +123,13 @@ function readDisabled(options: Options): boolean {
   const text = textOf(options, 'disabled', 'no');
   if (text === 'yes' || text === 'no') return text === 'yes';
   throw invalid(`Allowed values for 'disabled' field are 'yes' and 'no'. Found: '${text}'`);
+}
+
+/** Whether alerts carry the names of cluster and node; for the other daemons only. */
+function readHidden(options: Options): string {
+  const text = textOf(options, 'hidden', 'no');
+  if (text === 'yes' || text === 'no') return text;
+  throw invalid(`Invalid value for element 'hidden': ${text.slice(0, 80)}.`);
 }
 
 function readType(options: Options, notes: ConfigNote[]): ClusterConfig['nodeType'] {
@@ -159,6 +186,19 @@ function readNodes(
   );
   return nodes.slice(0, 1);
 }
+
+/** Checked whole, though this node itself leaves the load balancer alone. */
+function readHelper(options: Options, notes: ConfigNote[]): HaproxyHelper | undefined {
+  const section = options.haproxy_helper;
+  if (section === undefined || section === '') return undefined;
+  const helper = haproxyHelperOf(section);
+  if (!helper.disabled) notes.push(warning(helperUnused));
+  return helper;
+}
+
+const helperUnused =
+  'haproxy_helper is enabled: this node does not change HAProxy. Agents that run pilotfish need ' +
+  'no load balancer; for the others keep the helper of a stock master.';
 
 type Options = Readonly<Record<string, BlockValue>>;
 

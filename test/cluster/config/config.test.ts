@@ -31,6 +31,7 @@ test('options that are not written have the stock defaults', () => {
     bindAddress: '0.0.0.0',
     nodes: ['10.0.0.1'],
     hidden: 'no',
+    haproxyHelper: undefined,
     extras: {},
   });
   assert.deepEqual(notes, []);
@@ -47,6 +48,19 @@ test('names of options may be in any case, and unknown options are kept', () => 
   const { config } = read(`${usable}<Node_Name>w1</Node_Name><socket_timeout>5</socket_timeout>`);
   assert.equal(config.nodeName, 'w1');
   assert.deepEqual(config.extras, { socket_timeout: '5' });
+});
+
+test('an option that no daemon knows is kept, with a warning; the old timeouts are silent', () => {
+  const { config, notes } = read(
+    `${usable}<colour>red</colour><connection_timeout>1</connection_timeout>`,
+  );
+  assert.deepEqual(config.extras, { colour: 'red', connection_timeout: '1' });
+  assert.equal(notes.length, 1);
+  assert.match(notes[0]?.text ?? '', /Invalid element in the configuration: 'colour'/);
+});
+
+test('a disabled cluster is hidden', () => {
+  assert.equal(read('<disabled>yes</disabled><hidden>no</hidden>').config.hidden, 'yes');
 });
 
 test('the last of several blocks counts, across several roots, with a warning', () => {
@@ -83,6 +97,8 @@ const refused: readonly (readonly [string, string])[] = [
   [`<key>${key}</key><nodes><node>localhost</node></nodes>`, 'Invalid elements in node fields'],
   [`<key>${key}</key><nodes><node>127.0.1.1</node></nodes>`, 'Invalid elements in node fields'],
   [`${usable}<disabled>maybe</disabled>`, "Allowed values for 'disabled' field are 'yes' and 'no'"],
+  [`${usable}<hidden>maybe</hidden>`, "Invalid value for element 'hidden': maybe."],
+  [`${usable}<node_type></node_type>`, 'Invalid node type . Correct values are master and worker'],
   [`${usable}<name></name>`, 'Cluster name is empty in configuration'],
   [`${usable}<node_name></node_name>`, 'Node name is empty in configuration'],
   [`${usable}<name>a b</name>`, 'Detected a not allowed character in cluster name: "a b"'],

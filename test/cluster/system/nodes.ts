@@ -171,6 +171,7 @@ function optionsOf(
       bindAddress: '127.0.0.1',
       nodes: ['127.0.0.1'],
       hidden: 'no',
+      haproxyHelper: undefined,
       extras: {},
       ...wish.config,
     },
