@@ -30,6 +30,7 @@ export type JobKind = keyof Jobs;
 export interface StartChanges {
   readonly changes: Changes;
   readonly zipBytes: number;
+  readonly isSqueezed: boolean;
 }
 
 export type Chunk =

@@ -27,6 +27,8 @@ import { HostError } from '../errors.ts';
 import { messageOf, systemCodeOf } from '../guards.ts';
 
 const readFlags = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
+const folderFlags = constants.O_RDONLY | constants.O_DIRECTORY;
+const byDescriptor = process.platform === 'linux';
 
 /** The home's own path without symlinks. Throws HostError `not_found`. */
 export function realHome(path: string): string {
@@ -40,6 +42,8 @@ export function realHome(path: string): string {
 export class ClusterHomeReader implements ScanTree, FileSource {
   readonly #home: string;
   readonly #buffer = Buffer.allocUnsafe(segmentBytes);
+  /** The folder of the file opened last: files come folder by folder. */
+  #folder: { readonly path: string; readonly descriptor: number } | undefined;
 
   /** `home`: as `realHome` gives it. */
   constructor(home: string) {
@@ -95,19 +99,60 @@ export class ClusterHomeReader implements ScanTree, FileSource {
     }
   }
 
+  /** Ends what is kept between two files; after a job, as folders may be replaced later. */
+  release(): void {
+    if (this.#folder !== undefined) closeSync(this.#folder.descriptor);
+    this.#folder = undefined;
+  }
+
   #open(name: FileName): OpenedFile {
+    const below = this.#openBelow(name);
     const path = `${this.#home}/${name}`;
-    const file = openSync(path, readFlags);
+    const file = below ?? openSync(path, readFlags);
     try {
       const stats = fstatSync(file, { bigint: true });
       if (!stats.isFile()) throw new Error(`${name} is not a regular file`);
-      const real = realPathOf(file, path);
-      if (!real.startsWith(`${this.#home}/`)) throw new Error(`${name} leads out of the home`);
+      if (below === undefined) this.#mustBeInside(name, realPathOf(file, path));
       return { file, stamp: stampOf(stats) };
     } catch (error) {
       closeSync(file);
       throw error;
     }
+  }
+
+  /**
+   * By its folder's descriptor, which lies in the home, and not through a symlink: so the file
+   * does too, and need not be asked where it is. Undefined: to be opened the long way.
+   */
+  #openBelow(name: FileName): number | undefined {
+    if (!byDescriptor) return undefined;
+    const end = name.lastIndexOf('/');
+    const { descriptor } = this.#enter(name.slice(0, Math.max(0, end)));
+    try {
+      const path = `/proc/self/fd/${descriptor}/${name.slice(end + 1)}`;
+      return openSync(path, readFlags | constants.O_NOFOLLOW);
+    } catch (error) {
+      if (systemCodeOf(error) === 'ELOOP') return undefined;
+      throw error;
+    }
+  }
+
+  #enter(path: string): { readonly path: string; readonly descriptor: number } {
+    if (this.#folder?.path === path) return this.#folder;
+    this.release();
+    const descriptor = openSync(`${this.#home}/${path}`, folderFlags);
+    try {
+      this.#mustBeInside(path, `${readlinkSync(`/proc/self/fd/${descriptor}`)}/`);
+    } catch (error) {
+      closeSync(descriptor);
+      throw error;
+    }
+    this.#folder = { path, descriptor };
+    return this.#folder;
+  }
+
+  #mustBeInside(name: string, real: string): void {
+    if (!real.startsWith(`${this.#home}/`)) throw new Error(`${name} leads out of the home`);
   }
 
   #digest(file: number): string {

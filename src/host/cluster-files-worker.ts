@@ -16,6 +16,7 @@ import {
   type Decoded,
   decodeChanges,
   decodeManifest,
+  digestOf,
   encodeManifest,
   type Manifest,
   noChanges,
@@ -28,6 +29,7 @@ import {
   packMetadata,
 } from '../cluster/files/pack.ts';
 import type { Origin } from '../cluster/files/place.ts';
+import { squeeze, unsqueezed } from '../cluster/files/squeeze.ts';
 import { type MemberSink, unpackBundle } from '../cluster/files/unpack.ts';
 import { scanFiles } from '../cluster/files/walk.ts';
 import { HostError } from '../errors.ts';
@@ -60,6 +62,7 @@ export class FilesWorker {
   readonly #packs = new Map<number, Pack>();
   readonly #pending = new Map<number, Pending>();
   #manifest: Manifest | undefined;
+  #digest: string | undefined;
   #generation: number;
   #lastId = 0;
 
@@ -76,7 +79,11 @@ export class FilesWorker {
     const before = this.#manifest;
     const request = { catalogue, tree: this.#reader, cache: this.#cache, before };
     const scan = scanFiles({ ...request, nowMs: Date.now() });
-    if (before === undefined || !isSame(before, scan.manifest)) this.#generation += 1;
+    this.#reader.release();
+    if (before === undefined || !isSame(before, scan.manifest)) {
+      this.#generation += 1;
+      this.#digest = digestOf(scan.manifest);
+    }
     this.#manifest = scan.manifest;
     if (scan.hashedFiles > 0) writeCache(hashCachePath, this.#cache);
     return {
@@ -86,6 +93,7 @@ export class FilesWorker {
       blind: scan.blind,
       problems: scan.problems,
       hashedFiles: scan.hashedFiles,
+      digest: scan.blind.length === 0 ? this.#digest : undefined,
     };
   }
 
@@ -102,9 +110,11 @@ export class FilesWorker {
     return this.#start(chunked(nothingPacked(pieces), chunkBytes));
   }
 
-  startChanges({ changes, zipBytes }: StartChanges): number {
-    const limits: PackLimits = { zipBytes, level: this.#settings.compressLevel };
-    return this.#start(chunked(packChanges(changes, this.#reader, limits), chunkBytes));
+  startChanges({ changes, zipBytes, isSqueezed }: StartChanges): number {
+    const level = isSqueezed ? 0 : this.#settings.compressLevel;
+    const limits: PackLimits = { zipBytes, level };
+    const chunks = chunked(packChanges(changes, this.#reader, limits), chunkBytes);
+    return this.#start(isSqueezed ? squeeze(chunks) : chunks);
   }
 
   nextChunk(id: number): Chunk {
@@ -112,6 +122,7 @@ export class FilesWorker {
     if (pack === undefined) throw new HostError('not_found', `no bundle ${id} is being packed`);
     try {
       const next = pack.next();
+      this.#reader.release();
       if (next.done !== true) return { kind: 'bytes', bytes: next.value };
       this.#packs.delete(id);
       return { kind: 'end', packed: next.value };
@@ -201,7 +212,7 @@ export class FilesWorker {
   async #read(bundlePath: string, open: Parameters<typeof unpackBundle>[1]): Promise<Buffer> {
     const source = bundleSource(bundlePath);
     try {
-      return await unpackBundle(source.read, open, this.#settings.unpackLimits);
+      return await unpackBundle(unsqueezed(source.read), open, this.#settings.unpackLimits);
     } finally {
       source.close();
     }

@@ -46,8 +46,8 @@ export class ClusterFiles implements FileJobs {
     return this.#stream(() => this.#ask('startManifest', null));
   }
 
-  packChanges(changes: Changes, zipBytes: number): PackStream {
-    return this.#stream(() => this.#ask('startChanges', { changes, zipBytes }));
+  packChanges(changes: Changes, zipBytes: number, isSqueezed = false): PackStream {
+    return this.#stream(() => this.#ask('startChanges', { changes, zipBytes, isSqueezed }));
   }
 
   check(bundlePath: string): ReturnType<FileJobs['check']> {

@@ -31,6 +31,8 @@ export interface ScanReport extends Pick<Scan, 'blind' | 'hashedFiles'> {
   /** Files by item key: what the guard compares an order with. */
   readonly present: ReadonlyMap<string, number>;
   readonly problems: readonly ScanProblem[];
+  /** Of all names and hashes; undefined where something could not be read. */
+  readonly digest: string | undefined;
 }
 
 /** A worker's manifest against our last scan. */
@@ -66,8 +68,8 @@ export interface FileJobs {
   scan(): Promise<ScanReport>;
   /** Our last scan as a bundle with nothing but its manifest, for the master. */
   packManifest(): PackStream;
-  /** Members of `missing` and `shared`, then the metadata. */
-  packChanges(changes: Changes, zipBytes: number): PackStream;
+  /** Members of `missing` and `shared`, then the metadata; squeezed only for our own nodes. */
+  packChanges(changes: Changes, zipBytes: number, isSqueezed?: boolean): PackStream;
   /** A worker's manifest. Throws `FileRefusal`, or `HostError` before the first scan is done. */
   check(bundlePath: string): Promise<CheckReport>;
   /**

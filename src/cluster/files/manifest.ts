@@ -2,6 +2,7 @@
  * What one node has, and what another must change: the JSON that travels as `files_metadata.json`
  * (cluster-protocol.md 3.4.3 and 5.2). Names are checked here, at decode, in every branch.
  */
+import { createHash } from 'node:crypto';
 import { isJsonObject, type JsonObject, type JsonValue } from '../../guards.ts';
 import { parsePlainObject } from '../wire/plain-json.ts';
 import { pythonJson } from '../wire/python-json.ts';
@@ -48,6 +49,12 @@ export function countByItem(manifest: Manifest): ReadonlyMap<string, number> {
   const counts = new Map<string, number>();
   for (const { itemKey } of manifest.values()) counts.set(itemKey, (counts.get(itemKey) ?? 0) + 1);
   return counts;
+}
+
+/** SHA-256 in hex of what is compared between two nodes: every name with its hash. */
+export function digestOf(manifest: Manifest): string {
+  const lines = [...manifest].map(([name, { hash }]) => `${name}\0${hash ?? ''}\n`);
+  return createHash('sha256').update(lines.sort().join('')).digest('hex');
 }
 
 /** Pieces of the JSON, a few KiB each; together one object, in the spacing stock writes. */

@@ -29,13 +29,14 @@ export interface IntegrityPeer extends ServedPeer {
   readonly sending: SendingTasks;
   readonly connectedAtMs: number;
   readonly peer: PeerKind | undefined;
-  readonly canBeNudged: boolean;
+  /** What both ends can do beyond the stock protocol. */
+  readonly features: ReadonlySet<string>;
 }
 
 /** The part of a master that keeps the files of its workers like its own. */
 export const masterIntegrity: Service<IntegrityPeer & { readonly integrity: RemoteIntegrity }> = {
   handlers: {
-    mayCheckIntegrity: (_asked, worker) => worker.integrity.mayCheck(),
+    mayCheckIntegrity: ({ value }, worker) => worker.integrity.mayCheck(value),
     integrityStart: (_asked, worker) => worker.integrity.start(),
     integritySent: ({ value }, worker) =>
       told(worker.receiving.sent(value, worker.link), worker.log),
@@ -45,6 +46,9 @@ export const masterIntegrity: Service<IntegrityPeer & { readonly integrity: Remo
     extraValidSent: () => notAllowed,
   },
 };
+
+/** Instead of `True` or `False`, only to a worker that showed a digest. */
+export const sameAnswer = 'Same';
 
 const notAllowed: Reply = {
   kind: 'fault',
@@ -99,8 +103,8 @@ export class RemoteIntegrity {
 
   /** The newest scan differs: our own workers are told at once to check. */
   nudge(): void {
-    const { canBeNudged, link } = this.#worker;
-    if (!canBeNudged || !link.isOpen) return;
+    const { features, link } = this.#worker;
+    if (!features.has('nudge') || !link.isOpen) return;
     if (!this.#permission.isFree) {
       this.#changedDuringCheck = true;
       return;
@@ -109,8 +113,9 @@ export class RemoteIntegrity {
   }
 
   /** The answer to `mayCheckIntegrity`. */
-  mayCheck(): Reply {
+  mayCheck(digest: string | undefined): Reply {
     const { local, ports, settings } = this.#desk;
+    if (this.#isSame(digest)) return { kind: 'ok', payload: sameAnswer };
     const { isGranted, isReleased } = this.#permission.ask({
       isScanned: local.report !== undefined,
       round: this.#desk.round(),
@@ -125,6 +130,20 @@ export class RemoteIntegrity {
       );
     }
     return { kind: 'ok', payload: isGranted ? 'True' : 'False' };
+  }
+
+  /** A worker of ours that shows the digest of our own files is in step, without a manifest. */
+  #isSame(digest: string | undefined): boolean {
+    const { report } = this.#desk.local;
+    if (digest === undefined || report?.digest !== digest) return false;
+    if (!this.#permission.isFree || this.hasHeldDeletions) return false;
+    const atMs = this.#desk.ports.clock.nowMs();
+    this.#lastCheck = { startAtMs: atMs, endAtMs: atMs };
+    this.#inStepWith = report.generation;
+    const log = this.#log.at('Integrity check');
+    log.info('Starting.');
+    log.info(`Finished in 0.000s. Received digest of ${report.files} files. Sync not required.`);
+    return true;
   }
 
   /** The answer to `integrityStart`. */
@@ -231,7 +250,9 @@ export class RemoteIntegrity {
     log.debug(
       `Compressing ${files > 0 ? 'files and ' : ''}'files_metadata.json' of ${files} files.`,
     );
-    await shelf.use(changes, this.#zip.limitBytes, async (bundle) => {
+    const isSqueezed = this.#worker.features.has('squeeze');
+    const wish = { changes, zipBytes: this.#zip.limitBytes, isSqueezed };
+    await shelf.use(wish, async (bundle) => {
       log.debug('Sending zip file.');
       const trip = await this.#worker.sending.run(
         this.#worker.link,

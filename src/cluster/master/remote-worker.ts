@@ -57,8 +57,8 @@ export class RemoteWorker implements IntegrityPeer {
     return this.#peer;
   }
 
-  get canBeNudged(): boolean {
-    return this.#features.has('nudge');
+  get features(): ReadonlySet<string> {
+    return this.#features;
   }
 
   /** Aborts when the link ends; every task of this worker runs under it. */

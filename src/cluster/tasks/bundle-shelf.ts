@@ -17,6 +17,13 @@ export interface BundleShelfOptions {
   readonly mostBundles?: number;
 }
 
+export interface BundleWish {
+  readonly changes: Changes;
+  readonly zipBytes: number;
+  /** For workers of ours that can take it. */
+  readonly isSqueezed: boolean;
+}
+
 interface Kept {
   readonly bundle: Promise<SharedBundle>;
   users: number;
@@ -39,12 +46,11 @@ export class BundleShelf {
 
   /** Use the bundle for these changes; made once for all who need the same at about one time. */
   async use<Value>(
-    changes: Changes,
-    zipBytes: number,
+    wish: BundleWish,
     work: (bundle: SharedBundle) => Promise<Value>,
   ): Promise<Value> {
-    const key = keyOf(changes, zipBytes);
-    const kept = this.#kept.get(key) ?? this.#make(key, changes, zipBytes);
+    const key = keyOf(wish);
+    const kept = this.#kept.get(key) ?? this.#make(key, wish);
     kept.users += 1;
     kept.timer?.();
     let isGood = false;
@@ -63,21 +69,21 @@ export class BundleShelf {
     await Promise.all([...this.#kept].map(([key, kept]) => this.#remove(key, kept)));
   }
 
-  #make(key: string, changes: Changes, zipBytes: number): Kept {
+  #make(key: string, wish: BundleWish): Kept {
     this.#made += 1;
-    const kept: Kept = { bundle: this.#open(changes, zipBytes), users: 0, timer: undefined };
+    const kept: Kept = { bundle: this.#open(wish), users: 0, timer: undefined };
     kept.bundle.catch(() => undefined); // every user looks at it
     this.#kept.set(key, kept);
     return kept;
   }
 
-  async #open(changes: Changes, zipBytes: number): Promise<SharedBundle> {
+  async #open({ changes, zipBytes, isSqueezed }: BundleWish): Promise<SharedBundle> {
     const { clock, random, jobs, seal, openSpool } = this.#options;
     const spool = await openSpool();
     const name = Buffer.from(random.bytes(16)).toString('hex');
     return new SharedBundle({
       path: `/queue/cluster/pilotfish-${name}.zip`,
-      stream: jobs.packChanges(changes, zipBytes),
+      stream: jobs.packChanges(changes, zipBytes, isSqueezed),
       seal,
       spool,
       salt: () => ({ iv: random.bytes(16), unixSeconds: Math.floor(clock.nowMs() / 1000) }),
@@ -101,8 +107,8 @@ export class BundleShelf {
 }
 
 /** Two workers share a bundle when they lack the same content and have the same too much. */
-function keyOf(changes: Changes, zipBytes: number): string {
-  const hash = createHash('sha256').update(`${zipBytes}\n`);
+function keyOf({ changes, zipBytes, isSqueezed }: BundleWish): string {
+  const hash = createHash('sha256').update(`${zipBytes} ${isSqueezed}\n`);
   for (const group of ['missing', 'shared', 'extra'] as const) {
     hash.update(`${group} ${changes[group].size}\n`);
     const names = [...changes[group].keys()].sort();

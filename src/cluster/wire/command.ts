@@ -9,6 +9,7 @@ import { helloPayload } from './payload-hello.ts';
 import { jsonPayload, syncResultPayload } from './payload-json.ts';
 import {
   bytesPayload,
+  digestPayload,
   emptyPayload,
   sizePayload,
   textPayload,
@@ -52,7 +53,7 @@ export const commands = {
   echoMaster: { wire: 'echo-m', from: ['master'], payload: bytesPayload },
   // Worker to master.
   hello: { wire: 'hello', from: worker, payload: helloPayload },
-  mayCheckIntegrity: { wire: 'syn_i_w_m_p', from: worker, payload: emptyPayload },
+  mayCheckIntegrity: { wire: 'syn_i_w_m_p', from: worker, payload: digestPayload },
   maySendAgentInfo: { wire: 'syn_a_w_m_p', from: worker, payload: emptyPayload },
   integrityStart: { wire: 'syn_i_w_m', from: worker, payload: emptyPayload },
   integritySent: { wire: 'syn_i_w_m_e', from: worker, payload: taskFilePayload },

@@ -14,6 +14,15 @@ export const emptyPayload: Codec<undefined> = {
   decode: () => undefined,
 };
 
+/** Nothing, as stock sends it, or between our own nodes SHA-256 in hex. */
+export const digestPayload: Codec<string | undefined> = {
+  encode: (value) => Buffer.from(value ?? '', 'latin1'),
+  decode: (bytes) => {
+    const text = bytes.toString('latin1', 0, 65);
+    return /^[0-9a-f]{64}$/.test(text) ? text : undefined;
+  },
+};
+
 /** UTF-8 text for people; what is not UTF-8 arrives with replacement characters. */
 export const textPayload: Codec<string> = {
   encode: (value) => Buffer.from(value, 'utf8'),

@@ -53,7 +53,7 @@ export class Connection {
   readonly #stop = new AbortController();
   #loop: IntegrityLoop | undefined;
   #peer: PeerKind = 'stock';
-  #isNudged = false;
+  #features: ReadonlySet<string> = new Set();
 
   constructor(parts: ConnectionParts) {
     const { socket, settings, ports, seal } = parts;
@@ -128,7 +128,7 @@ export class Connection {
       },
       recognised: (peer, features) => {
         this.#peer = peer;
-        this.#isNudged = features.has('nudge');
+        this.#features = features;
         if (peer === 'ours') this.#parts.ports.peerBook.remember(this.#parts.masterName);
       },
       ready: () => this.#ready.resolve(),
@@ -203,7 +203,8 @@ export class Connection {
       update: this.#update,
       log: log.at('Integrity check'),
       rules: { everyMs, auditMs: Math.max(everyMs, 300_000), retryMs: Math.min(everyMs, 500) },
-      isNudged: this.#isNudged,
+      isNudged: this.#features.has('nudge'),
+      showsDigest: this.#features.has('digest'),
       uploadPath: () => this.#uploadPath(),
     });
   }
@@ -211,7 +212,7 @@ export class Connection {
   /** Nothing new comes from our own master by itself, so look again; soon only if all went well. */
   #applied(isClean: boolean): void {
     if (isClean) this.#services.inStep(this);
-    if (!this.#isNudged) return;
+    if (!this.#features.has('nudge')) return;
     const everyMs = this.#parts.settings.cluster.intervals.worker.sync_integrity * 1000;
     this.#loop?.settle(isClean ? Math.min(everyMs, confirmMs) : everyMs);
   }

@@ -34,6 +34,8 @@ export interface IntegrityLoopParts {
   readonly rules: LoopRules;
   /** The master told that it is one of ours and nudges. */
   readonly isNudged: boolean;
+  /** It knows the digest of its own files, and ours may be the same. */
+  readonly showsDigest: boolean;
   /** Path of an upload on the master, of our own choice. */
   uploadPath(): string;
 }
@@ -47,6 +49,8 @@ export class IntegrityLoop {
   #wake: AbortController | undefined;
   #answered: AbortController | undefined;
   #isWanted = true;
+  /** Asked again soon: the last scan will do. */
+  #wasDenied = false;
   #startedMs: number | undefined;
   #settling: Cancel | undefined;
 
@@ -63,8 +67,9 @@ export class IntegrityLoop {
         await this.#parts.update.settled();
         this.#isWanted = false;
         const outcome = await this.#round(signal);
+        this.#wasDenied = outcome === 'denied';
         if (outcome === 'asked' && isNudged) await this.#answer(signal);
-        if (outcome === 'asked' || !isNudged) continue;
+        if (outcome === 'asked' || outcome === 'same' || !isNudged) continue;
         if (outcome === 'denied') await this.#pause(rules.retryMs, signal);
         else await sleep(this.#parts.clock, rules.everyMs, signal);
         this.#isWanted = true;
@@ -139,8 +144,9 @@ export class IntegrityLoop {
     signal.throwIfAborted();
   }
 
-  async #round(signal: AbortSignal): Promise<'asked' | 'denied' | 'failed'> {
-    if (!(await this.#mayCheck(signal))) return 'denied';
+  async #round(signal: AbortSignal): Promise<'asked' | 'same' | 'denied' | 'failed'> {
+    const permission = await this.#mayCheck(signal);
+    if (permission !== 'asked') return permission;
     const { log, clock } = this.#parts;
     log.info('Starting.');
     this.#startedMs = clock.monotonicMs();
@@ -156,26 +162,41 @@ export class IntegrityLoop {
     }
   }
 
-  async #mayCheck(signal: AbortSignal): Promise<boolean> {
+  async #mayCheck(signal: AbortSignal): Promise<'asked' | 'same' | 'denied'> {
     const { link, log } = this.#parts;
     try {
-      const answer = await link.request('mayCheckIntegrity', undefined, { signal });
+      const digest = await this.#digest();
+      const answer = await link.request('mayCheckIntegrity', digest, { signal });
       const text = expectOk(answer, 'permission').toString('latin1').slice(0, 64);
       if (text === 'True') {
         log.debug('Permission to synchronize granted.');
-        return true;
+        return 'asked';
+      }
+      if (digest !== undefined && text === 'Same') {
+        log.info('Starting.');
+        log.info('Finished in 0.000s. Sync not required.');
+        return 'same';
       }
       log.debug(`Master didn't grant permission to start a new synchronization: b'${text}'`);
     } catch (error) {
       if (signal.aborted) throw error;
       log.error(`Error asking for permission: ${messageOf(error)}`);
     }
-    return false;
+    return 'denied';
+  }
+
+  /** Of a scan that is new; undefined where the master would not know what it is. */
+  async #digest(): Promise<string | undefined> {
+    const { local, showsDigest } = this.#parts;
+    if (!showsDigest) return undefined;
+    if (!this.#wasDenied) await local.refresh();
+    this.#sentGeneration = local.report?.generation;
+    return local.report?.digest;
   }
 
   async #check(signal: AbortSignal): Promise<void> {
-    const { link, clock, jobs, local, sending, log, uploadPath } = this.#parts;
-    await local.refresh();
+    const { link, clock, jobs, local, sending, log, showsDigest, uploadPath } = this.#parts;
+    if (!showsDigest) await local.refresh();
     const { report } = local;
     if (report === undefined) throw new Error('the local files cannot be read');
     this.#sentGeneration = report.generation;

@@ -335,7 +335,10 @@ async function synchronise(master: string, worker: string): Promise<void> {
   theirs.scan();
   const manifest = saveBundle(master, packAll(theirs, theirs.startManifest()));
   const { changes } = await ours.check(manifest);
-  const bundle = packAll(ours, ours.startChanges({ changes, zipBytes: 2 ** 30 }));
+  const bundle = packAll(
+    ours,
+    ours.startChanges({ changes, zipBytes: 2 ** 30, isSqueezed: false }),
+  );
   const bundlePath = saveBundle(worker, bundle);
   const unpacked = await theirs.unpack({
     bundlePath,
