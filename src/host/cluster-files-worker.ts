@@ -29,10 +29,11 @@ import {
   packMetadata,
 } from '../cluster/files/pack.ts';
 import type { Origin } from '../cluster/files/place.ts';
-import { squeeze, unsqueezed } from '../cluster/files/squeeze.ts';
+import { squeeze, squeezedBytes, unsqueezed } from '../cluster/files/squeeze.ts';
 import { type MemberSink, unpackBundle } from '../cluster/files/unpack.ts';
 import { scanFiles } from '../cluster/files/walk.ts';
 import { HostError } from '../errors.ts';
+import { bulkMemory } from './bulk-memory.ts';
 import { bundleSource } from './cluster-files-bundle.ts';
 import type { ApplyAsk, Chunk, StartChanges, UnpackAsk } from './cluster-files-messages.ts';
 import { ClusterHomeReader, realHome } from './cluster-files-read.ts';
@@ -40,6 +41,8 @@ import { ClusterStaging } from './cluster-files-staging.ts';
 import { ClusterHomeWriter } from './cluster-files-write.ts';
 
 const chunkBytes = 1024 * 1024;
+/** Deflated and joined, or compressed: what one packed byte costs on its way here. */
+const copiesPerByte = 3;
 const droppedMember: MemberSink = {
   write: () => undefined,
   end: () => undefined,
@@ -113,8 +116,10 @@ export class FilesWorker {
   startChanges({ changes, zipBytes, isSqueezed }: StartChanges): number {
     const level = isSqueezed ? 0 : this.#settings.compressLevel;
     const limits: PackLimits = { zipBytes, level };
-    const chunks = chunked(packChanges(changes, this.#reader, limits), chunkBytes);
-    return this.#start(isSqueezed ? squeeze(chunks) : chunks);
+    const pieces = packChanges(changes, this.#reader, limits);
+    if (!isSqueezed) return this.#start(chunked(pieces, chunkBytes));
+    const block = new Uint8Array(squeezedBytes);
+    return this.#start(squeeze(chunked(pieces, block.length, block)));
   }
 
   nextChunk(id: number): Chunk {
@@ -123,7 +128,10 @@ export class FilesWorker {
     try {
       const next = pack.next();
       this.#reader.release();
-      if (next.done !== true) return { kind: 'bytes', bytes: next.value };
+      if (next.done !== true) {
+        bulkMemory.moved(next.value.length * copiesPerByte);
+        return { kind: 'bytes', bytes: next.value };
+      }
       this.#packs.delete(id);
       return { kind: 'end', packed: next.value };
     } catch (error) {

@@ -20,7 +20,7 @@ interface Waiting {
 const resourceLimits = { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 1024 };
 
 /** Chunks asked for ahead, so that packing and sending overlap. */
-const chunksAhead = 2;
+const chunksAhead = 4;
 
 export class ClusterFiles implements FileJobs {
   readonly #settings: FilesSettings;

@@ -9,7 +9,8 @@ export interface CountedSink {
 }
 
 const pieceBytes = 64 * 1024;
-const outputBytes = 256 * 1024;
+/** Below what allocators keep hold of. */
+const outputBytes = 96 * 1024;
 
 /**
  * Feed the stream that starts at the window, hand its content to `sink`, leave the window right

@@ -214,12 +214,16 @@ function* segmentsOf(pieces: Iterable<string>): Generator<Uint8Array> {
   if (waitingBytes > 0) yield Buffer.concat(waiting);
 }
 
-/** Gather small pieces into chunks of about `size` bytes, each in memory of its own. */
+/**
+ * Gather small pieces into chunks of `size` bytes, each in memory of its own; with `reused` in
+ * that memory, which is then good until the next chunk is asked for.
+ */
 export function* chunked<Result>(
   pieces: Generator<Uint8Array, Result>,
   size: number,
+  reused?: Uint8Array<ArrayBuffer>,
 ): Generator<Uint8Array<ArrayBuffer>, Result> {
-  let chunk = new Uint8Array(size);
+  let chunk = reused ?? new Uint8Array(size);
   let filled = 0;
   for (;;) {
     const next = pieces.next();
@@ -234,7 +238,7 @@ export function* chunked<Result>(
       rest = rest.subarray(part.length);
       if (filled < size) continue;
       yield chunk;
-      chunk = new Uint8Array(size);
+      chunk = reused ?? new Uint8Array(size);
       filled = 0;
     }
   }

@@ -13,12 +13,15 @@ import { type ByteSource, ByteWindow } from './window.ts';
 export const squeezeMark = Buffer.from('\0pilotfish-blocks/1\n', 'latin1');
 
 const headBytes = 8;
+const sampleBytes = 4096;
 const largestBlockBytes = 1024 * 1024;
+/** Of content in one block: sealed it stays below what allocators keep hold of (128 KiB). */
+export const squeezedBytes = 88 * 1024;
 /** A block that would shrink more is sent as it is: no receiver takes it for a bomb. */
 const mostRatio = 1_000;
 const parameters = { [constants.ZSTD_c_compressionLevel]: 1 };
 
-/** Each piece, at most 1 MiB, becomes one block; the first also carries the mark. */
+/** Each piece, at most 1 MiB (`squeezedBytes` is kind), becomes one block; the first is marked. */
 export function* squeeze<Result>(
   pieces: Generator<Uint8Array, Result>,
 ): Generator<Uint8Array<ArrayBuffer>, Result> {
@@ -32,7 +35,7 @@ export function* squeeze<Result>(
 }
 
 function blockOf(before: Buffer, content: Uint8Array): Uint8Array<ArrayBuffer> {
-  const packed = zstdCompressSync(content, { params: parameters, chunkSize: 256 * 1024 });
+  const packed = isPromising(content) ? compress(content) : content;
   const isWorthwhile = packed.length < content.length && packed.length * mostRatio > content.length;
   const body = isWorthwhile ? packed : content;
   const block = new Uint8Array(before.length + headBytes + body.length);
@@ -42,6 +45,19 @@ function blockOf(before: Buffer, content: Uint8Array): Uint8Array<ArrayBuffer> {
   view.setUint32(before.length + 4, isWorthwhile ? packed.length : 0);
   block.set(body, before.length + headBytes);
   return block;
+}
+
+/** Two places are tried; what does not shrink in either is sent as it is. */
+function isPromising(content: Uint8Array): boolean {
+  const last = Math.max(0, content.length - sampleBytes);
+  return [0, last].some((start) => {
+    const sample = content.subarray(start, start + sampleBytes);
+    return compress(sample).length < sample.length * 0.97;
+  });
+}
+
+function compress(content: Uint8Array): Buffer {
+  return zstdCompressSync(content, { params: parameters, chunkSize: 256 * 1024 });
 }
 
 /**

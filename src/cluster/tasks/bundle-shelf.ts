@@ -86,6 +86,7 @@ export class BundleShelf {
       stream: jobs.packChanges(changes, zipBytes, isSqueezed),
       seal,
       spool,
+      window: isSqueezed ? 16 : 2,
       salt: () => ({ iv: random.bytes(16), unixSeconds: Math.floor(clock.nowMs() / 1000) }),
     });
   }

@@ -28,6 +28,8 @@ export interface BundleParts {
   readonly stream: PackStream;
   readonly seal: Seal;
   readonly spool: SealedSpool;
+  /** Chunks under way to one reader. */
+  readonly window: number;
   salt(): SealSalt;
 }
 
@@ -38,11 +40,10 @@ interface Chunk {
   readonly contentBytes: number;
 }
 
-const window = 2;
-
 export class SharedBundle {
   readonly path: string;
   readonly #spool: SealedSpool;
+  readonly #window: number;
   readonly #chunks: Chunk[] = [];
   readonly #written: Promise<void>;
   #state: 'writing' | 'whole' | 'broken' = 'writing';
@@ -55,6 +56,7 @@ export class SharedBundle {
   constructor(parts: BundleParts) {
     this.path = parts.path;
     this.#spool = parts.spool;
+    this.#window = parts.window;
     this.#written = this.#write(parts);
     this.#written.catch(() => undefined); // every reader looks at it
   }
@@ -101,7 +103,7 @@ export class SharedBundle {
     signal: AbortSignal,
     progress: (bytes: number) => void,
   ): Promise<number> {
-    const flight = new Flight(link, window);
+    const flight = new Flight(link, this.#window);
     let sentBytes = 0;
     for (let index = 0; !signal.aborted; index++) {
       const chunk = await this.#chunk(index);

@@ -8,6 +8,7 @@ import {
   createDecipheriv,
   createHmac,
   createSecretKey,
+  type Hmac,
   type KeyObject,
   timingSafeEqual,
 } from 'node:crypto';
@@ -21,6 +22,8 @@ const blockBytes = 16;
 const prefixBytes = 1 + 8 + ivBytes;
 /** Version, time, vector, one block, tag: the token of an empty plaintext. */
 const smallestBytes = prefixBytes + blockBytes + tagBytes;
+/** A multiple of the cipher's block. */
+const pieceBytes = 64 * 1024;
 /** By the number of raw bytes beyond a multiple of three. */
 const padding = ['', '==', '='] as const;
 
@@ -77,24 +80,68 @@ export function createSeal(clusterKey: string): Seal {
   };
 }
 
+/** In pieces: large buffers that die at once cost memory long after. */
 function seal(
   signing: KeyObject,
   encryption: KeyObject,
   plaintext: Uint8Array,
   salt: SealSalt,
 ): Buffer {
-  const cipherBytes = (Math.floor(plaintext.length / blockBytes) + 1) * blockBytes;
-  const raw = Buffer.allocUnsafe(prefixBytes + cipherBytes + tagBytes);
-  raw[0] = version;
-  raw.writeBigUInt64BE(BigInt(salt.unixSeconds), 1);
-  raw.set(salt.iv, 9);
+  const token = new TokenWriter(plaintext.length, createHmac('sha256', signing));
+  const prefix = Buffer.allocUnsafe(prefixBytes);
+  prefix[0] = version;
+  prefix.writeBigUInt64BE(BigInt(salt.unixSeconds), 1);
+  prefix.set(salt.iv, 9);
+  token.add(prefix);
   const cipher = createCipheriv('aes-128-cbc', encryption, salt.iv);
-  const body = cipher.update(plaintext);
-  raw.set(body, prefixBytes);
-  raw.set(cipher.final(), prefixBytes + body.length);
-  const signed = raw.subarray(0, prefixBytes + cipherBytes);
-  raw.set(createHmac('sha256', signing).update(signed).digest(), prefixBytes + cipherBytes);
-  return Buffer.from(raw.toString('base64url') + (padding[raw.length % 3] ?? ''), 'latin1');
+  for (let start = 0; start < plaintext.length; start += pieceBytes) {
+    token.add(cipher.update(plaintext.subarray(start, start + pieceBytes)));
+  }
+  token.add(cipher.final());
+  return token.end();
+}
+
+/** Signs and encodes what is added; whole groups of three bytes go into the token at once. */
+class TokenWriter {
+  readonly #token: Buffer;
+  readonly #hmac: Hmac;
+  readonly #raw: Buffer;
+  #waiting = 0;
+  #end = 0;
+
+  constructor(plainBytes: number, hmac: Hmac) {
+    const cipherBytes = (Math.floor(plainBytes / blockBytes) + 1) * blockBytes;
+    const rawBytes = prefixBytes + cipherBytes + tagBytes;
+    this.#token = Buffer.allocUnsafe(Math.ceil(rawBytes / 3) * 4);
+    this.#raw = Buffer.allocUnsafe(Math.min(rawBytes, pieceBytes + 3));
+    this.#hmac = hmac;
+  }
+
+  /** At most `pieceBytes`. */
+  add(bytes: Buffer): void {
+    this.#hmac.update(bytes);
+    this.#encode(bytes);
+  }
+
+  end(): Buffer {
+    this.#encode(this.#hmac.digest());
+    const rest = this.#raw.subarray(0, this.#waiting);
+    this.#write(rest.toString('base64url') + (padding[rest.length] ?? ''));
+    return this.#token;
+  }
+
+  #encode(bytes: Buffer): void {
+    bytes.copy(this.#raw, this.#waiting);
+    const filled = this.#waiting + bytes.length;
+    const whole = filled - (filled % 3);
+    this.#write(this.#raw.toString('base64url', 0, whole));
+    this.#raw.copyWithin(0, whole, filled);
+    this.#waiting = filled - whole;
+  }
+
+  #write(text: string): void {
+    this.#end += this.#token.write(text, this.#end, 'latin1');
+  }
 }
 
 function open(signing: KeyObject, encryption: KeyObject, token: Uint8Array): Buffer {
