@@ -1,7 +1,7 @@
 /** What the main thread and the thread for files tell each other. */
 
 import type { ApplyReport, CheckReport, ScanReport, Unpacked } from '../cluster/files/jobs.ts';
-import type { Changes } from '../cluster/files/manifest.ts';
+import type { Changes, Order } from '../cluster/files/manifest.ts';
 import type { Packed } from '../cluster/files/pack.ts';
 import type { Origin } from '../cluster/files/place.ts';
 import { FileRefusal } from '../cluster/files/refusal.ts';
@@ -28,7 +28,7 @@ export interface Jobs {
 export type JobKind = keyof Jobs;
 
 export interface StartChanges {
-  readonly changes: Changes;
+  readonly order: Order;
   readonly zipBytes: number;
   readonly isSqueezed: boolean;
 }

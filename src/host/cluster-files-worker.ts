@@ -12,6 +12,7 @@ import type {
 } from '../cluster/files/jobs.ts';
 import {
   type Changes,
+  changesOf,
   countByItem,
   type Decoded,
   decodeChanges,
@@ -20,6 +21,7 @@ import {
   encodeManifest,
   type Manifest,
   noChanges,
+  orderOf,
 } from '../cluster/files/manifest.ts';
 import {
   chunked,
@@ -113,7 +115,8 @@ export class FilesWorker {
     return this.#start(chunked(nothingPacked(pieces), chunkBytes));
   }
 
-  startChanges({ changes, zipBytes, isSqueezed }: StartChanges): number {
+  startChanges({ order, zipBytes, isSqueezed }: StartChanges): number {
+    const changes = changesOf(order, this.#scanned());
     const level = isSqueezed ? 0 : this.#settings.compressLevel;
     const limits: PackLimits = { zipBytes, level };
     const pieces = packChanges(changes, this.#reader, limits);
@@ -154,7 +157,8 @@ export class FilesWorker {
     const unknown = compared.unknown.slice(0, 20).map((name) => `${name}: of no known item kind`);
     return {
       generation,
-      changes: compared.changes,
+      order: orderOf(compared.changes),
+      created: countByItem(compared.changes.missing),
       present: countByItem(value),
       receivedFiles: value.size,
       extraValid: [...compared.extraValid.keys()],

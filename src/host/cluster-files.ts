@@ -4,7 +4,7 @@
  */
 import { Worker } from 'node:worker_threads';
 import type { FileJobs, FilesSettings, PackStream } from '../cluster/files/jobs.ts';
-import type { Changes } from '../cluster/files/manifest.ts';
+import type { Changes, Order } from '../cluster/files/manifest.ts';
 import type { Origin } from '../cluster/files/place.ts';
 import { HostError } from '../errors.ts';
 import { messageOf } from '../guards.ts';
@@ -46,8 +46,8 @@ export class ClusterFiles implements FileJobs {
     return this.#stream(() => this.#ask('startManifest', null));
   }
 
-  packChanges(changes: Changes, zipBytes: number, isSqueezed = false): PackStream {
-    return this.#stream(() => this.#ask('startChanges', { changes, zipBytes, isSqueezed }));
+  packChanges(order: Order, zipBytes: number, isSqueezed = false): PackStream {
+    return this.#stream(() => this.#ask('startChanges', { order, zipBytes, isSqueezed }));
   }
 
   check(bundlePath: string): ReturnType<FileJobs['check']> {

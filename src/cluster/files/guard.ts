@@ -41,8 +41,8 @@ export interface DeletionWish {
   readonly extra: Manifest;
   /** How many files the node that would lose them has, by item key. */
   readonly present: ReadonlyMap<string, number>;
-  /** Files that the same order creates there. */
-  readonly created: Manifest;
+  /** Files that the same order creates there, by item key. */
+  readonly created: ReadonlyMap<string, number>;
   /**
    * The scan that found the files to be too many. Of a peer's scan nothing is known (`undefined`):
    * then only agreement and an operator justify a large deletion.
@@ -130,11 +130,11 @@ function reasonToHold(
 function emptiedItem(
   extra: Manifest,
   present: ReadonlyMap<string, number>,
-  created: Manifest,
+  created: ReadonlyMap<string, number>,
 ): string | undefined {
   const left = new Map(present);
   const count = (key: string, by: number): void => void left.set(key, (left.get(key) ?? 0) + by);
-  for (const { itemKey } of created.values()) count(itemKey, 1);
+  for (const [itemKey, files] of created) count(itemKey, files);
   for (const { itemKey } of extra.values()) count(itemKey, -1);
   return [...extra.values()].find(({ itemKey }) => (left.get(itemKey) ?? 0) <= 0)?.itemKey;
 }

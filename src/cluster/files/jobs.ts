@@ -5,7 +5,7 @@
  */
 import type { ApplyFault } from './apply.ts';
 import type { Catalogue } from './catalogue.ts';
-import type { Changes } from './manifest.ts';
+import type { Changes, Order } from './manifest.ts';
 import type { FileName } from './name.ts';
 import type { Packed } from './pack.ts';
 import type { Origin } from './place.ts';
@@ -38,7 +38,9 @@ export interface ScanReport extends Pick<Scan, 'blind' | 'hashedFiles'> {
 /** A worker's manifest against our last scan. */
 export interface CheckReport {
   readonly generation: number;
-  readonly changes: Changes;
+  readonly order: Order;
+  /** Files that it creates, by item key. */
+  readonly created: ReadonlyMap<string, number>;
   /** Files in the worker's manifest, by item key: what the guard compares with. */
   readonly present: ReadonlyMap<string, number>;
   readonly receivedFiles: number;
@@ -68,8 +70,8 @@ export interface FileJobs {
   scan(): Promise<ScanReport>;
   /** Our last scan as a bundle with nothing but its manifest, for the master. */
   packManifest(): PackStream;
-  /** Members of `missing` and `shared`, then the metadata; squeezed only for our own nodes. */
-  packChanges(changes: Changes, zipBytes: number, isSqueezed?: boolean): PackStream;
+  /** Members of `missing` and `shared` as they are now, then the metadata; squeezed only for our own nodes. */
+  packChanges(order: Order, zipBytes: number, isSqueezed?: boolean): PackStream;
   /** A worker's manifest. Throws `FileRefusal`, or `HostError` before the first scan is done. */
   check(bundlePath: string): Promise<CheckReport>;
   /**

@@ -33,6 +33,13 @@ export interface Changes {
   readonly shared: Manifest;
 }
 
+/** The same by name where the files are our own: whoever packs them knows the rest. */
+export interface Order {
+  readonly missing: readonly FileName[];
+  readonly extra: Manifest;
+  readonly shared: readonly FileName[];
+}
+
 export interface Decoded<Value> {
   readonly value: Value;
   /** Entries that were left out, with the reason; at most `mostProblems`. */
@@ -43,6 +50,26 @@ const mostProblems = 100;
 const hexForm = /^[0-9a-f]+$/;
 
 export const noChanges: Changes = { missing: new Map(), extra: new Map(), shared: new Map() };
+
+export const noOrder: Order = { missing: [], extra: new Map(), shared: [] };
+
+export function orderOf({ missing, extra, shared }: Changes): Order {
+  return { missing: [...missing.keys()], extra, shared: [...shared.keys()] };
+}
+
+/** What is no longer in `own` is left out: it is gone since the order was made. */
+export function changesOf({ missing, extra, shared }: Order, own: Manifest): Changes {
+  return { missing: pick(own, missing), extra, shared: pick(own, shared) };
+}
+
+function pick(manifest: Manifest, names: readonly FileName[]): Manifest {
+  const picked = new Map<FileName, Entry>();
+  for (const name of names) {
+    const entry = manifest.get(name);
+    if (entry !== undefined) picked.set(name, entry);
+  }
+  return picked;
+}
 
 /** How many files there are of each item kind. */
 export function countByItem(manifest: Manifest): ReadonlyMap<string, number> {

@@ -1,18 +1,23 @@
 /** Our own workers get the agents' keys first, in a bundle of their own: it is there at once. */
-import type { Changes, Manifest } from '../files/manifest.ts';
+import type { Order } from '../files/manifest.ts';
+import type { FileName } from '../files/name.ts';
 
 const keysName = 'etc/client.keys';
 
-/** One or two orders that together are `changes`; deletions come last. */
-export function splitKeys(changes: Changes): readonly Changes[] {
-  const { missing, shared, extra } = changes;
-  const first = { missing: pick(missing, true), shared: pick(shared, true), extra: new Map() };
-  const rest = { missing: pick(missing, false), shared: pick(shared, false), extra };
-  const hasKeys = first.missing.size + first.shared.size > 0;
-  const hasRest = rest.missing.size + rest.shared.size + rest.extra.size > 0;
-  return hasKeys && hasRest ? [first, rest] : [changes];
+/** One or two orders that together are `order`; deletions come last. */
+export function splitKeys(order: Order): readonly Order[] {
+  const { missing, shared, extra } = order;
+  const first = { missing: keysOf(missing), shared: keysOf(shared), extra: new Map() };
+  const rest = { missing: othersOf(missing), shared: othersOf(shared), extra };
+  const hasKeys = first.missing.length + first.shared.length > 0;
+  const hasRest = rest.missing.length + rest.shared.length + rest.extra.size > 0;
+  return hasKeys && hasRest ? [first, rest] : [order];
 }
 
-function pick(manifest: Manifest, isKeys: boolean): Manifest {
-  return new Map([...manifest].filter(([name]) => (name === keysName) === isKeys));
+function keysOf(names: readonly FileName[]): readonly FileName[] {
+  return names.filter((name) => name === keysName);
+}
+
+function othersOf(names: readonly FileName[]): readonly FileName[] {
+  return names.filter((name) => name !== keysName);
 }

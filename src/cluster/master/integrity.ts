@@ -3,9 +3,8 @@
  * (cluster-protocol.md 4.3). The link carries, the jobs do the file work.
  */
 import { messageOf } from '../../guards.ts';
-import { isInSync } from '../files/compare.ts';
 import type { CheckReport } from '../files/jobs.ts';
-import type { Changes } from '../files/manifest.ts';
+import type { Order } from '../files/manifest.ts';
 import type { PeerKind, Reply } from '../session/output.ts';
 import { Deletions } from '../tasks/deletions.ts';
 import { type NodeLog, seconds } from '../tasks/node-log.ts';
@@ -193,8 +192,9 @@ export class RemoteIntegrity {
     const startedMs = clock.monotonicMs();
     log.debug(`Received file from worker: '${file.path}'`);
     const report = await this.#judge(file);
-    const { changes, news } = this.#deletions.judge({
-      changes: report.changes,
+    const { extra, news } = this.#deletions.judge({
+      extra: report.order.extra,
+      created: report.created,
       present: report.present,
       scan: this.#desk.local.report,
       nowMs: startAtMs,
@@ -202,13 +202,14 @@ export class RemoteIntegrity {
     if (news !== undefined) log.warning(news);
     for (const problem of report.problems) log.warning(problem);
     this.#lastCheck = { startAtMs, endAtMs: clock.nowMs() };
-    const isDone = isInSync(changes);
+    const order = { ...report.order, extra };
+    const isDone = isEmpty(order);
     log.info(
       `Finished in ${seconds(clock.monotonicMs() - startedMs)}s. Received metadata of ` +
         `${report.receivedFiles} files. Sync ${isDone ? 'not ' : ''}required.`,
     );
     if (isDone) await this.#worker.link.request('integrityUnchanged', undefined);
-    else await this.#sync(changes);
+    else await this.#sync(order, report.generation);
     if (isDone) this.#inStepWith = report.generation;
   }
 
@@ -220,38 +221,38 @@ export class RemoteIntegrity {
     }
   }
 
-  async #sync(changes: Changes): Promise<void> {
+  async #sync(order: Order, generation: number): Promise<void> {
     const { clock } = this.#desk.ports;
     const log = this.#log.at('Integrity sync');
     const startAtMs = clock.nowMs();
     const startedMs = clock.monotonicMs();
-    const { missing, shared, extra } = changes;
+    const { missing, shared, extra } = order;
     log.info('Starting.');
     log.info(
-      `Files to create in worker: ${missing.size} | Files to update in worker: ${shared.size} | ` +
+      `Files to create in worker: ${missing.length} | Files to update in worker: ${shared.length} | ` +
         `Files to delete in worker: ${extra.size}`,
     );
-    for (const part of this.#worker.peer === 'ours' ? splitKeys(changes) : [changes]) {
-      await this.#send(part, log);
+    for (const part of this.#worker.peer === 'ours' ? splitKeys(order) : [order]) {
+      await this.#send(part, generation, log);
     }
     log.info(`Finished in ${seconds(clock.monotonicMs() - startedMs)}s.`);
     this.#lastSync = {
       startAtMs,
       endAtMs: clock.nowMs(),
-      missing: missing.size,
-      shared: shared.size,
+      missing: missing.length,
+      shared: shared.length,
       extra: extra.size,
     };
   }
 
-  async #send(changes: Changes, log: NodeLog): Promise<void> {
+  async #send(order: Order, generation: number, log: NodeLog): Promise<void> {
     const { shelf, ports } = this.#desk;
-    const files = changes.missing.size + changes.shared.size;
+    const files = order.missing.length + order.shared.length;
     log.debug(
       `Compressing ${files > 0 ? 'files and ' : ''}'files_metadata.json' of ${files} files.`,
     );
     const isSqueezed = this.#worker.features.has('squeeze');
-    const wish = { changes, zipBytes: this.#zip.limitBytes, isSqueezed };
+    const wish = { order, generation, zipBytes: this.#zip.limitBytes, isSqueezed };
     await shelf.use(wish, async (bundle) => {
       log.debug('Sending zip file.');
       const trip = await this.#worker.sending.run(
@@ -268,6 +269,10 @@ export class RemoteIntegrity {
       if (left.some(({ kind }) => kind === 'no_room')) this.#changedDuringCheck = true;
     });
   }
+}
+
+function isEmpty({ missing, shared, extra }: Order): boolean {
+  return missing.length + shared.length + extra.size === 0;
 }
 
 function told(reply: Reply, log: NodeLog): Reply {

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { Cancel, Clock, Random } from '../../clock.ts';
 import type { FileJobs } from '../files/jobs.ts';
-import type { Changes } from '../files/manifest.ts';
+import type { Order } from '../files/manifest.ts';
 import type { Seal } from '../wire/seal.ts';
 import { type SealedSpool, SharedBundle } from './shared-bundle.ts';
 
@@ -18,7 +18,9 @@ export interface BundleShelfOptions {
 }
 
 export interface BundleWish {
-  readonly changes: Changes;
+  readonly order: Order;
+  /** Of the scan: content is as of now, so another scan makes another bundle. */
+  readonly generation: number;
   readonly zipBytes: number;
   /** For workers of ours that can take it. */
   readonly isSqueezed: boolean;
@@ -77,13 +79,13 @@ export class BundleShelf {
     return kept;
   }
 
-  async #open({ changes, zipBytes, isSqueezed }: BundleWish): Promise<SharedBundle> {
+  async #open({ order, zipBytes, isSqueezed }: BundleWish): Promise<SharedBundle> {
     const { clock, random, jobs, seal, openSpool } = this.#options;
     const spool = await openSpool();
     const name = Buffer.from(random.bytes(16)).toString('hex');
     return new SharedBundle({
       path: `/queue/cluster/pilotfish-${name}.zip`,
-      stream: jobs.packChanges(changes, zipBytes, isSqueezed),
+      stream: jobs.packChanges(order, zipBytes, isSqueezed),
       seal,
       spool,
       window: isSqueezed ? 16 : 2,
@@ -107,16 +109,13 @@ export class BundleShelf {
   }
 }
 
-/** Two workers share a bundle when they lack the same content and have the same too much. */
-function keyOf({ changes, zipBytes, isSqueezed }: BundleWish): string {
-  const hash = createHash('sha256').update(`${zipBytes} ${isSqueezed}\n`);
-  for (const group of ['missing', 'shared', 'extra'] as const) {
-    hash.update(`${group} ${changes[group].size}\n`);
-    const names = [...changes[group].keys()].sort();
-    for (const name of names) {
-      const entry = changes[group].get(name);
-      hash.update(`${name}\0${group === 'extra' ? entry?.itemKey : entry?.hash}\n`);
-    }
+/** Two workers share a bundle when they lack the same files and have the same too much. */
+function keyOf({ order, generation, zipBytes, isSqueezed }: BundleWish): string {
+  const { missing, shared, extra } = order;
+  const surplus = [...extra].map(([name, { itemKey }]) => `${name}\0${itemKey}`).sort();
+  const hash = createHash('sha256').update(`${generation} ${zipBytes} ${isSqueezed}`);
+  for (const names of [missing, shared, surplus]) {
+    hash.update(`\n${names.length}\n${names.join('\n')}`);
   }
   return hash.digest('hex');
 }

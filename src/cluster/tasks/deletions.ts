@@ -2,7 +2,7 @@
 import type { Catalogue } from '../files/catalogue.ts';
 import { acceptDeletions, judgeDeletions } from '../files/guard.ts';
 import type { ScanReport } from '../files/jobs.ts';
-import type { Changes } from '../files/manifest.ts';
+import type { Manifest } from '../files/manifest.ts';
 import type { HeldBook } from './held-book.ts';
 
 export interface DeletionsOptions {
@@ -12,14 +12,16 @@ export interface DeletionsOptions {
   readonly catalogue: Catalogue;
 }
 
-export interface AllowedChanges {
-  readonly changes: Changes;
+export interface AllowedDeletions {
+  readonly extra: Manifest;
   /** New: to be logged and told to the peer, once. */
   readonly news: string | undefined;
 }
 
 export interface DeletionOrder {
-  readonly changes: Changes;
+  readonly extra: Manifest;
+  /** Files that the same order creates, by item key. */
+  readonly created: ReadonlyMap<string, number>;
   readonly present: ReadonlyMap<string, number>;
   /** The scan that found the files to be too many; undefined where the peer scanned. */
   readonly scan: Pick<ScanReport, 'blind'> | undefined;
@@ -42,17 +44,17 @@ export class Deletions {
     return this.heldFiles === 0 ? undefined : this.#reason;
   }
 
-  /** `changes` with no more deletions than are justified now. */
-  judge({ changes, present, scan, nowMs }: DeletionOrder): AllowedChanges {
+  /** No more deletions than are justified now. */
+  judge({ extra, created, present, scan, nowMs }: DeletionOrder): AllowedDeletions {
     const { book, peer, catalogue } = this.#options;
     const before = book.read(peer);
     const held = book.takeAcceptance(peer) ? acceptDeletions(before) : before;
-    const wish = { extra: changes.extra, present, created: changes.missing, scan, nowMs };
+    const wish = { extra, present, created, scan, nowMs };
     const judged = judgeDeletions(wish, catalogue, held);
     book.write(peer, judged.held);
     this.#reason = judged.reason;
     const news = judged.isNews ? newsText(judged.held.length, judged.reason ?? '') : undefined;
-    return { changes: { ...changes, extra: judged.allowed }, news };
+    return { extra: judged.allowed, news };
   }
 }
 

@@ -7,6 +7,7 @@ import { messageOf } from '../../guards.ts';
 import { faultSummary } from '../files/apply.ts';
 import { isInSync } from '../files/compare.ts';
 import type { ApplyReport, ScanReport, Unpacked } from '../files/jobs.ts';
+import { countByItem } from '../files/manifest.ts';
 import type { Link } from '../link.ts';
 import type { Reply } from '../session/output.ts';
 import type { Deletions } from '../tasks/deletions.ts';
@@ -99,8 +100,9 @@ export class UpdateReceiver {
     const { log, ports, deletions, report } = this.#parts;
     log.debug('Worker does not meet integrity checks. Actions required.');
     log.debug('Updating local files: Start.');
-    const { changes, news } = deletions.judge({
-      changes: unpacked.changes,
+    const { extra, news } = deletions.judge({
+      extra: unpacked.changes.extra,
+      created: countByItem(unpacked.changes.missing),
       present: report()?.present ?? new Map(),
       scan: undefined,
       nowMs: ports.clock.nowMs(),
@@ -109,7 +111,7 @@ export class UpdateReceiver {
       log.warning(news);
       await this.#tell(news);
     }
-    const done = await ports.jobs.apply(unpacked.id, changes.extra);
+    const done = await ports.jobs.apply(unpacked.id, extra);
     this.#sayFaults(done);
     log.debug('Updating local files: End.');
     this.#parts.applied(done.faults.length === 0 && deletions.heldFiles === 0);

@@ -91,7 +91,7 @@ test('the last file of an item kind is held, unless another comes with the same 
     /^the last files of etc\/ /,
   );
   const present = countByItem(manifestOf('etc/lists/old', ...range('etc/shared/g/', 9)));
-  const renamed = { present, created: manifestOf('etc/lists/new') };
+  const renamed = { present, created: countByItem(manifestOf('etc/lists/new')) };
   assert.equal(
     judgeDeletions(wishFor(manifestOf('etc/lists/old'), renamed), catalogue, []).allowed.size,
     1,

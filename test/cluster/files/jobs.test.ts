@@ -6,7 +6,7 @@ import { createWriteStream, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { FileJobs, PackStream } from '../../../src/cluster/files/jobs.ts';
-import { noChanges } from '../../../src/cluster/files/manifest.ts';
+import { noOrder } from '../../../src/cluster/files/manifest.ts';
 import { parseName } from '../../../src/cluster/files/name.ts';
 import { FileRefusal } from '../../../src/cluster/files/refusal.ts';
 import { jobsOn, makeHome, readTree, saveBundle, stagingOf } from './homes.ts';
@@ -36,10 +36,10 @@ test('a whole synchronisation between two threads', async (t) => {
   );
   const report = await master.check(saveBundle(masterHome, await gather(worker.packManifest())));
   assert.deepEqual(
-    [report.changes.missing.size, report.changes.shared.size, report.changes.extra.size],
+    [report.order.missing.length, report.order.shared.length, report.order.extra.size],
     [2, 1, 1],
   );
-  const bundle = await gather(master.packChanges(report.changes, 2 ** 30));
+  const bundle = await gather(master.packChanges(report.order, 2 ** 30));
   const unpacked = await worker.unpack(
     saveBundle(workerHome, bundle),
     stagingOf(workerHome),
@@ -54,8 +54,8 @@ test('a whole synchronisation between two threads', async (t) => {
   const again = await worker.scan();
   assert.equal(again.generation, 2);
   assert.deepEqual(
-    (await master.check(saveBundle(masterHome, await gather(worker.packManifest())))).changes,
-    noChanges,
+    (await master.check(saveBundle(masterHome, await gather(worker.packManifest())))).order,
+    noOrder,
   );
 });
 
@@ -76,7 +76,7 @@ test('empty-map: nothing is compared or packed before the first scan is finished
   await assert.rejects(gather(jobs.packManifest()), { name: 'HostError' });
   const scanning = jobs.scan();
   await scanning;
-  assert.equal((await jobs.check(path)).changes.missing.size, 1);
+  assert.equal((await jobs.check(path)).order.missing.length, 1);
 });
 
 test('a refusal crosses the thread with its stock code', async (t) => {
@@ -110,16 +110,8 @@ test('a reader that stops early stops the packing; the thread goes on', async (t
   const home = makeHome(t, { 'etc/lists/n': randomBytes(8_000_000) });
   const jobs = jobsOn(t, home);
   await jobs.scan();
-  const changes = {
-    ...noChanges,
-    missing: new Map([
-      [
-        parseName('etc/lists/n'),
-        { modTime: 1, itemKey: 'etc/lists/', hash: undefined, merge: undefined },
-      ],
-    ]),
-  };
-  for await (const chunk of jobs.packChanges(changes, 2 ** 30)) {
+  const order = { ...noOrder, missing: [parseName('etc/lists/n')] };
+  for await (const chunk of jobs.packChanges(order, 2 ** 30)) {
     assert.ok(chunk.length > 0);
     break;
   }
@@ -154,17 +146,12 @@ test('whole-bundle-in-memory: 300 MB travel through both ends in bounded memory'
   mkdirSync(join(home, 'etc/lists'), { recursive: true });
   for (const name of names) await writeAll(join(home, name), parts);
   const jobs = jobsOn(t, home);
+  await jobs.scan();
   const before = process.memoryUsage.rss();
-  const entry = {
-    modTime: 1,
-    itemKey: 'etc/lists/',
-    hash: undefined,
-    merge: { type: 'TYPE', name: undefined },
-  };
-  const changes = { ...noChanges, missing: new Map(names.map((name) => [name, entry])) };
+  const order = { ...noOrder, missing: names };
   const bundlePath = join(home, 'queue/cluster/w/large.zip');
   const peak = await peakRss(async () => {
-    await writeAll(bundlePath, jobs.packChanges(changes, 2 ** 30));
+    await writeAll(bundlePath, jobs.packChanges(order, 2 ** 30));
     const unpacked = await jobs.unpack(bundlePath, stagingOf(home), 'master');
     assert.equal(unpacked.stagedFiles, 3);
     await jobs.discard(unpacked.id);

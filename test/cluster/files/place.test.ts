@@ -18,7 +18,7 @@ import fc from 'fast-check';
 import { faultSummary } from '../../../src/cluster/files/apply.ts';
 import { parseClusterJson } from '../../../src/cluster/files/cluster-json.ts';
 import type { ApplyReport } from '../../../src/cluster/files/jobs.ts';
-import { noChanges } from '../../../src/cluster/files/manifest.ts';
+import { noOrder } from '../../../src/cluster/files/manifest.ts';
 import type { Origin } from '../../../src/cluster/files/place.ts';
 import type { FilesWorker } from '../../../src/host/cluster-files-worker.ts';
 import {
@@ -319,7 +319,7 @@ test('scan, bundle, place, scan: two homes end up with one manifest, odd names i
     fc.asyncProperty(trees, trees, async (masterTree, workerTree) => {
       const [master, worker] = [makeHome(t, masterTree), makeHome(t, workerTree)];
       await synchronise(master, worker);
-      assert.deepEqual(await differences(master, worker), noChanges);
+      assert.deepEqual(await differences(master, worker), noOrder);
       assert.deepEqual(readSynchronised(worker), readSynchronised(master));
       rmSync(master, { recursive: true });
       rmSync(worker, { recursive: true });
@@ -334,11 +334,8 @@ async function synchronise(master: string, worker: string): Promise<void> {
   ours.scan();
   theirs.scan();
   const manifest = saveBundle(master, packAll(theirs, theirs.startManifest()));
-  const { changes } = await ours.check(manifest);
-  const bundle = packAll(
-    ours,
-    ours.startChanges({ changes, zipBytes: 2 ** 30, isSqueezed: false }),
-  );
+  const { order } = await ours.check(manifest);
+  const bundle = packAll(ours, ours.startChanges({ order, zipBytes: 2 ** 30, isSqueezed: false }));
   const bundlePath = saveBundle(worker, bundle);
   const unpacked = await theirs.unpack({
     bundlePath,
@@ -352,8 +349,8 @@ async function synchronise(master: string, worker: string): Promise<void> {
 async function differences(master: string, worker: string): Promise<unknown> {
   const [ours, theirs] = [workerOn(master), workerOn(worker)];
   assert.deepEqual([ours.scan().blind, theirs.scan().blind], [[], []]);
-  const { changes } = await ours.check(saveBundle(master, packAll(theirs, theirs.startManifest())));
-  return changes;
+  const { order } = await ours.check(saveBundle(master, packAll(theirs, theirs.startManifest())));
+  return order;
 }
 
 function readSynchronised(home: string): Record<string, string> {
