@@ -192,7 +192,7 @@ for (const awk of awks) {
         continue;
       }
       const servers = record.servers.map(
-        (one) => `${one.address.toLowerCase()} ${one.port} ${one.protocol}`,
+        (one) => `${String(one.address).toLowerCase()} ${one.port} ${one.protocol}`,
       );
       assert.deepEqual(
         seen.out.toLowerCase().trimEnd().split('\n').map(expandV6),
