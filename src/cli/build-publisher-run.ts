@@ -1,5 +1,7 @@
 /** The running publisher put together: server, routes, watch, certificate, daemon. */
 import { join } from 'node:path';
+import { PilotfishError } from '../errors.ts';
+import type { Health } from '../health/judge.ts';
 import { buildCertificateMaker } from '../host/certificate-maker.ts';
 import { buildChangeSocket } from '../host/change-socket.ts';
 import { watchEventLoopLag } from '../host/event-loop-lag.ts';
@@ -8,6 +10,7 @@ import { buildProber } from '../host/probe-socket.ts';
 import { openPublisherFolder } from '../host/publisher-folder.ts';
 import { openServiceNotice } from '../host/service-notice.ts';
 import { systemClock, systemRandom } from '../host/system-clock.ts';
+import type { Manager } from '../list/model.ts';
 import { buildLog, type Log } from '../log.ts';
 import { Complaints } from '../publisher/complaints.ts';
 import { buildConnectionLedger } from '../publisher/connection-ledger.ts';
@@ -23,8 +26,9 @@ import {
   renewalReason,
   serverValidDays,
 } from '../publisher/server-identity.ts';
-import { watchManagers } from '../publisher/watch-managers.ts';
+import { type Watch, watchManagers } from '../publisher/watch-managers.ts';
 import { runClusterBeside } from './build-cluster-host.ts';
+import { type EdgesView, runEdges } from './build-publisher-edges.ts';
 import { openOffice, readConfig, requireFile } from './build-publisher-office.ts';
 import { openReportOffice } from './build-publisher-reports.ts';
 import type { PublisherConfig } from './publisher-config.ts';
@@ -117,27 +121,76 @@ async function serveOffice({ path, office, log, lagMs, signals }: Serving): Prom
     },
     signals.stop,
   );
-  const watch = watchListed(service, log, () => config.probe, signals.stop);
+  const edges = { config: { zone: config.zone, balancers: config.balancers }, log, folder: path };
+  const view = new ServedView(service);
+  const watch = watchListed(view, log, () => probePace(config), signals.stop);
+  const beside = runEdges({ ...edges, view }, signals.stop).catch(tellEdges(log));
   const node =
     config.cluster === undefined
       ? undefined
       : runClusterBeside(config.cluster, path, log, signals.stop);
-  await Promise.all([daemon, watch, node, reports?.run(signals.stop)]);
+  await Promise.all([daemon, watch, beside, node, reports?.run(signals.stop)]);
+}
+
+/** The list that is served now, with what the publisher's own probes add up to. */
+class ServedView implements EdgesView {
+  readonly #service: ListService;
+  #healths: ReadonlyMap<string, Health> = new Map();
+
+  constructor(service: ListService) {
+    this.#service = service;
+  }
+
+  managers(): readonly Manager[] {
+    const served = this.#service.served();
+    return served === undefined ? [] : listedManagers(served.entry.content);
+  }
+
+  version(): string {
+    const entry = this.#service.served()?.entry;
+    return entry === undefined ? '' : `${entry.epoch}.${entry.term}.${entry.version}`;
+  }
+
+  healths(): ReadonlyMap<string, Health> {
+    return this.#healths;
+  }
+
+  noteRound(healths: ReadonlyMap<string, Health>): void {
+    this.#healths = new Map(healths);
+  }
+}
+
+type ProbePace = ReturnType<Watch['settings']>;
+
+/** Who answers DNS questions must know of a dead manager in seconds. */
+const zoneProbeMs = 1_000;
+
+function probePace({ probe, zone }: PublisherConfig): ProbePace {
+  const intervalMs = zone === undefined ? probe.interval : Math.min(probe.interval, zoneProbeMs);
+  return { intervalMs, deadlineMs: probe.deadline };
 }
 
 /** The publisher's own look at the managers of the list that is served. */
 function watchListed(
-  service: ListService,
+  view: ServedView,
   log: Log,
-  probe: () => PublisherConfig['probe'],
+  settings: () => ProbePace,
   stop: AbortSignal,
 ): Promise<void> {
-  const managers = () => {
-    const served = service.served();
-    return served === undefined ? [] : listedManagers(served.entry.content);
+  const managers = () => view.managers();
+  const onRound = (healths: ReadonlyMap<string, Health>) => view.noteRound(healths);
+  return watchManagers(
+    { prober: buildProber(clock), clock, log, managers, settings, onRound },
+    stop,
+  );
+}
+
+/** Zone and balancers are extras: what goes wrong there never stops the list. */
+function tellEdges(log: Log): (thrown: unknown) => void {
+  return (thrown) => {
+    if (!(thrown instanceof PilotfishError)) throw thrown;
+    log.error('edges.failed', { code: thrown.code, message: thrown.message });
   };
-  const settings = () => ({ intervalMs: probe().interval, deadlineMs: probe().deadline });
-  return watchManagers({ prober: buildProber(clock), clock, log, managers, settings }, stop);
 }
 
 /** The service manager hears when questions can be asked; rounds end by themselves in a second. */

@@ -9,6 +9,7 @@ import type { ConnectionLimits } from '../publisher/connection-ledger.ts';
 import type { ConfiguredContent } from '../publisher/content.ts';
 import { clusterSection } from './cluster-config.ts';
 import { duration, parseConfig } from './config-file.ts';
+import { balancersSection, zoneSection } from './publisher-edges-config.ts';
 
 const id = (text: string) =>
   z
@@ -143,6 +144,8 @@ export const publisherSchema = z.strictObject({
     .prefault({}),
   limits: limits.prefault({}),
   cluster: clusterSection.optional(),
+  zone: zoneSection.optional().describe('a DNS zone of the managers, for hosts without a sidecar'),
+  balancers: balancersSection,
   log: z
     .strictObject({
       level: z

@@ -30,6 +30,8 @@ export interface Watch {
   /** The managers of the list that is served now. */
   managers(): readonly Manager[];
   settings(): { readonly intervalMs: number; readonly deadlineMs: number };
+  /** Told after every round what the probes add up to, by manager id. */
+  onRound?(healths: ReadonlyMap<string, Health>): void;
 }
 
 /** Probes until `signal` aborts and logs every manager that comes or goes. */
@@ -45,6 +47,7 @@ export async function watchManagers(watch: Watch, signal: AbortSignal): Promise<
       const manager = managers[index];
       if (manager !== undefined) noteOutcome(watch, healths, manager, outcome);
     });
+    watch.onRound?.(healths);
     await sleep(watch.clock, intervalMs, signal).catch(() => undefined);
   }
 }
