@@ -1,6 +1,7 @@
 /** A cluster node from real parts: one Wazuh home, one role, one folder for its own memories. */
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { askedDatabase } from '../cluster/calls/agents-from-db.ts';
+import { askedDatabase, type QueryPort } from '../cluster/calls/agents-from-db.ts';
 import { type DaemonName, defaultDaemons } from '../cluster/calls/daemon-request.ts';
 import type { AgentSync, FileStates } from '../cluster/calls/node-view.ts';
 import type { ClusterConfig } from '../cluster/config.ts';
@@ -45,6 +46,8 @@ export interface NodeOptions {
   readonly events: Log;
   /** Where agents' data is; unset: calls ask wazuh-db of this home, no agents' data is sent. */
   readonly database?: DatabaseChoice;
+  /** What calls read agents from; unset: the database. */
+  readonly agents?: QueryPort;
   readonly fileStates?: FileStates;
   /** Daemons of a master that its workers may ask. */
   readonly daemons?: readonly DaemonName[];
@@ -78,16 +81,20 @@ export function buildClusterNode(options: NodeOptions): ClusterNode {
     local,
     data,
     async run(signal, onListening) {
-      clearTransfers(queueFolder);
-      const removePidFile = writePidFile(options.home, editionOf(options.version).clusterDaemon);
+      mkdirSync(queueFolder, { recursive: true, mode: 0o770 });
+      await local.open(); // first: a second node in one home must touch nothing of the first
+      let removePidFile: (() => void) | undefined;
       const runRole = (until: AbortSignal): Promise<void> =>
         role instanceof Master ? role.run(until, onListening) : role.run(until);
       const runData = async (until: AbortSignal): Promise<void> => data?.run(until);
       try {
+        clearTransfers(queueFolder);
+        removePidFile = writePidFile(options.home, editionOf(options.version).clusterDaemon);
         await data?.open();
         await together(signal, [(until) => local.run(until), runRole, ...(data ? [runData] : [])]);
       } finally {
-        removePidFile();
+        removePidFile?.();
+        await local.close();
         await ports.jobs.close();
       }
     },
@@ -145,7 +152,7 @@ interface RoleParts<Role> {
 
 function callsOptions(options: NodeOptions, data: AgentData | undefined): CallsOptions {
   const { home, owner, fileStates: files, daemons = defaultDaemons } = options;
-  const db = data?.db ?? askedDatabase(daemonSockets(clock, home));
+  const db = options.agents ?? data?.db ?? askedDatabase(daemonSockets(clock, home));
   const agentSync = (name: string): AgentSync | undefined => data?.master?.syncOf(name);
   return { home, owner, db, files, daemons, agentSync };
 }

@@ -54,6 +54,9 @@ export interface RequestOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Who asked for what is sent: our answers stop us from reading when they pile up. */
+type Sent = 'request' | 'answer';
+
 const closeMs = 2_000;
 
 export class Link {
@@ -72,8 +75,8 @@ export class Link {
   #killer: Cancel | undefined;
   #end: LinkEnd | undefined;
   #chargedBytes = 0;
-  #depth = 0;
-  #sending: 'request' | 'answer' = 'answer';
+  readonly #outputs: { readonly output: Output; readonly sent: Sent }[] = [];
+  #isPerforming = false;
 
   /** Takes over a connected socket. */
   constructor(socket: Socket, session: LinkSession, ports: LinkPorts) {
@@ -174,21 +177,31 @@ export class Link {
     this.#handle(this.#session.receive(chunk, this.#ports.clock.monotonicMs()));
   }
 
-  #handle(outputs: readonly Output[]): void {
-    this.#depth += 1;
-    for (const output of outputs) this.#perform(output);
-    this.#depth -= 1;
-    if (this.#depth > 0) return;
+  /**
+   * Outputs leave in the order in which the session made them, also when performing one makes
+   * more: between our own nodes every message carries its place in that order.
+   */
+  #handle(outputs: readonly Output[], sent: Sent = 'answer'): void {
+    for (const output of outputs) this.#outputs.push({ output, sent });
+    if (this.#isPerforming) return;
+    this.#isPerforming = true;
+    try {
+      for (let next = this.#outputs.shift(); next !== undefined; next = this.#outputs.shift()) {
+        this.#perform(next.output, next.sent);
+      }
+    } finally {
+      this.#isPerforming = false;
+    }
     this.#writer.flush();
     this.#balance();
     this.#schedule();
   }
 
-  #perform(output: Output): void {
+  #perform(output: Output, sent: Sent): void {
     const { handler } = this.#ports;
     switch (output.kind) {
       case 'send':
-        this.#writer.add(output.bytes, this.#sending);
+        this.#writer.add(output.bytes, sent);
         return;
       case 'asked':
         this.#asked(output);
@@ -253,10 +266,7 @@ export class Link {
     signal?.throwIfAborted();
     const { counter, outputs } = ask();
     const answer = this.#answers.wait(counter, signal, () => this.#session.abandon(counter));
-    this.#sending = 'request';
-    for (const output of outputs) this.#perform(output);
-    this.#sending = 'answer';
-    this.#handle([]);
+    this.#handle(outputs, 'request');
     return answer;
   }
 
@@ -322,7 +332,8 @@ export class Link {
     this.#tick?.cancel();
     this.#killer?.();
     this.#socket.destroy();
-    this.#handle(this.#session.end());
+    this.#outputs.length = 0; // whatever was to come has nobody to go to
+    for (const output of this.#session.end()) this.#perform(output, 'answer');
     this.#release();
     this.#answers.failAll(end.error);
     this.#writer.release();

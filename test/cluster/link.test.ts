@@ -50,6 +50,23 @@ test('a string and a file arrive whole; large ones through the store', async (t)
   assert.equal(master?.store.content(file?.transfer ?? 0).compare(Buffer.concat([large, text])), 0);
 });
 
+test('what one chunk asks is answered in the order in which the answers were sealed', async (t) => {
+  const offer = { node: 'm', features: [], mustBeOurs: false };
+  const { port } = await listen(t, { session: { offer } });
+  const { link } = await joined(t, port, 'w1', { offer: { ...offer, node: 'w1' } });
+
+  // A chunk with requests for the role and for the session itself: the role answers while the
+  // session's answers are still to be written. Out of order, the link's own MAC ends it.
+  for (let round = 0; round < 20; round++) {
+    const asked = Array.from({ length: 6 }, (_, index) =>
+      index % 2 === 0
+        ? link.request('mayCheckIntegrity', undefined)
+        : link.request('echo', Buffer.from(`${index}`)),
+    );
+    for (const answer of await Promise.all(asked)) assert.equal(answer.kind, 'ok');
+  }
+});
+
 async function* asyncOf(parts: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
   yield* parts;
 }

@@ -93,18 +93,27 @@ export async function listen(
   return { server, port: (server.address() as AddressInfo).port, peers };
 }
 
-export async function dial(port: number, handler: LinkHandler = admitAll): Promise<Peer> {
+export async function dial(
+  port: number,
+  handler: LinkHandler = admitAll,
+  session: Partial<LinkSession> = {},
+): Promise<Peer> {
   const socket = connect(port, '127.0.0.1');
   await once(socket, 'connect');
   const store = new MemoryStore();
   return {
-    link: new Link(socket, { role: 'worker', seal }, { clock, random, store, handler }),
+    link: new Link(socket, { role: 'worker', seal, ...session }, { clock, random, store, handler }),
     store,
   };
 }
 
-export async function joined(t: TestContext, port: number, node = 'w1'): Promise<Peer> {
-  const peer = await dial(port);
+export async function joined(
+  t: TestContext,
+  port: number,
+  node = 'w1',
+  session: Partial<LinkSession> = {},
+): Promise<Peer> {
+  const peer = await dial(port, admitAll, session);
   t.after(() => peer.link.close());
   const hello = { node, cluster: 'wazuh', type: 'worker', version: '4.14.8' };
   expectOk(await peer.link.request('hello', hello), 'hello');

@@ -64,6 +64,7 @@ export class LocalServer {
   readonly #log: NodeLog;
   readonly #services: Services<LocalPeer>;
   readonly #programs = new Map<Link, Program>();
+  #listening: { close(): void } | undefined;
   #unsaid = 0;
 
   /** `log` under the tag `Local Server`. */
@@ -83,20 +84,31 @@ export class LocalServer {
     return this.#programs.size;
   }
 
-  /** Until `signal` aborts. Throws `HostError` when the socket cannot be had. */
-  async run(signal: AbortSignal): Promise<void> {
-    const { clock, listen } = this.#ports;
-    const listening = await listen((socket) => this.#accept(socket));
+  /** Throws `HostError` when the socket cannot be had: then another node runs in this home. */
+  async open(): Promise<void> {
+    const listening = await this.#ports.listen((socket) => this.#accept(socket));
+    this.#listening = listening;
     this.#log.info(`Serving on ${listening.path}`);
+  }
+
+  /** After `open`, until `signal` aborts. */
+  async run(signal: AbortSignal): Promise<void> {
     try {
       while (!signal.aborted) {
-        await sleep(clock, this.#settings.checkEveryMs, signal).catch(() => undefined);
+        const { checkEveryMs } = this.#settings;
+        await sleep(this.#ports.clock, checkEveryMs, signal).catch(() => undefined);
         this.#dropIdle();
       }
     } finally {
-      listening.close();
-      await Promise.all([...this.#programs.keys()].map((link) => link.close()));
+      await this.close();
     }
+  }
+
+  /** Takes no more programs, and hangs up on those it has. A second call does nothing. */
+  async close(): Promise<void> {
+    this.#listening?.close();
+    this.#listening = undefined;
+    await Promise.all([...this.#programs.keys()].map((link) => link.close()));
   }
 
   #accept(socket: Socket): void {
