@@ -2,6 +2,7 @@
 
 import type { ApplyReport, CheckReport, ScanReport, Unpacked } from '../cluster/files/jobs.ts';
 import type { Changes, Order } from '../cluster/files/manifest.ts';
+import type { FileName } from '../cluster/files/name.ts';
 import type { Packed } from '../cluster/files/pack.ts';
 import type { Origin } from '../cluster/files/place.ts';
 import { FileRefusal } from '../cluster/files/refusal.ts';
@@ -13,6 +14,7 @@ export interface Jobs {
   readonly scan: { readonly ask: null; readonly answer: ScanReport };
   readonly startManifest: { readonly ask: null; readonly answer: number };
   readonly startChanges: { readonly ask: StartChanges; readonly answer: number };
+  readonly startFiles: { readonly ask: readonly FileName[]; readonly answer: number };
   readonly nextChunk: { readonly ask: number; readonly answer: Chunk };
   readonly stopPack: { readonly ask: number; readonly answer: null };
   readonly check: { readonly ask: string; readonly answer: CheckReport };

@@ -1,6 +1,7 @@
 /** The thread for files: keeps the last scan and its hashes, does one job after the other. */
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { applyChanges } from '../cluster/files/apply.ts';
+import { findItem } from '../cluster/files/catalogue.ts';
 import { compareManifests } from '../cluster/files/compare.ts';
 import { HashCache } from '../cluster/files/hash-cache.ts';
 import type {
@@ -18,16 +19,20 @@ import {
   decodeChanges,
   decodeManifest,
   digestOf,
+  type Entry,
   encodeManifest,
   type Manifest,
   noChanges,
+  noOrder,
   orderOf,
 } from '../cluster/files/manifest.ts';
+import type { FileName } from '../cluster/files/name.ts';
 import {
   chunked,
   type Packed,
   type PackLimits,
   packChanges,
+  packFiles,
   packMetadata,
 } from '../cluster/files/pack.ts';
 import type { Origin } from '../cluster/files/place.ts';
@@ -123,6 +128,17 @@ export class FilesWorker {
     if (!isSqueezed) return this.#start(chunked(pieces, chunkBytes));
     const block = new Uint8Array(squeezedBytes);
     return this.#start(squeeze(chunked(pieces, block.length, block)));
+  }
+
+  /** Only what both the scan and our own catalogue say may be sent to a master. */
+  startFiles(names: readonly FileName[]): number {
+    const { catalogue, compressLevel: level, unpackLimits } = this.#settings;
+    const own = this.#scanned();
+    const may = ({ itemKey }: Entry): boolean => findItem(catalogue, itemKey)?.extraValid === true;
+    const wanted = [...changesOf({ ...noOrder, missing: names }, own).missing];
+    const allowed = new Map(wanted.filter(([, entry]) => may(entry)));
+    const limits: PackLimits = { zipBytes: unpackLimits.totalBytes, level };
+    return this.#start(chunked(packFiles(allowed, this.#reader, limits), chunkBytes));
   }
 
   nextChunk(id: number): Chunk {

@@ -56,6 +56,16 @@ export class ClusterHomeWriter implements TargetTree {
     return stampOf(lstatSync(target, { bigint: true }));
   }
 
+  has({ folders, base }: Landing): boolean {
+    try {
+      lstatSync(reach(this.#folder(folders, 'existing'), base));
+      return true;
+    } catch (error) {
+      if (systemCodeOf(error) === 'ENOENT') return false;
+      throw error;
+    }
+  }
+
   remove({ folders, base }: Landing): 'removed' | 'absent' {
     try {
       const folder = this.#folder(folders, 'existing');

@@ -5,6 +5,7 @@
 import { Worker } from 'node:worker_threads';
 import type { FileJobs, FilesSettings, PackStream } from '../cluster/files/jobs.ts';
 import type { Changes, Order } from '../cluster/files/manifest.ts';
+import type { FileName } from '../cluster/files/name.ts';
 import type { Origin } from '../cluster/files/place.ts';
 import { HostError } from '../errors.ts';
 import { messageOf } from '../guards.ts';
@@ -48,6 +49,10 @@ export class ClusterFiles implements FileJobs {
 
   packChanges(order: Order, zipBytes: number, isSqueezed = false): PackStream {
     return this.#stream(() => this.#ask('startChanges', { order, zipBytes, isSqueezed }));
+  }
+
+  packFiles(names: readonly FileName[]): PackStream {
+    return this.#stream(() => this.#ask('startFiles', names));
   }
 
   check(bundlePath: string): ReturnType<FileJobs['check']> {

@@ -72,6 +72,8 @@ export interface FileJobs {
   packManifest(): PackStream;
   /** Members of `missing` and `shared` as they are now, then the metadata; squeezed only for our own nodes. */
   packChanges(order: Order, zipBytes: number, isSqueezed?: boolean): PackStream;
+  /** Files of ours that the master wants, with a flat manifest; others are left out. */
+  packFiles(names: readonly FileName[]): PackStream;
   /** A worker's manifest. Throws `FileRefusal`, or `HostError` before the first scan is done. */
   check(bundlePath: string): Promise<CheckReport>;
   /**

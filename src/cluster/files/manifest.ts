@@ -31,6 +31,8 @@ export interface Changes {
   readonly missing: Manifest;
   readonly extra: Manifest;
   readonly shared: Manifest;
+  /** Of the worker's own files: what the master lacks and wants. Between our own nodes only. */
+  readonly wanted?: readonly FileName[];
 }
 
 /** The same by name where the files are our own: whoever packs them knows the rest. */
@@ -38,6 +40,7 @@ export interface Order {
   readonly missing: readonly FileName[];
   readonly extra: Manifest;
   readonly shared: readonly FileName[];
+  readonly wanted?: readonly FileName[];
 }
 
 export interface Decoded<Value> {
@@ -47,6 +50,7 @@ export interface Decoded<Value> {
 }
 
 const mostProblems = 100;
+const mostWanted = 10_000;
 const hexForm = /^[0-9a-f]+$/;
 
 export const noChanges: Changes = { missing: new Map(), extra: new Map(), shared: new Map() };
@@ -58,8 +62,9 @@ export function orderOf({ missing, extra, shared }: Changes): Order {
 }
 
 /** What is no longer in `own` is left out: it is gone since the order was made. */
-export function changesOf({ missing, extra, shared }: Order, own: Manifest): Changes {
-  return { missing: pick(own, missing), extra, shared: pick(own, shared) };
+export function changesOf(order: Order, own: Manifest): Changes {
+  const { missing, shared } = order;
+  return { ...order, missing: pick(own, missing), shared: pick(own, shared) };
 }
 
 function pick(manifest: Manifest, names: readonly FileName[]): Manifest {
@@ -99,7 +104,7 @@ export function* encodeManifest(manifest: Manifest): Generator<string> {
   yield `${piece}}`;
 }
 
-/** Exactly the three members of 4.14. */
+/** Exactly the three members of 4.14; a fourth only where something is wanted of a worker. */
 export function* encodeChanges(changes: Changes): Generator<string> {
   yield '{"missing": ';
   yield* encodeManifest(changes.missing);
@@ -107,6 +112,8 @@ export function* encodeChanges(changes: Changes): Generator<string> {
   yield* encodeManifest(changes.extra);
   yield ', "shared": ';
   yield* encodeManifest(changes.shared);
+  const { wanted = [] } = changes;
+  if (wanted.length > 0) yield `, "extra_valid": [${wanted.map(pythonJson).join(', ')}]`;
   yield '}';
 }
 
@@ -132,11 +139,12 @@ export function decodeManifest(bytes: Uint8Array): Decoded<Manifest> {
 /** Throws `FileRefusal` 3036 for anything but the three groups (others are ignored). */
 export function decodeChanges(bytes: Uint8Array): Decoded<Changes> {
   const problems = new Problems();
-  const { missing, extra, shared } = parseObject(bytes);
+  const { missing, extra, shared, extra_valid: wanted } = parseObject(bytes);
   const value = {
     missing: groupOf('missing', missing, problems),
     extra: groupOf('extra', extra, problems),
     shared: groupOf('shared', shared, problems),
+    wanted: namesOf(wanted),
   };
   return { value, problems: problems.list };
 }
@@ -144,6 +152,12 @@ export function decodeChanges(bytes: Uint8Array): Decoded<Changes> {
 function groupOf(group: string, value: JsonValue | undefined, problems: Problems): Manifest {
   if (!isJsonObject(value)) throw new FileRefusal(3036, `the metadata has no group '${group}'`);
   return manifestOf(value, problems);
+}
+
+function namesOf(value: JsonValue | undefined): readonly FileName[] {
+  if (!Array.isArray(value)) return [];
+  const texts = value.slice(0, mostWanted).filter((one) => typeof one === 'string');
+  return texts.filter(isFileName);
 }
 
 function parseObject(bytes: Uint8Array): JsonObject {

@@ -6,7 +6,7 @@
  * is what stock receivers count. What does not fit waits for the next synchronisation.
  */
 import type { Changes, Entry, Manifest } from './manifest.ts';
-import { encodeChanges } from './manifest.ts';
+import { encodeChanges, encodeManifest } from './manifest.ts';
 import {
   deflateMember,
   fileSeparator,
@@ -84,13 +84,25 @@ export function* packChanges(
   return packed;
 }
 
+/** Files of one node as they are, with the flat manifest that a worker's files come with. */
+export function* packFiles(
+  files: Manifest,
+  source: FileSource,
+  limits: PackLimits,
+): Generator<Uint8Array, Packed> {
+  const packed = yield* packMembers(files.keys(), source, limits);
+  const { missing } = without({ missing: files, shared: new Map(), extra: new Map() }, packed.left);
+  yield* packMetadata(encodeManifest(missing), limits.level);
+  return packed;
+}
+
 /** `changes` less what was left out. Never more deletions than before, unlike stock. */
 export function without(changes: Changes, left: readonly Left[]): Changes {
   if (left.length === 0) return changes;
   const names = new Set(left.map(({ name }) => name));
   const keep = (group: Manifest): Manifest =>
     new Map<FileName, Entry>([...group].filter(([name]) => !names.has(name)));
-  return { missing: keep(changes.missing), shared: keep(changes.shared), extra: changes.extra };
+  return { ...changes, missing: keep(changes.missing), shared: keep(changes.shared) };
 }
 
 class Packer {

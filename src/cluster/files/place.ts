@@ -29,6 +29,7 @@ export interface Landing {
 export interface TargetTree {
   /** Atomic: the old file or the new one, whole. Makes missing folders, mode 0770. */
   replace(staged: Staged, landing: Landing, mode: number): FileStamp;
+  has(landing: Landing): boolean;
   remove(landing: Landing): 'removed' | 'absent';
   /** Names in a folder; throws ENOENT where it is gone. */
   list(folders: readonly string[]): readonly string[];
@@ -48,7 +49,11 @@ export function placeFile(
   tree: TargetTree,
 ): FileStamp {
   const item = admit(order.name, order.entry, origin, catalogue);
-  return tree.replace(order.staged, landingOf(order.name), item.permissions);
+  const landing = landingOf(order.name);
+  if (origin === 'worker' && tree.has(landing)) {
+    throw new FileRefusal(3022, `a worker adds and never replaces: ${shown(order.name)}`);
+  }
+  return tree.replace(order.staged, landing, item.permissions);
 }
 
 /** Remove a file that an order names. Throws as `placeFile` does. */

@@ -6,11 +6,12 @@ const keysName = 'etc/client.keys';
 
 /** One or two orders that together are `order`; deletions come last. */
 export function splitKeys(order: Order): readonly Order[] {
-  const { missing, shared, extra } = order;
+  const { missing, shared } = order;
   const first = { missing: keysOf(missing), shared: keysOf(shared), extra: new Map() };
-  const rest = { missing: othersOf(missing), shared: othersOf(shared), extra };
+  const rest = { ...order, missing: othersOf(missing), shared: othersOf(shared) };
   const hasKeys = first.missing.length + first.shared.length > 0;
-  const hasRest = rest.missing.length + rest.shared.length + rest.extra.size > 0;
+  const { length: wanted } = rest.wanted ?? [];
+  const hasRest = rest.missing.length + rest.shared.length + rest.extra.size + wanted > 0;
   return hasKeys && hasRest ? [first, rest] : [order];
 }
 

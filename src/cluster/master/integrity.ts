@@ -18,6 +18,7 @@ import { fault, faultText } from '../wire/fault.ts';
 import type { TaskFault } from '../wire/payload-transfer.ts';
 import { splitKeys } from './client-keys.ts';
 import type { MasterDesk } from './desk.ts';
+import { Wishes } from './wishes.ts';
 import { noSpan, type Span, type WorkerStatus } from './worker-status.ts';
 
 /** What integrity needs of a worker. */
@@ -40,19 +41,11 @@ export const masterIntegrity: Service<IntegrityPeer & { readonly integrity: Remo
     integritySent: ({ value }, worker) =>
       told(worker.receiving.sent(value, worker.link), worker.log),
     integrityFailed: ({ value }, worker) => worker.integrity.peerFailed(value),
-    // No item of ours lets a worker add files; stock refuses each file with this text.
-    extraValidStart: () => notAllowed,
-    extraValidSent: () => notAllowed,
   },
 };
 
 /** Instead of `True` or `False`, only to a worker that showed a digest. */
 export const sameAnswer = 'Same';
-
-const notAllowed: Reply = {
-  kind: 'fault',
-  fault: fault(3022, 'File not allowed to be synced from worker'),
-};
 
 type IntegrityStatus = Pick<
   WorkerStatus,
@@ -66,6 +59,7 @@ export class RemoteIntegrity {
   readonly #permission: IntegrityPermission;
   readonly #deletions: Deletions;
   readonly #zip: ZipBudget;
+  readonly #wishes = new Wishes();
   #lastCheck: Span = noSpan;
   #lastSync: WorkerStatus['lastSync'] = { ...noSpan, missing: 0, shared: 0, extra: 0 };
   #inStepWith: number | undefined;
@@ -202,7 +196,10 @@ export class RemoteIntegrity {
     if (news !== undefined) log.warning(news);
     for (const problem of report.problems) log.warning(problem);
     this.#lastCheck = { startAtMs, endAtMs: clock.nowMs() };
-    const order = { ...report.order, extra };
+    const wanted = this.#worker.features.has('extra-valid')
+      ? this.#wishes.next(report.extraValid)
+      : [];
+    const order = { ...report.order, extra, wanted };
     const isDone = isEmpty(order);
     log.info(
       `Finished in ${seconds(clock.monotonicMs() - startedMs)}s. Received metadata of ` +
@@ -271,8 +268,8 @@ export class RemoteIntegrity {
   }
 }
 
-function isEmpty({ missing, shared, extra }: Order): boolean {
-  return missing.length + shared.length + extra.size === 0;
+function isEmpty({ missing, shared, extra, wanted = [] }: Order): boolean {
+  return missing.length + shared.length + extra.size + wanted.length === 0;
 }
 
 function told(reply: Reply, log: NodeLog): Reply {

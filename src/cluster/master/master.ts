@@ -23,6 +23,7 @@ import { type Fault, faultText } from '../wire/fault.ts';
 import { createSeal, type Seal } from '../wire/seal.ts';
 import { ConnectionCounts } from './connection-counts.ts';
 import type { MasterDesk } from './desk.ts';
+import { masterExtraValid } from './extra-valid.ts';
 import { masterIntegrity } from './integrity.ts';
 import { LateStore } from './late-store.ts';
 import { RemoteWorker } from './remote-worker.ts';
@@ -82,7 +83,6 @@ export class Master {
   ) {
     this.#settings = settings;
     this.#ports = ports;
-    this.#services = new Services([masterIntegrity, ...services], fallback);
     this.#log = new NodeLog(ports.log, 'Master');
     this.#strangerLog = new NodeLog(ports.log, 'Worker');
     this.#seal = createSeal(settings.config.key);
@@ -90,6 +90,8 @@ export class Master {
     this.#quiet = new Quiet(ports.clock);
     this.#changedAtMs = ports.clock.nowMs();
     this.#desk = this.#buildDesk();
+    const own = [masterIntegrity, masterExtraValid(this.#desk)];
+    this.#services = new Services([...own, ...services], fallback);
   }
 
   /** Registered workers in the order in which they came. */

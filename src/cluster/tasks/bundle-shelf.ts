@@ -111,10 +111,10 @@ export class BundleShelf {
 
 /** Two workers share a bundle when they lack the same files and have the same too much. */
 function keyOf({ order, generation, zipBytes, isSqueezed }: BundleWish): string {
-  const { missing, shared, extra } = order;
+  const { missing, shared, extra, wanted = [] } = order;
   const surplus = [...extra].map(([name, { itemKey }]) => `${name}\0${itemKey}`).sort();
   const hash = createHash('sha256').update(`${generation} ${zipBytes} ${isSqueezed}`);
-  for (const names of [missing, shared, surplus]) {
+  for (const names of [missing, shared, surplus, wanted]) {
     hash.update(`\n${names.length}\n${names.join('\n')}`);
   }
   return hash.digest('hex');

@@ -66,4 +66,4 @@ export interface NodePorts {
 }
 
 /** What our own nodes can do for each other beyond the stock protocol. */
-export const ownFeatures = ['nudge', 'digest', 'squeeze'] as const;
+export const ownFeatures = ['nudge', 'digest', 'squeeze', 'extra-valid'] as const;

@@ -13,7 +13,12 @@ export type SendingKind =
       readonly sent: 'integritySent';
       readonly failed: 'integrityFailed';
     }
-  | { readonly start: 'updateStart'; readonly sent: 'updateSent'; readonly failed: 'updateFailed' };
+  | { readonly start: 'updateStart'; readonly sent: 'updateSent'; readonly failed: 'updateFailed' }
+  | {
+      readonly start: 'extraValidStart';
+      readonly sent: 'extraValidSent';
+      readonly failed: 'integrityFailed';
+    };
 
 export const manifestKind: SendingKind = {
   start: 'integrityStart',
@@ -24,6 +29,13 @@ export const updateKind: SendingKind = {
   start: 'updateStart',
   sent: 'updateSent',
   failed: 'updateFailed',
+};
+
+/** Stock has no word for a failure of its own here (`syn_e_w_m_r` is unknown to its master). */
+export const extraValidKind: SendingKind = {
+  start: 'extraValidStart',
+  sent: 'extraValidSent',
+  failed: 'integrityFailed',
 };
 
 export interface Sent {

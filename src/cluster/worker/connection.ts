@@ -1,6 +1,7 @@
 /** One connection of a worker to its master: hello, negotiation, then everything that runs on it. */
 import type { Socket } from 'node:net';
 import { PeerError } from '../../errors.ts';
+import type { FileName } from '../files/name.ts';
 import { Link, type LinkEnd, type LinkHandler } from '../link.ts';
 import type { Asked, PeerKind, Reply } from '../session/output.ts';
 import type { Deletions } from '../tasks/deletions.ts';
@@ -20,6 +21,7 @@ import { commands } from '../wire/command.ts';
 import { type Fault, faultText } from '../wire/fault.ts';
 import type { TaskFault } from '../wire/payload-transfer.ts';
 import type { Seal } from '../wire/seal.ts';
+import { sendExtraValid } from './extra-valid.ts';
 import { IntegrityLoop } from './integrity-loop.ts';
 import { keepAlive } from './keep-alive.ts';
 import { UpdateReceiver } from './update-receiver.ts';
@@ -187,8 +189,19 @@ export class Connection {
       deletions,
       log: log.at('Integrity sync'),
       report: () => local.report,
+      send: (names) => this.#sendExtraValid(names),
       applied: (isClean) => this.#applied(isClean),
     });
+  }
+
+  #sendExtraValid(names: readonly FileName[]): Promise<void> {
+    const { ports, log } = this.#parts;
+    const { clock, jobs } = ports;
+    const { link } = this;
+    const sending = this.#sending;
+    const uploadPath = (): string => this.#uploadPath();
+    const parts = { link, clock, jobs, sending, log: log.at('Integrity sync'), uploadPath };
+    return sendExtraValid(parts, names);
   }
 
   #buildLoop(): IntegrityLoop {
@@ -205,6 +218,7 @@ export class Connection {
       rules: { everyMs, auditMs: Math.max(everyMs, 300_000), retryMs: Math.min(everyMs, 500) },
       isNudged: this.#features.has('nudge'),
       showsDigest: this.#features.has('digest'),
+      same: () => this.#services.inStep(this),
       uploadPath: () => this.#uploadPath(),
     });
   }

@@ -36,6 +36,8 @@ export interface IntegrityLoopParts {
   readonly isNudged: boolean;
   /** It knows the digest of its own files, and ours may be the same. */
   readonly showsDigest: boolean;
+  /** It said that all is well, to a digest. */
+  same(): void;
   /** Path of an upload on the master, of our own choice. */
   uploadPath(): string;
 }
@@ -175,6 +177,7 @@ export class IntegrityLoop {
       if (digest !== undefined && text === 'Same') {
         log.info('Starting.');
         log.info('Finished in 0.000s. Sync not required.');
+        this.#parts.same();
         return 'same';
       }
       log.debug(`Master didn't grant permission to start a new synchronization: b'${text}'`);

@@ -8,6 +8,7 @@ import { faultSummary } from '../files/apply.ts';
 import { isInSync } from '../files/compare.ts';
 import type { ApplyReport, ScanReport, Unpacked } from '../files/jobs.ts';
 import { countByItem } from '../files/manifest.ts';
+import type { FileName } from '../files/name.ts';
 import type { Link } from '../link.ts';
 import type { Reply } from '../session/output.ts';
 import type { Deletions } from '../tasks/deletions.ts';
@@ -23,6 +24,8 @@ export interface UpdateParts {
   readonly receiving: ReceivingTasks;
   readonly deletions: Deletions;
   readonly log: NodeLog;
+  /** The master wants these files of ours. Never rejects. */
+  send(names: readonly FileName[]): Promise<void>;
   /** Our own newest scan. */
   report(): ScanReport | undefined;
   /** Files were placed or deleted; `isClean` says that nothing failed and nothing is held. */
@@ -91,8 +94,10 @@ export class UpdateReceiver {
         `Files to delete: ${extra.size}`,
     );
     for (const problem of unpacked.problems) log.warning(problem);
+    const { wanted = [] } = unpacked.changes;
     if (isInSync(unpacked.changes)) await ports.jobs.discard(unpacked.id);
     else await this.#apply(unpacked);
+    if (wanted.length > 0) await this.#parts.send(wanted);
     log.info(`Finished in ${seconds(ports.clock.monotonicMs() - startedMs)}s.`);
   }
 

@@ -275,6 +275,15 @@ test('a worker adds files of items that our configuration marks extra_valid, and
   assert.deepEqual([report.placed, report.faults.length], [['etc/lists/a'], 1]);
 });
 
+test('CVE-2026-74043-replace: a worker adds to a marked item and never replaces', async (t) => {
+  const home = makeHome(t, { 'etc/lists/a': 'mine' });
+  const { catalogue } = parseClusterJson({ files: { 'etc/lists/': { extra_valid: true } } });
+  const worker = workerOn(home, { catalogue });
+  const report = await receive(worker, home, { missing: { 'etc/lists/a': 'theirs' } }, 'worker');
+  assert.match(report.faults[0]?.text ?? '', /3022 - a worker adds and never replaces/);
+  assert.deepEqual(readTree(home), { 'etc/lists/a': 'mine' });
+});
+
 test('a stock master marks *.merged as merged; it is placed like any file', async (t) => {
   const home = makeHome(t);
   const worker = workerOn(home);
