@@ -13,8 +13,8 @@ import { Bell } from './bell.ts';
 import { tellChange } from './health-book.ts';
 import { watchLag } from './lag-watch.ts';
 
-/** An answer takes a millisecond or four; after a quarter of the deadline the next question is asked too. */
-const hedgeShare = 0.25;
+/** An answer takes a millisecond or four; after an eighth of the deadline the next question is asked too. */
+const hedgeShare = 0.125;
 /** A manager that died is asked as often as the one in use for so long, in case it comes back. */
 const eagerMs = 30_000;
 /** A connection that is closed again so soon is not worth keeping. */

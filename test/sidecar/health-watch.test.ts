@@ -101,14 +101,14 @@ test('the manager in use is asked every second on a kept connection, the others 
   await end();
 });
 
-test('a hung manager in use is known within 2.1 s, a killed one at once', async () => {
+test('a hung manager in use is known within 2 s, a killed one at once', async () => {
   const { clock, managers, changes, end } = await watching(['wm-01']);
   await clock.pass(10_000);
   managers.states.set('127.0.0.1', 'silent');
   const sinceMs = clock.monotonicMs();
   await clock.pass(3_000);
   const hung = changes.find(({ verdict }) => verdict === 'down');
-  assert.ok(hung !== undefined && hung.atMs - sinceMs <= 2_100, `${hung?.atMs}`);
+  assert.ok(hung !== undefined && hung.atMs - sinceMs <= 2_000, `${hung?.atMs}`);
   managers.states.delete('127.0.0.1');
   await clock.pass(10_000);
   managers.states.set('127.0.0.1', 'refused');
