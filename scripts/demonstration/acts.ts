@@ -56,19 +56,18 @@ export async function listArrives(stage: Stage, timeline: Timeline): Promise<Act
   return { fault: 'none', from: '-', to: current.manager.id, awayMs: 0, servers };
 }
 
-/** Who has the agent now: connected later than lost. */
+/** Who has the agent now. One that was cut off may never hear that the agent left: the newest counts. */
 export function currentSession(stage: Stage): Promise<Session> {
-  const look = (): Session | undefined => {
-    for (const manager of stage.managers) {
-      const last = manager.process.events.findLast((event) =>
-        ['agent_connected', 'agent_lost'].includes(event.event),
-      );
-      if (last?.event === 'agent_connected' && manager.process.isRunning) {
-        return { manager, atMs: last.atMs };
-      }
-    }
-    return undefined;
-  };
+  const look = (): Session | undefined =>
+    stage.managers
+      .filter(({ process }) => process.isRunning)
+      .flatMap((manager) => {
+        const last = manager.process.events.findLast(({ event }) =>
+          ['agent_connected', 'agent_lost'].includes(event),
+        );
+        return last?.event === 'agent_connected' ? [{ manager, atMs: last.atMs }] : [];
+      })
+      .sort((left, right) => right.atMs - left.atMs)[0];
   return eventually('the agent is connected', look, patienceMs);
 }
 

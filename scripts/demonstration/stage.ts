@@ -24,6 +24,9 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const sidecarMain = join(root, 'src/sidecar-main.ts');
 const publisherMain = join(root, 'src/publisher-main.ts');
 
+/** Each takes a second or two. */
+const maxJoins = 10;
+
 /** Real agents' port; every stage has addresses of its own. */
 const agentPort = 1514;
 
@@ -150,7 +153,7 @@ export class Stage {
   /** One publisher command that must succeed; its standard output. */
   publisherRun(command: string, ...args: readonly string[]): string {
     const argv = [publisherMain, command, '--dir', this.publisherDirectory, ...args];
-    return execFileSync(process.execPath, argv, { encoding: 'utf8', timeout: 30_000 });
+    return execFileSync(process.execPath, argv, { encoding: 'utf8', timeout: 120_000 });
   }
 
   /** As installed, but for the limits that a play of many faults in a minute would meet. */
@@ -192,9 +195,12 @@ export class Stage {
   /** Joins the sidecar by a fresh token of the publisher. */
   join(): string {
     const token = this.publisherRun('token').trim().split('\n').at(-1) ?? '';
-    const joined = this.sidecarRun('join', token);
-    if (joined.status !== 0) throw new Error(`join failed: ${joined.stderr}`);
-    return token;
+    for (let tries = 1; ; tries += 1) {
+      const joined = this.sidecarRun('join', token);
+      if (joined.status === 0) return token;
+      // A publisher on a busy machine turns its first guests away (503): they may come again.
+      if (tries >= maxJoins) throw new Error(`join failed: ${joined.stderr}`);
+    }
   }
 
   /** Waits until a cycle that ended after this call gives `manager` this verdict. */
@@ -224,9 +230,9 @@ export class Stage {
   }
 
   /** Anything else of this stage, by argv; it ends with the stage. */
-  startProgram(argv: readonly string[]): void {
+  startProgram(argv: readonly string[]): StandInProcess {
     const [program = '', ...args] = argv;
-    this.#standIns.start(program, args);
+    return this.#standIns.start(program, args);
   }
 
   /** Waits until the agent's newest connection is the one to `address`. */

@@ -5,6 +5,7 @@ import { contentOf, type Element } from '../agent-config/element.ts';
 import { type ConfigReading, readConfig } from '../agent-config/servers.ts';
 import { AgentError, HostError } from '../errors.ts';
 import { openAgent } from '../host/agent-platform.ts';
+import { inheritedSocket } from '../host/inherited-socket.ts';
 import { closesAtOnce, holdPort, readHolder, readPortFacts } from '../host/relay-guard.ts';
 import { relayNetwork } from '../host/relay-sockets.ts';
 import { readAgentFile } from '../host/sidecar-files.ts';
@@ -44,12 +45,9 @@ export function openRelayKeeper(
 ): RelayKeeper | undefined {
   const { config, log } = rooms;
   if (config.apply.mode !== 'relay') return undefined;
-  const { address, port, inheritedFd, standby } = config.relay;
-  const place: ListenPlace =
-    inheritedFd === undefined
-      ? { kind: 'address', address, port }
-      : { kind: 'inherited', fd: inheritedFd };
-  const desk = new EnrollmentDesk(rooms);
+  const { standby } = config.relay;
+  const place = placeOf(config);
+  const desk = new EnrollmentDesk(rooms, place.kind === 'inherited');
   return buildRelayKeeper({
     clock,
     log,
@@ -64,14 +62,23 @@ export function openRelayKeeper(
   });
 }
 
+/** A socket of the service manager comes first: it outlives us, so the agent waits instead of leaving. */
+function placeOf({ relay: { address, port, inheritedFd } }: Rooms['config']): ListenPlace {
+  const fd = inheritedFd ?? inheritedSocket('relay');
+  if (fd === undefined) return { kind: 'address', address, port };
+  return { kind: 'inherited', fd, expected: { address, port } };
+}
+
 /** The door beside the relay: an agent whose handshake fails enrols at the same address. */
 class EnrollmentDesk {
   readonly #rooms: Rooms;
+  readonly #isInherited: boolean;
   #port: number | undefined;
   #isHeldByUs = false;
 
-  constructor(rooms: Rooms) {
+  constructor(rooms: Rooms, isInherited: boolean) {
     this.#rooms = rooms;
+    this.#isInherited = isInherited;
   }
 
   async judge(): Promise<RelayPermission> {
@@ -106,8 +113,7 @@ class EnrollmentDesk {
   /** A socket that the service manager keeps is nobody else's while we are down, whatever its port. */
   #portFacts(): PortFacts {
     const facts = readPortFacts();
-    const isInherited = this.#rooms.config.relay.inheritedFd !== undefined;
-    return isInherited ? { ...facts, mayBindPrivileged: false } : facts;
+    return this.#isInherited ? { ...facts, mayBindPrivileged: false } : facts;
   }
 
   async #enrollmentFacts(bytes: Uint8Array, reading: Readable): Promise<EnrollmentFacts> {

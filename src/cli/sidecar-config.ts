@@ -159,7 +159,7 @@ const relay = z.strictObject({
   inheritedFd: whole(3, 1_023)
     .optional()
     .describe(
-      'listening socket that the service manager hands over and keeps while we restart; address and port must be its own',
+      'descriptor of a listening socket that somebody else keeps while we restart; one of systemd (LISTEN_FDS) is found by itself. Address and port must be its own',
     ),
   standby: z
     .boolean()

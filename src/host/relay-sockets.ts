@@ -50,9 +50,18 @@ function listening(server: Server, place: ListenPlace): Promise<ListenAddress> {
       const at = server.address();
       if (typeof at !== 'object' || at === null) return fail('not an internet socket');
       if (!isLoopback(at.address)) return fail(`${at.address} is no loopback address`);
+      const expected = place.kind === 'inherited' ? place.expected : undefined;
+      if (expected !== undefined && !isSamePlace(at, expected)) {
+        const named = `${expected.address}:${expected.port}`;
+        return fail(`the inherited socket is ${at.address}:${at.port}, configured is ${named}`);
+      }
       resolve({ address: at.address, port: at.port });
     });
   });
+}
+
+function isSamePlace(left: ListenAddress, right: ListenAddress): boolean {
+  return left.port === right.port && left.address === right.address;
 }
 
 function listenOptions(place: ListenPlace) {

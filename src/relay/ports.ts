@@ -16,7 +16,12 @@ export interface ListenAddress {
  */
 export type ListenPlace =
   | ({ readonly kind: 'address' } & ListenAddress)
-  | { readonly kind: 'inherited'; readonly fd: number };
+  | {
+      readonly kind: 'inherited';
+      readonly fd: number;
+      /** Where it must listen: the agent's file names this. */
+      readonly expected?: ListenAddress;
+    };
 
 /** What the kernel knows of the bytes it was given for the other side. */
 export interface SendQueue {

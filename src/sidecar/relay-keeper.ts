@@ -58,10 +58,13 @@ class Keeper implements RelayKeeper {
   readonly #parts: RelayParts;
   #tellOpened: () => void = () => undefined;
   #relay: Relay | undefined;
+  #at: ListenAddress | undefined;
   #guard: { close(): Promise<void> } | undefined;
   #seen: RelaySeen = { kind: 'refused', code: 'E043', why: 'not opened yet' };
   #complained = '';
   #refusedAtMs = Number.NEGATIVE_INFINITY;
+  /** An inherited socket outlives a refusal: whoever dials is sent away, never kept waiting. */
+  #isBarred = false;
 
   constructor(parts: RelayParts) {
     this.#parts = parts;
@@ -85,9 +88,9 @@ class Keeper implements RelayKeeper {
       for (;;) {
         const refusal = await this.#refusal();
         if (refusal !== undefined) await this.#refuse(refusal);
-        else if (this.#relay === undefined) await this.#open();
+        else if (this.#seen.kind !== 'open') await this.#open();
         this.#tellOpened();
-        const waitMs = this.#relay === undefined ? tryAgainMs : judgeAgainMs;
+        const waitMs = this.#seen.kind === 'open' ? judgeAgainMs : tryAgainMs;
         await sleep(this.#parts.clock, waitMs, signal);
       }
     } finally {
@@ -107,24 +110,32 @@ class Keeper implements RelayKeeper {
   }
 
   async #open(): Promise<void> {
-    const { clock, network, settings, place, log } = this.#parts;
-    const choose = (): readonly RelayManager[] => this.#parts.choose();
-    const report = (event: RelayEvent): void => this.#report(event);
-    const relay = new Relay({ clock, network, choose, report }, settings);
     try {
-      const at: ListenAddress = await relay.open(place);
-      this.#relay = relay;
-      this.#guard = await this.#parts.hold();
-      this.#seen = { kind: 'open', address: at.address, port: at.port };
+      const { address, port } = await this.#listen();
+      this.#isBarred = false;
+      this.#guard ??= await this.#parts.hold();
+      this.#seen = { kind: 'open', address, port };
       this.#complained = '';
-      log.info('relay.opened', { address: at.address, port: at.port });
+      this.#parts.log.info('relay.opened', { address, port });
     } catch (thrown) {
       await this.#refuse(planned(thrown));
     }
   }
 
+  /** Once: an inherited socket cannot be opened again. */
+  async #listen(): Promise<ListenAddress> {
+    if (this.#at !== undefined) return this.#at;
+    const { clock, network, settings, place } = this.#parts;
+    const choose = (): readonly RelayManager[] => (this.#isBarred ? [] : this.#parts.choose());
+    const report = (event: RelayEvent): void => this.#report(event);
+    const relay = new Relay({ clock, network, choose, report }, settings);
+    this.#at = await relay.open(place);
+    this.#relay = relay;
+    return this.#at;
+  }
+
   async #refuse({ code, message }: PilotfishError): Promise<void> {
-    await this.#close();
+    await this.#bar();
     this.#seen = { kind: 'refused', code, why: message };
     const text = `${code} ${message}`;
     if (text !== this.#complained) this.#parts.log.error('relay.refused', { code, message });
@@ -132,9 +143,19 @@ class Keeper implements RelayKeeper {
     this.#parts.bell.ring();
   }
 
+  /** Nobody comes in any more. A port of our own is given back, one that is kept for us answers no. */
+  async #bar(): Promise<void> {
+    if (this.#parts.place.kind !== 'inherited') return this.#close();
+    this.#isBarred = true;
+    await this.#listen().catch(() => undefined); // the refusal that is told is the first one
+    const inUse = new Set(this.#relay?.sessions.map(({ managerId }) => managerId));
+    for (const id of inUse) this.#relay?.switchAway(id, 'planned');
+  }
+
   async #close(): Promise<void> {
     const [relay, guard] = [this.#relay, this.#guard];
     this.#relay = undefined;
+    this.#at = undefined;
     this.#guard = undefined;
     await relay?.close();
     await guard?.close();

@@ -98,7 +98,8 @@ end_hold() { [ ! -e "$state/token" ] || /usr/bin/pilotfish resume >/dev/null || 
 stop_services() {
   if has_systemd; then
     systemctl stop pilotfish-once.timer pilotfish.service pilotfish-once.service \
-      pilotfish-relay.socket pilotfish-apply.path pilotfish-apply.service || true
+      pilotfish-relay.socket pilotfish-relay-guard.socket pilotfish-apply.path \
+      pilotfish-apply.service || true
   elif [ -x /etc/init.d/pilotfish ]; then
     /etc/init.d/pilotfish stop || true
   fi
@@ -118,7 +119,7 @@ restore_agent() {
 disable_services() {
   if command -v systemctl >/dev/null; then
     systemctl --quiet disable pilotfish-once.timer pilotfish.service pilotfish-relay.socket \
-      pilotfish-apply.path 2>/dev/null || true
+      pilotfish-relay-guard.socket pilotfish-apply.path 2>/dev/null || true
   fi
   rm -f /etc/init.d/pilotfish
 }
