@@ -13,14 +13,15 @@ import type { Memory } from '../sidecar/memory.ts';
 import { encodeMemory, readMemory } from '../sidecar/memory.ts';
 import { readTrust } from '../sidecar/trust.ts';
 import { type FirstTrust, trustFirstRoot } from './build-sidecar-applier.ts';
+import { openDnsSource, prepareDnsJoin } from './build-sidecar-dns.ts';
 import { buildSourceWorld, type Rooms } from './build-sidecar-rooms.ts';
-import type { JoinedHost, JoinFlags } from './sidecar-host.ts';
+import type { JoinDnsFlags, JoinedHost, JoinFlags } from './sidecar-host.ts';
 
 export async function joinHost(rooms: Rooms, flags: JoinFlags): Promise<JoinedHost> {
   const { listFile, rootFile, reset } = flags;
   const rootEnvelope = rootFile === undefined ? undefined : await readDocument(rootFile);
   const files = listFile === undefined ? rooms.config.sources.files : [resolve(listFile)];
-  const joined = await join(buildSourceWorld(files), {
+  const joined = await join(buildSourceWorld(files, await openDnsSource(rooms)), {
     token: flags.token,
     ...(rootEnvelope === undefined ? {} : { rootEnvelope }),
     before: reset ? undefined : await rememberedBefore(rooms),
@@ -36,6 +37,12 @@ export async function joinHost(rooms: Rooms, flags: JoinFlags): Promise<JoinedHo
   await rooms.files.writeToken(flags.token);
   await rooms.memoryFile.write(encodeMemory(memory));
   return { memory, news, trust };
+}
+
+/** The list of this host comes from DNS from now on; a new key and root each time. */
+export async function joinHostByDns(rooms: Rooms, flags: JoinDnsFlags): Promise<JoinedHost> {
+  const { token, rootFile } = await prepareDnsJoin(rooms, flags);
+  return joinHost(rooms, { token, rootFile, listFile: undefined, reset: true });
 }
 
 /** A state that cannot be read must not hide that this host belongs to somebody. */
@@ -114,7 +121,8 @@ export async function recoverMemory(rooms: Rooms): Promise<void> {
     const token = await rooms.files.readToken();
     if (token === undefined) throw error;
     rooms.log.error('state.rebuilt', { code: error.code, message: error.message });
-    const joined = await join(buildSourceWorld(rooms.config.sources.files), {
+    const sources = buildSourceWorld(rooms.config.sources.files, await openDnsSource(rooms));
+    const joined = await join(sources, {
       token,
       before: undefined,
       agentId: rooms.place.agentId,

@@ -7,7 +7,7 @@ import type { TwoGenerationFile } from '../host/two-generation-file.ts';
 import type { Log } from '../log.ts';
 import { PublisherBook } from '../sidecar/publisher-book.ts';
 import type { ReportLink } from '../sidecar/report-sender.ts';
-import type { SourceWorld } from '../sidecar/source.ts';
+import type { SourceFiles, SourceWorld } from '../sidecar/source.ts';
 import type { Place } from '../sidecar/world.ts';
 import type { AgentHome } from '../wazuh/agent-home.ts';
 import type { SidecarConfig } from './sidecar-config.ts';
@@ -40,7 +40,15 @@ export interface Rooms {
 /** Reports go over the connections that questions keep open. */
 export type SourceGround = SourceWorld & { readonly link: ReportLink };
 
-export function buildSourceWorld(filePaths: readonly string[]): SourceGround {
+/** Files of a source that this host makes itself (DNS); its path is read like any other. */
+export interface OwnSource {
+  readonly files: SourceFiles;
+  readonly path: string;
+}
+
+export function buildSourceWorld(filePaths: readonly string[], own?: OwnSource): SourceGround {
   const link = buildPublisherLink(clock);
-  return { clock, random, link, files: sourceFiles, filePaths, book: new PublisherBook() };
+  const paths = own === undefined ? filePaths : [...filePaths, own.path];
+  const files = own?.files ?? sourceFiles;
+  return { clock, random, link, files, filePaths: paths, book: new PublisherBook() };
 }

@@ -39,6 +39,7 @@ import {
   buildSpoolApplier,
   resumeApplier,
 } from './build-sidecar-applier.ts';
+import { openDnsSource } from './build-sidecar-dns.ts';
 import { joinWhenConfigured, recoverMemory } from './build-sidecar-join.ts';
 import { openRelayKeeper, type RelayBoard } from './build-sidecar-relay.ts';
 import { openReports } from './build-sidecar-reports.ts';
@@ -48,7 +49,7 @@ import { applierSettingsOf, policyOf } from './sidecar-config.ts';
 import type { KnownList, Plan } from './sidecar-host.ts';
 
 export async function cycleOnce(rooms: Rooms): Promise<CycleReport> {
-  const sources = buildSourceWorld(rooms.config.sources.files);
+  const sources = buildSourceWorld(rooms.config.sources.files, await openDnsSource(rooms));
   const source: ListSource = {
     news: async (memory, trust) => [await pollSources(sources, memory, trust, { waitMs: 0 })],
   };
@@ -68,7 +69,8 @@ export async function runForever(rooms: Rooms, stop: AbortSignal): Promise<void>
   const watch = buildWatch(rooms);
   const board = await openBoard(rooms, memory);
   const relay = openRelayKeeper(rooms, { bell, watch, board });
-  const sources = buildSourceWorld(config.sources.files);
+  const dns = await openDnsSource(rooms);
+  const sources = buildSourceWorld(config.sources.files, dns);
   const reports = await openReports(rooms, sources);
   const poller = buildPoller({
     clock,
@@ -78,7 +80,8 @@ export async function runForever(rooms: Rooms, stop: AbortSignal): Promise<void>
     bell,
     sources,
     settings: {
-      waitMs: config.poll.wait,
+      waitMs: dns === undefined ? config.poll.wait : 0,
+      ...(dns === undefined ? {} : { paceMs: () => dns.files.paceMs() }),
       intervalMs: interval === undefined ? undefined : parseDurationMs(interval),
     },
   });

@@ -30,7 +30,7 @@ import { fileSeenOf } from '../sidecar/file-seen.ts';
 import type { StatusReport } from '../sidecar/report.ts';
 import { type AgentHome, agentHome, type Platform } from '../wazuh/agent-home.ts';
 import { buildApplierWorld, withoutNetwork } from './build-sidecar-applier.ts';
-import { joinHost } from './build-sidecar-join.ts';
+import { joinHost, joinHostByDns } from './build-sidecar-join.ts';
 import { buildNames, resolveBy } from './build-sidecar-names.ts';
 import type { ApplierApart, Rooms } from './build-sidecar-rooms.ts';
 import { cycleOnce, knownList, planOnce, runForever } from './build-sidecar-world.ts';
@@ -84,6 +84,7 @@ async function openOffice(configPath: string | undefined, version: string): Prom
     config,
     agentId: rooms.place.agentId,
     join: (flags) => own(() => locked(rooms, () => joinHost(rooms, flags))),
+    joinByDns: (flags) => own(() => locked(rooms, () => joinHostByDns(rooms, flags))),
     once: () => own(() => locked(rooms, () => cycleOnce(rooms))),
     run: (stop) => own(() => locked(rooms, () => runForever(rooms, stop))),
     plan: () => own(() => planOnce(rooms)),

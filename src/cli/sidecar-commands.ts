@@ -10,6 +10,7 @@ import { buildProgram } from './run-command.ts';
 import { addCheck } from './sidecar-check.ts';
 import { addCommand, type Common, currentStatus, type SidecarParts } from './sidecar-command.ts';
 import { sidecarSchema } from './sidecar-config.ts';
+import type { JoinedHost, SidecarOffice } from './sidecar-host.ts';
 import { joinText, listText, resultText, statusText, stepText } from './sidecar-output.ts';
 import { addResolve } from './sidecar-resolve.ts';
 import { addTools } from './sidecar-tools.ts';
@@ -56,18 +57,26 @@ Exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 degraded or would change
 `;
 
 function addJoin(program: Command, { terminal, host }: SidecarParts): void {
-  addCommand(program, 'join <token>', 'prove the root that the token pins, and the first list')
+  addCommand(program, 'join [token]', 'prove the root that the token pins, and the first list')
+    .option(
+      '--dns <name>',
+      'no publisher: managers from the addresses, or SRV records, of this name',
+    )
+    .option(
+      '--constraints <file>',
+      'with --dns: YAML with the hosts, cidrs and ports it may ever name',
+    )
+    .option('--port <n>', 'with --dns: port of managers where the answer names none', '1514')
     .option('--root <file>', 'root document carried here by hand')
     .option('--list <file>', 'list document carried here by hand')
     .option('--reset', 'forget everything first, another organisation included', false)
     .addHelpText(
       'after',
-      '\nNothing is written to the agent. Examples:\n  pilotfish join pfj1.eyJ…\n  pilotfish join pfj1.eyJ… --root 1.json --list list.json   (no network)',
+      '\nNothing is written to the agent. Examples:\n  pilotfish join pfj1.eyJ…\n  pilotfish join pfj1.eyJ… --root 1.json --list list.json   (no network)\n  pilotfish join --dns wazuh.example.org --constraints /etc/pilotfish/constraints.yml',
     )
-    .action(async (token: string, flags: Common & JoinOptions) => {
+    .action(async (token: string | undefined, flags: Common & JoinOptions) => {
       const office = await host.open(flags.config);
-      const { root: rootFile, list: listFile, reset } = flags;
-      const joined = await office.join({ token, rootFile, listFile, reset });
+      const joined = await joinBy(office, token, flags);
       const { trust, memory, news } = joined;
       const value = {
         org: trust.token.org,
@@ -82,7 +91,30 @@ function addJoin(program: Command, { terminal, host }: SidecarParts): void {
     });
 }
 
+function joinBy(
+  office: SidecarOffice,
+  token: string | undefined,
+  flags: JoinOptions,
+): Promise<JoinedHost> {
+  const { root: rootFile, list: listFile, reset, dns, constraints } = flags;
+  if ((token === undefined) === (dns === undefined)) {
+    throw new ConfigError('usage', 'join: give either a token, or --dns and --constraints');
+  }
+  if (token !== undefined) return office.join({ token, rootFile, listFile, reset });
+  if (dns === undefined || constraints === undefined) {
+    throw new ConfigError('usage', 'join --dns: --constraints FILE says what DNS may ever name');
+  }
+  const port = Number(flags.port);
+  if (Number.isInteger(port) && port >= 1 && port <= 65_535) {
+    return office.joinByDns({ dns, constraints, port });
+  }
+  throw new ConfigError('usage', `--port ${flags.port}: 1 to 65535 expected`);
+}
+
 interface JoinOptions {
+  readonly dns: string | undefined;
+  readonly constraints: string | undefined;
+  readonly port: string;
   readonly root: string | undefined;
   readonly list: string | undefined;
   readonly reset: boolean;

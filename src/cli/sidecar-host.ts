@@ -24,6 +24,13 @@ export interface JoinFlags {
   readonly isByConfiguration?: boolean;
 }
 
+/** Without a publisher: the list comes from DNS, within constraints that root wrote. */
+export interface JoinDnsFlags {
+  readonly dns: string;
+  readonly constraints: string;
+  readonly port: number;
+}
+
 export interface JoinedHost {
   readonly memory: Memory;
   readonly news: News;
@@ -53,6 +60,7 @@ export interface SidecarOffice {
   readonly config: SidecarConfig;
   readonly agentId: string;
   join(flags: JoinFlags): Promise<JoinedHost>;
+  joinByDns(flags: JoinDnsFlags): Promise<JoinedHost>;
   /** One whole cycle: polls, probes, decides, acts. */
   once(): Promise<CycleReport>;
   /** Until `stop` aborts. */

@@ -13,6 +13,8 @@ export interface PollSettings {
   readonly waitMs: number;
   /** Local setting; the list's `pollSec` otherwise. */
   readonly intervalMs: number | undefined;
+  /** A source that knows when it can have news (a TTL): exact, without jitter. */
+  paceMs?(): number;
 }
 
 export interface PollerParts extends Pick<World, 'clock' | 'memory' | 'trust'> {
@@ -80,8 +82,10 @@ async function pauseMs(
 ): Promise<number> {
   const { random } = parts.sources;
   if (news === undefined) return 200;
+  const { paceMs, waitMs } = parts.settings;
+  if (paceMs !== undefined) return paceMs();
   if (failures > 0) return 200 + fullJitterMs(random, failures, backoff);
-  const isLongPoll = parts.settings.waitMs > 0 && early <= forgivenEarly;
+  const isLongPoll = waitMs > 0 && early <= forgivenEarly;
   if (isLongPoll) return Math.floor(random.fraction() * 1_000);
   return Math.floor((await intervalMs(parts)) * (0.8 + 0.4 * random.fraction()));
 }

@@ -1,0 +1,158 @@
+/** A list from DNS passes, or is stopped by, the very gate of a published one. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { sha256Tag } from '../../src/bytes.ts';
+import { PeerError } from '../../src/errors.ts';
+import { parseEnvelope } from '../../src/list/envelope.ts';
+import type { Manager, ManagerList } from '../../src/list/model.ts';
+import { parseList } from '../../src/list/parse-list.ts';
+import { renderRoot } from '../../src/list/parse-root.ts';
+import { verifyNextRoot, verifyPinnedRoot } from '../../src/list/root.ts';
+import { signDocument, signingKeyFromSeed } from '../../src/list/sign.ts';
+import { verifyList } from '../../src/list/verify.ts';
+import { DnsFiles } from '../../src/sidecar/dns-files.ts';
+import {
+  type DnsSource,
+  isLocalOrg,
+  localOrg,
+  localRoot,
+  managersOfAddresses,
+  managersOfServices,
+  nextLocalList,
+  resignAgeMs,
+  signLocalList,
+} from '../../src/sidecar/dns-list.ts';
+import { HandClock } from '../publisher/fixture.ts';
+
+const source: DnsSource = { name: 'wm.example.test', port: 1_514 };
+const fence = { hosts: ['*.example.test'], cidrs: ['192.0.2.0/24'], ports: [1_514] };
+const seeded = (byte: number) => signingKeyFromSeed(new Uint8Array(32).fill(byte));
+const keys = { root: seeded(1), list: seeded(2) };
+const nowMs = Date.parse('2026-11-28T12:00:00Z');
+const root = localRoot(source, fence, keys, nowMs);
+const payload = renderRoot(root);
+
+async function judge(managers: readonly Manager[]) {
+  const list = nextLocalList(root, managers, undefined, nowMs);
+  assert.ok(list);
+  const pinned = await verifyPinnedRoot(signDocument('root', payload, [keys.root]), {
+    ...{ org: root.org, rootHash: sha256Tag(payload) },
+  });
+  return verifyList({
+    envelope: signLocalList(list, keys.list),
+    root: pinned.root,
+    audience: { group: 'default', site: 'default' },
+    nowMs,
+  });
+}
+
+test('addresses within the constraints make a list that proves itself, without alarm', async () => {
+  const accepted = await judge(managersOfAddresses(['192.0.2.2', '192.0.2.1'], 1_514));
+  assert.deepEqual(
+    accepted.list.managers.map(({ id }) => id),
+    ['192-0-2-1-1514', '192-0-2-2-1514'],
+  );
+  assert.equal(accepted.freshness.kind, 'clock-only');
+});
+
+test('an answer outside the constraints is refused as a whole', async () => {
+  for (const bad of [
+    managersOfAddresses(['192.0.2.1', '203.0.113.1'], 1_514),
+    managersOfAddresses(['192.0.2.1'], 22),
+    managersOfServices([{ priority: 1, weight: 1, port: 1_514, target: 'evil.test' }]),
+  ]) {
+    await assert.rejects(judge(bad), { reason: 'constraint' });
+  }
+});
+
+test('who steals the list key cannot widen the constraints', async () => {
+  const pinned = await verifyPinnedRoot(signDocument('root', payload, [keys.root]), {
+    ...{ org: root.org, rootHash: sha256Tag(payload) },
+  });
+  const wider = { ...root, version: 2, constraints: { ...root.constraints, cidrs: ['0.0.0.0/0'] } };
+  const forged = signDocument('root', renderRoot(wider), [keys.list]);
+  await assert.rejects(verifyNextRoot(pinned.root, forged), { exit: 4 });
+});
+
+test('services keep priority and share; weights beyond the scale are scaled', () => {
+  const managers = managersOfServices([
+    { priority: 20, weight: 0, port: 1_514, target: 'b.example.test' },
+    { priority: 10, weight: 60_000, port: 1_515, target: 'a.example.test' },
+    { priority: 10, weight: 30_000, port: 1_514, target: 'c.example.test' },
+  ]);
+  assert.deepEqual(
+    managers.map(({ address, prio, weight }) => [address, prio, weight]),
+    [
+      ['a.example.test', 0, 1_000],
+      ['c.example.test', 0, 500],
+      ['b.example.test', 1, 0],
+    ],
+  );
+});
+
+test('a new version only for other managers, or when the last one ages', () => {
+  const managers = managersOfAddresses(['192.0.2.1'], 1_514);
+  const first = nextLocalList(root, managers, undefined, nowMs) as ManagerList;
+  assert.equal(nextLocalList(root, managers, first, nowMs + 1_000), undefined);
+  assert.equal(nextLocalList(root, managers, first, nowMs + resignAgeMs)?.version, 2);
+  const moved = nextLocalList(root, managersOfAddresses(['192.0.2.9'], 1_514), first, nowMs);
+  assert.equal(moved?.version, 2);
+  assert.match(moved?.prev ?? '', /^sha256:/);
+});
+
+test('its organisation is its own and no publisher has such a name by accident', () => {
+  assert.ok(isLocalOrg(localOrg(source)));
+  assert.ok(!isLocalOrg('acme'));
+  assert.notEqual(localOrg(source), localOrg({ ...source, name: 'other.test' }));
+});
+
+class FilesInMemory {
+  stored: Uint8Array | undefined;
+  answer: readonly string[] | 'fails' = ['192.0.2.1'];
+  writes = 0;
+
+  open(clock: HandClock): DnsFiles {
+    return new DnsFiles({
+      ...{ source, path: '/dns/list.json', clock, root, key: keys.list },
+      files: {
+        read: async (path) => (path === '/dns/list.json' ? this.stored : Buffer.from('other')),
+      },
+      write: async (bytes) => {
+        this.stored = bytes;
+        this.writes += 1;
+      },
+      ask: async () => {
+        if (this.answer === 'fails') throw new PeerError('dns_failed', 'nobody');
+        return { managers: managersOfAddresses(this.answer, 1_514), ttlLeftMs: 30_000 };
+      },
+    });
+  }
+}
+
+const addressesIn = (bytes: Uint8Array | undefined): readonly string[] =>
+  parseList(parseEnvelope(bytes ?? Buffer.alloc(0)).payloadBytes).managers.map(
+    ({ address }) => address,
+  );
+
+test('reading the list asks; what is unchanged is not signed again; a failure keeps the last one', async () => {
+  const files = new FilesInMemory();
+  const opened = files.open(new HandClock(nowMs));
+  assert.deepEqual(addressesIn(await opened.read('/dns/list.json', 65_536)), ['192.0.2.1']);
+  assert.equal(opened.paceMs(), 30_050);
+  await opened.read('/dns/list.json', 65_536);
+  assert.equal(files.writes, 1);
+  files.answer = 'fails';
+  assert.deepEqual(addressesIn(await opened.read('/dns/list.json', 65_536)), ['192.0.2.1']);
+  assert.equal(opened.paceMs(), 5_000);
+  files.answer = ['192.0.2.7'];
+  assert.deepEqual(addressesIn(await opened.read('/dns/list.json', 65_536)), ['192.0.2.7']);
+  assert.equal(Buffer.from((await opened.read('/other', 9)) ?? '').toString(), 'other');
+});
+
+test('without any answer and any list there is an error, not an empty list', async () => {
+  const files = new FilesInMemory();
+  files.answer = 'fails';
+  await assert.rejects(files.open(new HandClock(nowMs)).read('/dns/list.json', 65_536), {
+    reason: 'dns_failed',
+  });
+});
