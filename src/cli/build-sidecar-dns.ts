@@ -1,5 +1,5 @@
 /** DNS as the only source of the list: joining by it, and the source itself, from real parts. */
-import { lstat, readFile, rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { sha256Tag } from '../bytes.ts';
@@ -7,6 +7,7 @@ import { resolveAddresses } from '../dns/addresses.ts';
 import { parseName } from '../dns/name.ts';
 import { ConfigError, HostError, PeerError } from '../errors.ts';
 import { isJsonObject, messageOf, systemCodeOf } from '../guards.ts';
+import { readGuarded } from '../host/guarded-file.ts';
 import { asRoot } from '../host/privilege.ts';
 import { sourceFiles } from '../host/sidecar-files.ts';
 import { systemClock as clock, systemRandom as random } from '../host/system-clock.ts';
@@ -74,18 +75,7 @@ const constraintsSchema = z.strictObject({
  */
 async function readConstraints(path: string): Promise<LocalFence> {
   const where = resolve(path);
-  const { text, stat } = await asRoot(async () => ({
-    text: await readFile(where, 'utf8'),
-    stat: await lstat(where),
-  })).catch((error: unknown) => {
-    throw new ConfigError('config_unreadable', `${where}: ${messageOf(error)}`, { cause: error });
-  });
-  const isForeign =
-    process.platform !== 'win32' && stat.uid !== 0 && stat.uid !== process.getuid?.();
-  if (!stat.isFile() || isForeign || (stat.mode & 0o022) !== 0) {
-    const rule = 'a regular file that root owns and nobody else may write';
-    throw new ConfigError('config_invalid', `${where}: the constraints must be ${rule}`);
-  }
+  const text = await asRoot(() => readGuarded(where));
   const fence = parseConfig(constraintsSchema, text, where);
   if (fence.hosts.length + fence.cidrs.length > 0) return fence;
   throw new ConfigError('config_invalid', `${where}: hosts or cidrs: expected at least one`);
