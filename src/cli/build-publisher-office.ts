@@ -5,9 +5,15 @@ import { messageOf } from '../guards.ts';
 import { openHistory } from '../host/history-database.ts';
 import { openPublisherFolder } from '../host/publisher-folder.ts';
 import { openReports } from '../host/report-database.ts';
-import { systemClock } from '../host/system-clock.ts';
+import { systemClock, systemRandom } from '../host/system-clock.ts';
+import type { Root } from '../list/model.ts';
 import type { AcceptedRoot } from '../list/root.ts';
-import { parseSigningKey, type SigningKey } from '../list/sign.ts';
+import {
+  parseSigningKey,
+  renderSigningKey,
+  type SigningKey,
+  signingKeyFromSeed,
+} from '../list/sign.ts';
 import type { PublisherFolder } from '../publisher/init.ts';
 import { loadRoots } from '../publisher/load-roots.ts';
 import { renewRoot } from '../publisher/renew-root.ts';
@@ -23,11 +29,7 @@ export async function openOffice(path: string): Promise<PublisherOffice> {
   const config = await readConfig(folder);
   const roots = await loadRoots(folder, config.files.roots, config.org);
   const { root } = roots.newest;
-  const listKey = await readKey(folder, config.files.listKey);
-  if (!root.roles.list.kids.includes(listKey.kid)) {
-    const seen = `${config.files.listKey} holds ${listKey.kid}`;
-    throw new ListError('unknown_key', `${seen}; root ${root.version} does not let it sign lists`);
-  }
+  const listKey = await openListKey(folder, config.files.listKey, root);
   const history = openHistory(resolve(path, config.files.history));
   const desk = { history, root, listKey, clock };
   return {
@@ -58,7 +60,44 @@ export async function renewInOffice(path: string, flags: RenewFlags): Promise<Ac
   const keys = await Promise.all([...here, ...named].map((name) => readKey(folder, name)));
   const distinct = [...new Map(keys.map((key) => [key.kid, key])).values()];
   const request = { managers: flags.managers, keys: distinct, directory: config.files.roots };
-  return renewRoot({ folder, clock }, newest, request);
+  const renew = (more: { readonly newListKey?: SigningKey }) =>
+    renewRoot({ folder, clock }, newest, { ...request, ...more });
+  if (!flags.newListKey) return renew({});
+  return rotateInOffice(folder, config.files.listKey, (newListKey) => renew({ newListKey }));
+}
+
+/**
+ * A new list key: its file first, then the root that names it, then the file in its place. A crash
+ * between them is repaired when the directory is opened.
+ */
+async function rotateInOffice(
+  folder: PublisherFolder,
+  name: string,
+  renew: (newListKey: SigningKey) => Promise<AcceptedRoot>,
+): Promise<AcceptedRoot> {
+  const key = signingKeyFromSeed(systemRandom.bytes(32));
+  const text = `${JSON.stringify(renderSigningKey(key))}\n`;
+  await folder.write(`${name}${nextSuffix}`, text);
+  const accepted = await renew(key);
+  await folder.write(name, text);
+  return accepted;
+}
+
+const nextSuffix = '.next';
+
+async function openListKey(folder: PublisherFolder, name: string, root: Root): Promise<SigningKey> {
+  const { kids } = root.roles.list;
+  const key = await readKey(folder, name);
+  if (kids.includes(key.kid)) return key;
+  const next = `${name}${nextSuffix}`;
+  const text = await folder.read(next);
+  const waiting = text === undefined ? undefined : await readKey(folder, next);
+  if (text !== undefined && waiting !== undefined && kids.includes(waiting.kid)) {
+    await folder.write(name, text);
+    return waiting;
+  }
+  const seen = `${name} holds ${key.kid}`;
+  throw new ListError('unknown_key', `${seen}; root ${root.version} does not let it sign lists`);
 }
 
 export async function readConfig(folder: PublisherFolder): Promise<PublisherConfig> {

@@ -31,7 +31,10 @@ export function buildPublisherHost(): PublisherHost {
     open: (directory) => openOffice(resolve(directory)),
     async renewRoot(directory, flags) {
       await requireFile(openPublisherFolder(resolve(directory)), configName);
-      return locked(directory, 'init', () => renewInOffice(resolve(directory), flags));
+      const renew = () => renewInOffice(resolve(directory), flags);
+      // A running publisher signs with the key it began with.
+      const alone = flags.newListKey ? () => locked(directory, 'run', renew) : renew;
+      return locked(directory, 'init', alone);
     },
     announce: (directory) => announceChange(join(resolve(directory), socketName), clock),
     async run(directory, signals) {

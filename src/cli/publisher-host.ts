@@ -32,6 +32,8 @@ export interface RenewFlags {
   readonly managers: readonly InitManager[];
   /** Paths of key files beside those in the directory. */
   readonly keyFiles: readonly string[];
+  /** Replace the key that signs lists; the publisher must not run meanwhile. */
+  readonly newListKey: boolean;
 }
 
 export interface PublisherHost {

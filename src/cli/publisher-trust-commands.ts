@@ -121,12 +121,14 @@ export function addRoot(program: Command, { terminal, host }: CommandParts): voi
   addCommand(root, 'renew', 'sign the next root: new dates, and more managers if named')
     .option('--manager <endpoint...>', '[ID=]HOST[:PORT] that lists may name from now on')
     .option('--root-key <file...>', 'root key that does not lie in root-keys of the directory')
+    .option('--new-list-key', 'replace the key that signs lists; stop the publisher first', false)
     .addHelpText('after', renewHelp)
     .action(async (flags: Common & RenewWords) => {
       const managers = parseManagers(flags.manager ?? []);
       const { root: next } = await host.renewRoot(flags.dir, {
         managers,
         keyFiles: flags.rootKey ?? [],
+        newListKey: flags.newListKey,
       });
       const isRunning = (await host.announce(flags.dir)) !== undefined;
       const { value, text } = rootText(next, isRunning);
@@ -137,9 +139,11 @@ export function addRoot(program: Command, { terminal, host }: CommandParts): voi
 interface RenewWords {
   readonly manager?: readonly string[];
   readonly rootKey?: readonly string[];
+  readonly newListKey: boolean;
 }
 
 const renewHelp = `
 Every sidecar follows the new root by itself; no token has to be given out again. The list is
 signed anew under it: at once by a running publisher, else by the next run or publish.
+After --new-list-key nothing that the old list key signs is believed by a sidecar that knows the root.
 `;

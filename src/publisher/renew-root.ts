@@ -1,6 +1,6 @@
 /**
  * The next root: the same keys and publishers, new dates, and more hosts and ports where they are
- * asked for. Nothing is taken away here; that is a decision of its own.
+ * asked for. Only a list key is ever taken away, when a new one takes its place.
  */
 import type { Clock } from '../clock.ts';
 import { ConfigError } from '../errors.ts';
@@ -16,6 +16,8 @@ export interface RenewRequest {
   readonly managers: readonly InitManager[];
   /** Every root key at hand; at least the threshold of the root. */
   readonly keys: readonly SigningKey[];
+  /** Takes the place of every list key so far: what those sign is worthless from then on. */
+  readonly newListKey?: SigningKey;
   /** Directory of the roots in the folder. */
   readonly directory: string;
 }
@@ -32,7 +34,7 @@ export async function renewRoot(
     const seen = `${keys.length} of the root keys are at hand; needed: ${threshold}`;
     throw new ConfigError('usage', `${seen}. --root-key FILE names one that lies elsewhere`);
   }
-  const next = nextRoot(current.root, request.managers, tools.clock.nowMs());
+  const next = nextRoot(current.root, request, tools.clock.nowMs());
   const envelope = signDocument('root', renderRoot(next), keys);
   const accepted = await verifyNextRoot(current.root, envelope);
   const name = `${request.directory}/${next.version}.json`;
@@ -43,7 +45,7 @@ export async function renewRoot(
   return accepted;
 }
 
-function nextRoot(root: Root, managers: readonly InitManager[], nowMs: number): Root {
+function nextRoot(root: Root, { managers, newListKey }: RenewRequest, nowMs: number): Root {
   const { constraints } = root;
   const missing = managers
     .map((manager) => manager.address)
@@ -55,6 +57,7 @@ function nextRoot(root: Root, managers: readonly InitManager[], nowMs: number): 
   const issuedAtMs = Math.floor(nowMs / 1_000) * 1_000;
   return {
     ...root,
+    ...(newListKey === undefined ? {} : withListKey(root, newListKey)),
     version: root.version + 1,
     issuedAtMs,
     expiresAtMs: issuedAtMs + rootValidMs,
@@ -64,5 +67,15 @@ function nextRoot(root: Root, managers: readonly InitManager[], nowMs: number): 
       cidrs: [...constraints.cidrs, ...more.cidrs],
       ports: [...new Set([...constraints.ports, ...managers.map((manager) => manager.port)])],
     },
+  };
+}
+
+/** Keys that were list keys only are forgotten. */
+function withListKey({ keys, roles }: Root, listKey: SigningKey): Pick<Root, 'keys' | 'roles'> {
+  const others = new Set([...roles.root.kids, ...roles.rescue.kids]);
+  const kept = Object.entries(keys).filter(([kid]) => others.has(kid));
+  return {
+    keys: Object.fromEntries([...kept, [listKey.kid, listKey.publicKey] as const]),
+    roles: { ...roles, list: { threshold: 1, kids: [listKey.kid] } },
   };
 }
