@@ -43,7 +43,8 @@ remember_list() {
   write_file "$state_dir/state" <"$work/state.whole"
 }
 
-agent_id() {
+agent_name() {
+  [ -z "$agent_id" ] || { printf '%s\n' "$agent_id"; return; }
   id=$(sed -n 's/^\([0-9][0-9]*\) .*/\1/p' "$agent_home/etc/client.keys" 2>/dev/null | tail -n 1)
   printf '%s\n' "${id:-$(hostname)}"
 }
@@ -53,7 +54,7 @@ digits() { printf '%s' "$1" | "$openssl" dgst -sha256 -r | cut -c 1-13; }
 
 # $work/wanted: "address port protocol id state", best first.
 order_list() {
-  agent=$(agent_id)
+  agent=$(agent_name)
   for id in $("$awk" '$1 == "manager" { print $2 }' "$1"); do
     echo "$id $(digits "$agent
 $id")"
@@ -66,7 +67,7 @@ $id")"
 in_wave() {
   set -- $("$awk" '$1 == "rollout" { print $3, $4 }' "$work/list.txt")
   [ $# = 2 ] || return 0
-  "$awk" -v "hex=$(digits "$1$(agent_id)")" -v "pct=$2" 'BEGIN {
+  "$awk" -v "hex=$(digits "$1$(agent_name)")" -v "pct=$2" 'BEGIN {
     for (k = 1; k <= 13; k++) sum = sum * 16 + index("0123456789abcdef", substr(hex, k, 1)) - 1
     exit !(sum % 10000 < pct * 100) }'
 }
@@ -159,7 +160,7 @@ spread_out() {
   range=$(value "$work/list.txt" spread)
   [ -z "$spread" ] || range=$spread
   [ "$range" -gt 0 ] || return 0
-  sleep "$("$awk" -v "hex=$(digits "$(agent_id)")" -v "range=$range" 'BEGIN {
+  sleep "$("$awk" -v "hex=$(digits "$(agent_name)")" -v "range=$range" 'BEGIN {
     for (k = 1; k <= 6; k++) sum = sum * 16 + index("0123456789abcdef", substr(hex, k, 1)) - 1
     print sum % (range + 1) }')"
 }

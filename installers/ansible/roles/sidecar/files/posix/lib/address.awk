@@ -1,0 +1,1 @@
+../../../../../../posix/lib/address.awk

@@ -1,0 +1,1 @@
+../../../../../../posix/lib/config.awk

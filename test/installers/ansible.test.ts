@@ -1,0 +1,143 @@
+/**
+ * The collection: lint, and a short converge of the shell applier on this host inside a mount namespace
+ * of its own. `npm run campaign -- converge` is the long form, on a booted machine with packages.
+ */
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { environmentOf, layOutSite } from '../../scripts/converge/ansible.ts';
+import { rankManagers } from '../../src/list/select.ts';
+import { config, listNow, OwnPublisher, PosixHost } from './posix-stage.ts';
+
+const has = (program: string) => spawnSync(program, ['--version']).status === 0;
+
+function siteFor(t: TestContext, inventory: readonly string[] = []) {
+  const folder = mkdtempSync(join(tmpdir(), 'pilotfish-ansible-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const site = { folder, inventory, remoteTmp: join(folder, 'remote') };
+  layOutSite(site);
+  return site;
+}
+
+test('ansible-lint has nothing to say, profile production', async (t) => {
+  if (!has('ansible-lint')) return t.skip('no ansible-lint');
+  const site = siteFor(t);
+  const child = spawn('ansible-lint', ['--offline', '--nocolor', '-q', '--profile', 'production'], {
+    cwd: join(site.folder, 'collections/ansible_collections/pilotfish/fleet'),
+    env: { ...environmentOf(site), XDG_CACHE_HOME: join(site.folder, 'cache') },
+  });
+  let out = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (text) => {
+      out += text;
+    });
+  }
+  const [exit] = await once(child, 'close');
+  assert.equal(exit, 0, out);
+});
+
+/** Runs the plays in one mount namespace, so that /opt and /etc/pilotfish are nobody's but ours. */
+const script = `set -e
+mkdir -p /etc/pilotfish
+mount -t tmpfs tmpfs /opt
+mount -t tmpfs tmpfs /etc/pilotfish
+run() { name=$1; shift; rc=0; ansible-playbook -i inventory.ini play.yml "$@" >"$name.log" 2>&1 || rc=$?; echo "$rc" >"$name.rc"; }
+run check --check
+test ! -e /opt/pilotfish
+run first
+PILOTFISH_CONF=/etc/pilotfish/pilotfish-sh.conf sh /opt/pilotfish/pilotfish-sh run
+cp "$HOME_OF_AGENT/etc/ossec.conf" written.conf
+run second
+ls -ld /etc/pilotfish/join.token >token.mode
+run absent -e pilotfish_state=absent
+run again -e pilotfish_state=absent
+test ! -e /opt/pilotfish
+`;
+
+const playbook = `- hosts: all
+  roles: [pilotfish.fleet.sidecar]
+  tasks:
+    - ansible.builtin.include_role: {name: pilotfish.fleet.sidecar, tasks_from: wazuh_managers}
+    - ansible.builtin.copy:
+        content: "{{ {'file': wazuh_managers, 'list': list} | to_json }}"
+        dest: "{{ site }}/managers.json"
+        mode: "0600"
+      vars:
+        list: "{{ lookup('pilotfish.fleet.wazuh_managers', token_file=pilotfish_join_token_file, agent_id='007', state_dir=site, wantlist=True) }}"
+      changed_when: false
+      when: pilotfish_state != 'absent' and not ansible_check_mode
+`;
+
+test('the shell applier by Ansible: check mode, first run, second run unchanged, removal byte for byte', async (t) => {
+  if (process.getuid?.() !== 0 || !has('ansible-playbook')) return t.skip('needs root and ansible');
+  if (spawnSync('unshare', ['-m', 'true']).status !== 0) return t.skip('no mount namespaces here');
+  const publisher = new OwnPublisher();
+  await publisher.start(t);
+  const list = listNow();
+  publisher.serve(list);
+  const host = new PosixHost(t, publisher);
+  const settings = {
+    ...{ agent_home: host.home, state_dir: host.path('state'), restart: host.path('restart') },
+    ...{ confirm: 5, spread: 0, min_interval: 0, probe: 'no', quiet_log: 'yes' },
+  };
+  const site = siteFor(t, [
+    'host ansible_connection=local ansible_python_interpreter=/usr/bin/python3',
+    '[all:vars]',
+    'pilotfish_posix=true',
+    `pilotfish_posix_config=${JSON.stringify(settings)}`,
+    `pilotfish_join_token_file=${host.path('token')}`,
+    `site=${host.path('.')}`,
+    `pilotfish_agent_config=${host.configPath}`,
+  ]);
+  writeFileSync(join(site.folder, 'play.yml'), playbook);
+  const bin = join(site.folder, 'bin');
+  mkdirSync(bin);
+  writeFileSync(join(bin, 'crontab'), fakeCrontab(join(site.folder, 'crontab')));
+  chmodSync(join(bin, 'crontab'), 0o755);
+  const child = spawn('unshare', ['-m', 'sh', '-c', script], {
+    cwd: site.folder,
+    env: { ...environmentOf(site), PATH: `${bin}:${process.env.PATH}`, HOME_OF_AGENT: host.home },
+    stdio: 'pipe',
+  });
+  const [exit] = await once(child, 'close');
+  const log = (name: string) => readFileSync(join(site.folder, `${name}.log`), 'utf8');
+  const changed = (name: string) => Number(/changed=(\d+)/.exec(log(name))?.[1]);
+  for (const name of ['check', 'first', 'second', 'absent', 'again']) {
+    assert.equal(
+      readFileSync(join(site.folder, `${name}.rc`), 'utf8'),
+      '0\n',
+      `${name}:\n${log(name)}`,
+    );
+    assert.ok(!log(name).includes(publisher.token), `${name}: the token is in the output`);
+  }
+  assert.equal(exit, 0);
+  assert.ok(changed('check') > 3 && changed('first') > 3 && changed('absent') > 1);
+  assert.deepEqual([changed('second'), changed('again')], [0, 0], log('second') + log('again'));
+  const order = rankManagers(list.managers, { agentId: '007' }).map((one) => one.address);
+  const written = readFileSync(join(site.folder, 'written.conf'), 'latin1');
+  assert.deepEqual(
+    [...written.matchAll(/<address>(.*?)</g)].map((one) => one[1]),
+    order,
+  );
+  const seen = JSON.parse(readFileSync(host.path('managers.json'), 'utf8'));
+  const expected = order.map((address) => ({ address, port: 1514, protocol: 'tcp' }));
+  assert.deepEqual(seen, { file: expected, list: expected });
+  assert.match(readFileSync(join(site.folder, 'token.mode'), 'utf8'), /^-rw-------/);
+  assert.equal(host.readConfig(), config);
+});
+
+/** Keeps its table in a file of the test. */
+function fakeCrontab(table: string): string {
+  return `#!/bin/sh
+for last in "$@"; do :; done
+case " $* " in
+  *' -l '*) cat '${table}' 2>/dev/null || { echo 'no crontab for root' >&2; exit 1; } ;;
+  *' -r '*) rm -f '${table}' ;;
+  *) cat "$last" >'${table}' ;;
+esac
+`;
+}
