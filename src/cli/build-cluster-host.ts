@@ -145,6 +145,7 @@ async function runPrepared(
   const node = buildClusterNode({
     ...{ home, stateFolder, config, version, cluster, peers, maxConnectionsPerAddress },
     owner: flags.keepsRoot ? owner : undefined,
+    ...(section.database === 'none' ? {} : { database: section.database }),
     log,
     events,
   });

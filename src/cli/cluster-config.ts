@@ -40,6 +40,13 @@ export const clusterSection = z
       .enum(['any', 'ours'])
       .default('any')
       .describe('any: stock nodes too; ours: nobody else'),
+    database: z
+      .enum(['auto', 'wazuh-db', 'embedded', 'none'])
+      .default('auto')
+      .describe(
+        'agents and groups: wazuh-db of home, our own file with the same sockets, nothing; ' +
+          'auto: wazuh-db where it is installed or answers, else our own',
+      ),
     user: z
       .string()
       .regex(/^[A-Za-z_][A-Za-z0-9_-]{0,31}$/, 'expected the name of a user')
