@@ -37,6 +37,7 @@ export function nodeOptions(wish: NodeWish): NodeOptions {
       bindAddress: address,
       nodes: [address],
       hidden: 'no',
+      haproxyHelper: undefined,
       extras: {},
     },
     version: '4.14.8',

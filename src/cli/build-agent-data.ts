@@ -8,8 +8,10 @@ import { AgentInfoJournal } from '../cluster/store/agent-info-journal.ts';
 import { AgentStore } from '../cluster/store/agent-store.ts';
 import { GroupDebts } from '../cluster/store/group-debts.ts';
 import { stateMigrations } from '../cluster/store/state-schema.ts';
+import { SyncBook } from '../cluster/store/sync-book.ts';
 import type { WazuhDb } from '../cluster/store/wazuh-db.ts';
 import { type ClusterLog, NodeLog } from '../cluster/tasks/node-log.ts';
+import type { SyncWatcher } from '../cluster/tasks/sync-watcher.ts';
 import { WorkerAgentData } from '../cluster/worker/agent-data.ts';
 import { messageOf } from '../guards.ts';
 import { AgentDatabase, type DatabaseChoice } from '../host/agent-database.ts';
@@ -33,6 +35,8 @@ export interface AgentData {
   readonly db: WazuhDb;
   readonly master: MasterAgentData | undefined;
   readonly worker: WorkerAgentData | undefined;
+  /** Sync status of files on every node; undefined on a worker. */
+  readonly book: SyncBook | undefined;
   /** Before any link. Never rejects: without a database the other parts of a node still run. */
   open(): Promise<void>;
   /** What belongs to no link, until `signal` aborts; then everything is closed. Never rejects. */
@@ -70,6 +74,7 @@ export function buildAgentData(options: AgentDataOptions): AgentData {
     : undefined;
   return {
     ...{ db: database, master, worker },
+    book: isWorker ? undefined : new SyncBook(state, clock),
     async open() {
       try {
         const kind = await database.open();
@@ -84,6 +89,23 @@ export function buildAgentData(options: AgentDataOptions): AgentData {
       await database.close();
       state.close();
     },
+  };
+}
+
+/** What cannot be noted costs a line in the log, never a check. */
+export function watcherOf({ book }: AgentData, log: NodeLog): SyncWatcher | undefined {
+  if (book === undefined) return undefined;
+  const quietly = (note: () => void): void => {
+    try {
+      note();
+    } catch (error) {
+      log.error(`The sync status of files cannot be kept: ${messageOf(error)}`);
+    }
+  };
+  return {
+    scanned: (report) => quietly(() => book.scanned(report)),
+    checked: (node, check) => quietly(() => book.checked(node, check)),
+    failed: (node, reason) => quietly(() => book.failed(node, reason)),
   };
 }
 

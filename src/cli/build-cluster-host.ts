@@ -14,6 +14,7 @@ import { becomeAccount, findAccount, isRoot, ownAddresses } from '../host/manage
 import { systemClock } from '../host/system-clock.ts';
 import { buildLog, type Log, silentLog } from '../log.ts';
 import { parseManagerVersion } from '../wazuh/manager-version.ts';
+import type { AgentData } from './build-agent-data.ts';
 import { buildClusterNode, type ClusterNode } from './build-cluster.ts';
 import type { ClusterHost, ClusterStatus, NodeFlags, PeerLine } from './cluster-commands.ts';
 import { type ClusterSection, defaultClusterSection, readNodeConfig } from './cluster-config.ts';
@@ -174,7 +175,7 @@ async function writeStatus(
   }
 }
 
-function peersOf({ role }: ClusterNode): readonly PeerLine[] {
+function peersOf({ role, data }: ClusterNode): readonly PeerLine[] {
   if (role instanceof Master) {
     return role.workers().map((one) => ({
       node: one.name,
@@ -188,6 +189,7 @@ function peersOf({ role }: ClusterNode): readonly PeerLine[] {
           : Math.round((clock.nowMs() - one.behindSinceMs) / 1000),
       heldDeletions: one.heldDeletions,
       heldReason: one.heldReason,
+      ...lagsOf(one.name, data),
     }));
   }
   const { master, peer, isConnected, heldDeletions, heldReason } = role.status();
@@ -200,6 +202,21 @@ function peersOf({ role }: ClusterNode): readonly PeerLine[] {
       heldReason,
     },
   ];
+}
+
+/** What readiness of a node is judged by, from the store of a master. */
+function lagsOf(
+  node: string,
+  data: AgentData | undefined,
+): Pick<PeerLine, 'keysBehindS' | 'groupsBehindS' | 'keysGeneration'> {
+  const lag = data?.book?.lagOf(node);
+  if (lag === undefined) return {};
+  const owedSinceMs = data?.master?.statusOf(node)?.groupsOwedSinceMs;
+  return {
+    keysBehindS: Math.round(lag.keysMs / 1000),
+    groupsBehindS: owedSinceMs === undefined ? 0 : Math.round((clock.nowMs() - owedSinceMs) / 1000),
+    keysGeneration: lag.keysGeneration,
+  };
 }
 
 /** Undefined: absent or not to be read. */

@@ -10,7 +10,7 @@ import { defaultUnpackLimits } from '../cluster/files/unpack.ts';
 import type { LocalServer } from '../cluster/local/local-server.ts';
 import { type Listening, Master } from '../cluster/master/master.ts';
 import type { RemoteWorker } from '../cluster/master/remote-worker.ts';
-import type { ClusterLog } from '../cluster/tasks/node-log.ts';
+import { type ClusterLog, NodeLog } from '../cluster/tasks/node-log.ts';
 import type { NodePorts, NodeSettings, PeerPolicy } from '../cluster/tasks/node-ports.ts';
 import type { Service } from '../cluster/tasks/services.ts';
 import type { Connection } from '../cluster/worker/connection.ts';
@@ -28,7 +28,7 @@ import { daemonSockets } from '../host/daemon-socket.ts';
 import { systemClock, systemRandom } from '../host/system-clock.ts';
 import type { Log } from '../log.ts';
 import { editionOf } from '../wazuh/manager-edition.ts';
-import { type AgentData, buildAgentData } from './build-agent-data.ts';
+import { type AgentData, buildAgentData, watcherOf } from './build-agent-data.ts';
 import { buildMasterCalls, buildWorkerCalls, type CallsOptions } from './build-cluster-calls.ts';
 
 export interface NodeOptions {
@@ -70,8 +70,9 @@ const random = systemRandom;
 export function buildClusterNode(options: NodeOptions): ClusterNode {
   const { config } = options;
   const queueFolder = join(options.home, 'queue', 'cluster');
-  const ports = buildPorts(options, queueFolder);
   const data = buildData(options);
+  const watcher = data && watcherOf(data, new NodeLog(options.log, 'Master'));
+  const ports = { ...buildPorts(options, queueFolder), watcher };
   const { role, local } =
     config.nodeType === 'master'
       ? buildMaster(options, ports, data)
@@ -151,7 +152,8 @@ interface RoleParts<Role> {
 }
 
 function callsOptions(options: NodeOptions, data: AgentData | undefined): CallsOptions {
-  const { home, owner, fileStates: files, daemons = defaultDaemons } = options;
+  const { home, owner, daemons = defaultDaemons } = options;
+  const files = options.fileStates ?? data?.book;
   const db = options.agents ?? data?.db ?? askedDatabase(daemonSockets(clock, home));
   const agentSync = (name: string): AgentSync | undefined => data?.master?.syncOf(name);
   return { home, owner, db, files, daemons, agentSync };

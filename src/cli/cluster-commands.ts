@@ -38,6 +38,11 @@ export interface PeerLine {
   readonly peer: string;
   readonly state: string;
   readonly behindS: number;
+  /** Since when it lacks keys of agents, and changes of their groups; 0: none. Masters with a store. */
+  readonly keysBehindS?: number;
+  readonly groupsBehindS?: number;
+  /** Generation of client.keys that it has. */
+  readonly keysGeneration?: number;
   readonly heldDeletions: number;
   readonly heldReason: string | undefined;
 }

@@ -104,6 +104,7 @@ export class FilesWorker {
       problems: scan.problems,
       hashedFiles: scan.hashedFiles,
       digest: scan.blind.length === 0 ? this.#digest : undefined,
+      keysHash: keysHashOf(scan.manifest),
     };
   }
 
@@ -295,4 +296,9 @@ function writeCache(path: string | undefined, cache: HashCache): void {
   } catch {
     return;
   }
+}
+
+function keysHashOf(manifest: Manifest): string | undefined {
+  for (const [name, { hash }] of manifest) if (name === 'etc/client.keys') return hash;
+  return undefined;
 }

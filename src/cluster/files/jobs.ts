@@ -33,6 +33,8 @@ export interface ScanReport extends Pick<Scan, 'blind' | 'hashedFiles'> {
   readonly problems: readonly ScanProblem[];
   /** Of all names and hashes; undefined where something could not be read. */
   readonly digest: string | undefined;
+  /** Of the agents' keys; undefined: there are none. */
+  readonly keysHash: string | undefined;
 }
 
 /** A worker's manifest against our last scan. */

@@ -13,6 +13,7 @@ import { IntegrityPermission } from '../tasks/permission.ts';
 import type { ReceivedFile, ReceivingTasks } from '../tasks/receiving.ts';
 import { type SendingTasks, updateKind } from '../tasks/sending.ts';
 import type { ServedPeer, Service } from '../tasks/services.ts';
+import type { NodeCheck } from '../tasks/sync-watcher.ts';
 import { ZipBudget } from '../tasks/zip-budget.ts';
 import { fault, faultText } from '../wire/fault.ts';
 import type { TaskFault } from '../wire/payload-transfer.ts';
@@ -133,6 +134,7 @@ export class RemoteIntegrity {
     const atMs = this.#desk.ports.clock.nowMs();
     this.#lastCheck = { startAtMs: atMs, endAtMs: atMs };
     this.#inStepWith = report.generation;
+    this.#noteCheck({ generation: report.generation, order: undefined, files: report.files });
     const log = this.#log.at('Integrity check');
     log.info('Starting.');
     log.info(`Finished in 0.000s. Received digest of ${report.files} files. Sync not required.`);
@@ -162,7 +164,12 @@ export class RemoteIntegrity {
       this.#permission.release();
       this.#inStepWith = undefined;
     }
+    this.#desk.ports.watcher?.failed(this.#worker.name, faultText(value.fault));
     return { kind: 'ok', payload: 'Error received' };
+  }
+
+  #noteCheck(check: NodeCheck): void {
+    this.#desk.ports.watcher?.checked(this.#worker.name, check);
   }
 
   /** Never rejects: whatever happens, the lock is released and said. */
@@ -201,6 +208,11 @@ export class RemoteIntegrity {
       : [];
     const order = { ...report.order, extra, wanted };
     const isDone = isEmpty(order);
+    this.#noteCheck({
+      generation: report.generation,
+      order: report.order,
+      files: report.receivedFiles,
+    });
     log.info(
       `Finished in ${seconds(clock.monotonicMs() - startedMs)}s. Received metadata of ` +
         `${report.receivedFiles} files. Sync ${isDone ? 'not ' : ''}required.`,

@@ -273,7 +273,9 @@ export class Master {
     );
   }
 
-  #scanned({ generation }: ScanReport): void {
+  #scanned(report: ScanReport): void {
+    const { generation } = report;
+    this.#ports.watcher?.scanned(report);
     const isNew = generation !== this.#generation;
     if (isNew) {
       this.#generation = generation;

@@ -7,6 +7,7 @@ import type { FileJobs } from '../files/jobs.ts';
 import type { TransferStore } from '../store-queue.ts';
 import type { HeldBook } from './held-book.ts';
 import type { ClusterLog } from './node-log.ts';
+import type { SyncWatcher } from './sync-watcher.ts';
 
 /** `ours`: nobody else is admitted. `any`: stock nodes too; one once seen as ours stays ours. */
 export type PeerPolicy = 'ours' | 'any';
@@ -61,6 +62,8 @@ export interface NodePorts {
   readonly watch: FileWatch;
   readonly peerBook: PeerBook;
   readonly heldBook: HeldBook;
+  /** A master with a store keeps the sync status of files in it. */
+  readonly watcher?: SyncWatcher | undefined;
   /** One per link; `name` is a checked node name. */
   openTransfers(name: string): TransferFolder;
 }
