@@ -66,7 +66,7 @@ export class SqliteFile implements Sql {
     this.#foreign ??= openForeign(this.#options);
     for (const row of this.#foreign.prepare(statement).iterate()) {
       rows.push(row as SqlRow);
-      bytes += JSON.stringify(row).length;
+      bytes += JSON.stringify(row, (_, value) => value ?? undefined).length;
       if (bytes > limitBytes) break;
     }
     return rows;

@@ -104,9 +104,9 @@ function problemOf(name: string, value: JsonValue): string | undefined {
   if (numberNames.has(name)) {
     return Number.isSafeInteger(value) ? undefined : `${name} is not a whole number`;
   }
+  if (!/^[a-z][a-z0-9_]{0,63}$/.test(name)) return 'a member with a strange name';
   if (typeof value === 'string') return textProblem(name, value);
   if (textNames.has(name)) return `${name} is not a text`;
-  if (!/^[a-z][a-z0-9_]{0,63}$/.test(name)) return 'a member with a strange name';
   return typeof value === 'object' && value !== null ? `${name} is not a plain value` : undefined;
 }
 
