@@ -73,6 +73,11 @@ const reasons = {
     exit: 2,
     fix: '`pilotfish-publisher agents` shows the agents that report here',
   },
+  no_rollout: {
+    code: 'E045',
+    exit: 2,
+    fix: '`pilotfish-publisher rollout status` shows what is under way',
+  },
   // Fetching.
   dns_failed: {
     code: 'E101',

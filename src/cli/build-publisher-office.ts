@@ -1,5 +1,7 @@
 /** A publisher's directory opened: configuration, roots, keys and history, each proven or refused. */
+import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { encodeBase64Url } from '../bytes.ts';
 import { ConfigError, ListError } from '../errors.ts';
 import { messageOf } from '../guards.ts';
 import { openHistory } from '../host/history-database.ts';
@@ -14,11 +16,16 @@ import {
   type SigningKey,
   signingKeyFromSeed,
 } from '../list/sign.ts';
+import type { History } from '../publisher/history.ts';
 import type { PublisherFolder } from '../publisher/init.ts';
 import { loadRoots } from '../publisher/load-roots.ts';
+import type { PublishDesk } from '../publisher/publish.ts';
 import { renewRoot } from '../publisher/renew-root.ts';
+import type { AgentRow } from '../publisher/reports/agent-book.ts';
+import { planRollout } from '../publisher/rollout/plan.ts';
 import { type PublisherConfig, parsePublisherConfig } from './publisher-config.ts';
 import type { PublisherOffice, RenewFlags } from './publisher-host.ts';
+import { planSettingsOf } from './rollout-config.ts';
 
 const clock = systemClock;
 export const configName = 'publisher.yml';
@@ -31,14 +38,16 @@ export async function openOffice(path: string): Promise<PublisherOffice> {
   const { root } = roots.newest;
   const listKey = await openListKey(folder, config.files.listKey, root);
   const history = openHistory(resolve(path, config.files.history));
-  const desk = { history, root, listKey, clock };
+  const reportsPath = resolve(path, config.files.reports);
+  const plan = buildPlan(config, history, () => readRows(reportsPath));
+  const desk = { history, root, listKey, clock, plan };
   return {
     config,
     roots,
     history,
     desk,
     withReports(work) {
-      const store = openReports(resolve(path, config.files.reports));
+      const store = openReports(reportsPath);
       try {
         return work(store);
       } finally {
@@ -47,6 +56,40 @@ export async function openOffice(path: string): Promise<PublisherOffice> {
     },
     close: () => history.close(),
   };
+}
+
+/** The planning of changes; `rows`: what the fleet looks like. */
+export function buildPlan(
+  { rollout }: PublisherConfig,
+  history: History,
+  rows: () => Iterable<AgentRow>,
+): NonNullable<PublishDesk['plan']> {
+  return (before, content) => {
+    const stableVersion = before.rollout?.stableVersion ?? before.version;
+    const stable = history.find(stableVersion) ?? before;
+    return planRollout({
+      version: before.version + 1,
+      stableVersion: stable.version,
+      stable: stable.content,
+      content,
+      rows: rows(),
+      settings: planSettingsOf(rollout),
+      nowMs: clock.nowMs(),
+      ...(before.rollout === undefined ? {} : { salt: before.rollout.salt }),
+      newSalt: () => encodeBase64Url(systemRandom.bytes(12)),
+    });
+  };
+}
+
+/** A publisher that never took a report has no file of them. */
+function readRows(reportsPath: string): readonly AgentRow[] {
+  if (!existsSync(reportsPath)) return [];
+  const store = openReports(reportsPath);
+  try {
+    return store.rows();
+  } finally {
+    store.close();
+  }
 }
 
 const keyDirectory = 'root-keys';

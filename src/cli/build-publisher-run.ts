@@ -31,6 +31,7 @@ import { runClusterBeside } from './build-cluster-host.ts';
 import { type EdgesView, runEdges } from './build-publisher-edges.ts';
 import { openOffice, readConfig, requireFile } from './build-publisher-office.ts';
 import { openReportOffice } from './build-publisher-reports.ts';
+import { withRollout } from './build-publisher-rollout.ts';
 import type { PublisherConfig } from './publisher-config.ts';
 import type { PublisherOffice, Signals } from './publisher-host.ts';
 
@@ -65,14 +66,13 @@ interface Serving {
 }
 
 async function serveOffice({ path, office, log, lagMs, signals }: Serving): Promise<void> {
-  const { desk } = office;
   let { roots } = office;
   const folder = openPublisherFolder(path);
   let { config } = office;
   const ledger = buildConnectionLedger(config.limits);
   const service = buildListService({
     clock,
-    listKey: desk.listKey,
+    listKey: office.desk.listKey,
     ledger,
     maxReceiptsPerSecond: config.limits.maxReceiptsPerSecond,
     isBusy: () => lagMs() > shedReceiptsLagMs,
@@ -100,7 +100,7 @@ async function serveOffice({ path, office, log, lagMs, signals }: Serving): Prom
   );
   const daemon = runDaemon(
     {
-      desk,
+      ...withRollout(office, () => config, reports, { log, complaints }),
       service,
       front: announced(front, log),
       notices: buildChangeSocket(join(path, socketName), log),

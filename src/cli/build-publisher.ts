@@ -7,8 +7,10 @@ import { acquireLock } from '../host/lock.ts';
 import { buildProber } from '../host/probe-socket.ts';
 import { openPublisherFolder } from '../host/publisher-folder.ts';
 import { systemClock, systemRandom } from '../host/system-clock.ts';
+import { readUserName } from '../host/user-name.ts';
 import { initPublisher } from '../publisher/init.ts';
 import { configName, openOffice, renewInOffice, requireFile } from './build-publisher-office.ts';
+import { calendarOf } from './build-publisher-rollout.ts';
 import { runOffice, socketName } from './build-publisher-run.ts';
 import type { PublisherHost } from './publisher-host.ts';
 import { renderPublisherConfig } from './publisher-template.ts';
@@ -23,6 +25,8 @@ export function buildPublisherHost(): PublisherHost {
     random,
     prober: buildProber(clock),
     hostName: () => hostname(),
+    userName: readUserName,
+    frozen: ({ rollout }, nowMs) => calendarOf(rollout)(nowMs),
     init: (directory, request) => {
       const folder = openPublisherFolder(resolve(directory));
       const tools = { folder, maker, clock, random, renderConfig: renderPublisherConfig };

@@ -249,15 +249,17 @@ async function openMemory(rooms: Rooms): Promise<MemoryStore> {
 async function buildWorld(rooms: Rooms, source: ListSource, memory: MemoryStore): Promise<World> {
   const trust = new TrustReader();
   const { audience } = await trust.read(await memory.read(), clock.nowMs());
+  const agent = buildAgentView(rooms);
+  const { version } = await agent.readFacts();
   return {
     clock,
     log: rooms.log,
-    place: rooms.place,
+    place: { ...rooms.place, ...(version === undefined ? {} : { agentVersion: version }) },
     policy: policyOf(rooms.config),
     memory,
     trust,
     source,
-    agent: buildAgentView(rooms),
+    agent,
     health: buildHealth(rooms),
     applier: await buildApplier(rooms, settingsOf(rooms, audience)),
     loss: buildLossWatch(),

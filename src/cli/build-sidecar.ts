@@ -152,7 +152,11 @@ async function openRooms(config: SidecarConfig, version: string): Promise<Rooms>
       apart === undefined ? join(stateDirectory, 'applier') : `${stateDirectory}-apply`,
     ...(apart === undefined ? {} : { apart }),
     log,
-    place: { agentId, ...(config.zone === undefined ? {} : { zone: config.zone }) },
+    place: {
+      agentId,
+      os: home.platform,
+      ...(config.zone === undefined ? {} : { zone: config.zone }),
+    },
     prober: buildProber(clock, resolveBy(await buildNames(config))),
     files: openSidecarFiles(stateDirectory),
     memoryFile: openTwoGenerationFile(join(stateDirectory, 'memory'), (path, why) =>

@@ -6,6 +6,7 @@ import type { AgentRow } from '../publisher/reports/agent-book.ts';
 import { type AgentPage, pageOf } from '../publisher/reports/agent-table.ts';
 import { type Explanation, explainAgent } from '../publisher/reports/explain.ts';
 import type { Target } from '../publisher/reports/standing.ts';
+import { targetOf } from '../publisher/rollout/overview.ts';
 import {
   addCommand,
   type CommandParts,
@@ -45,7 +46,7 @@ export function addAgents(program: Command, { terminal, host }: CommandParts): v
           limit: readNumber('--limit', flags.limit, maxLimit),
         };
         const page = office.withReports((store) =>
-          pageOf(store.rows(), targetOf(office), query, host.clock.nowMs()),
+          pageOf(store.rows(), wantedOf(office), query, host.clock.nowMs()),
         );
         show(terminal, flags.json, page, () => agentsText(page, query.page));
       }),
@@ -69,7 +70,7 @@ export function addExplain(program: Command, { terminal, host }: CommandParts): 
           const held = office.history.find(row.report.list?.position.version ?? 0);
           return explainAgent({
             row,
-            target: targetOf(office),
+            target: wantedOf(office),
             held:
               held === undefined || held.hash !== row.report.list?.hash ? undefined : listOf(held),
             events: store.events(row.report.agent, 20),
@@ -82,10 +83,11 @@ export function addExplain(program: Command, { terminal, host }: CommandParts): 
 }
 
 /** Throws ConfigError `unknown_version` while nothing was published. */
-function targetOf({ history }: PublisherOffice): Target {
+function wantedOf({ history }: PublisherOffice): Target {
   const newest = history.newest();
-  if (newest !== undefined) return { newest };
-  throw new ConfigError('unknown_version', 'nothing was published yet');
+  if (newest === undefined) throw new ConfigError('unknown_version', 'nothing was published yet');
+  const { rollout } = newest;
+  return targetOf(newest, rollout === undefined ? undefined : history.find(rollout.stableVersion));
 }
 
 /** `7` means `007`. */

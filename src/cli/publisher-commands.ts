@@ -11,6 +11,7 @@ import {
   addPublish,
   addRollback,
 } from './publisher-list-commands.ts';
+import { addRollout } from './publisher-rollout-commands.ts';
 import { addInit, addRoot, addToken } from './publisher-trust-commands.ts';
 import { buildProgram } from './run-command.ts';
 
@@ -32,6 +33,7 @@ export function buildPublisherProgram(parts: CommandParts): Command {
   addDrains(program, parts);
   addHistory(program, parts);
   addRollback(program, parts);
+  addRollout(program, parts);
   addAgents(program, parts);
   addExplain(program, parts);
   return program;
@@ -46,6 +48,7 @@ Examples:
   pilotfish-publisher token --group default    what \`pilotfish join\` takes on an agent host
   pilotfish-publisher nodes                    every manager, asked now
   pilotfish-publisher agents --filter state=failed        who holds what, who does not, and why
+  pilotfish-publisher rollout status           waves, bars, what is heard; pause, resume, abort
   pilotfish-publisher explain 042              why agent 042 is where it is
   pilotfish-publisher publish --dry-run        what a changed configuration would change
   pilotfish-publisher drain wm1                agents leave wm1; undrain takes them back

@@ -10,6 +10,7 @@ import type { ConfiguredContent } from '../publisher/content.ts';
 import { clusterSection } from './cluster-config.ts';
 import { duration, parseConfig } from './config-file.ts';
 import { balancersSection, zoneSection } from './publisher-edges-config.ts';
+import { rolloutSection, wavesFault } from './rollout-config.ts';
 
 const id = (text: string) =>
   z
@@ -114,6 +115,7 @@ export const publisherSchema = z.strictObject({
       deadline: duration('800ms', { min: '50ms', max: '30s' }, 'time a manager has to answer'),
     })
     .prefault({}),
+  rollout: rolloutSection.prefault({}),
   reports: z
     .strictObject({
       enabled: z.boolean().default(true).describe('take reports of sidecars'),
@@ -176,6 +178,8 @@ export function parsePublisherConfig(text: string, path: string): PublisherConfi
   const settings = parseConfig<Settings>(publisherSchema, text, path);
   const { managers, listen, ...rest } = settings;
   checkUnique(managers, path);
+  const fault = wavesFault(settings.rollout);
+  if (fault !== undefined) throw new ConfigError('config_invalid', `${path}: ${fault}`);
   if (settings.list.resignEvery * 2 > settings.list.validFor) {
     const message = `${path}: list.resignEvery: expected at most half of list.validFor`;
     throw new ConfigError('config_invalid', message);

@@ -41,6 +41,10 @@ export interface PublisherHost {
   readonly random: Random;
   readonly prober: Prober;
   hostName(): string;
+  /** Who types, for the marks that others see. */
+  userName(): string;
+  /** The freeze window that holds at this time. */
+  frozen(config: PublisherConfig, nowMs: number): string | undefined;
   init(directory: string, request: InitRequest): Promise<InitOutcome>;
   open(directory: string): Promise<PublisherOffice>;
   /** The next root, signed with every key in `root-keys` and in `keyFiles`, written. */

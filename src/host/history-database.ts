@@ -6,7 +6,14 @@ import { closeSync, constants, existsSync, openSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { HostError, PilotfishError } from '../errors.ts';
 import { messageOf } from '../guards.ts';
-import { type History, maxHistory, type PublishedList, type Reason } from '../publisher/history.ts';
+import {
+  type History,
+  maxHistory,
+  type PublishedList,
+  type Reason,
+  type RolloutMark,
+} from '../publisher/history.ts';
+import type { RolloutRecord } from '../publisher/rollout/record.ts';
 
 const busyTimeoutMs = 5_000;
 
@@ -18,6 +25,11 @@ const migrations: readonly string[] = [
      issued_at_ms INTEGER NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL,
      hash TEXT NOT NULL, prev TEXT, source TEXT NOT NULL, content TEXT NOT NULL,
      envelope BLOB NOT NULL
+   ) STRICT`,
+  `ALTER TABLE lists ADD COLUMN rollout TEXT;
+   CREATE TABLE rollout_marks (
+     id TEXT PRIMARY KEY, kind TEXT NOT NULL, who TEXT NOT NULL, why TEXT NOT NULL,
+     at_ms INTEGER NOT NULL
    ) STRICT`,
 ];
 
@@ -33,6 +45,7 @@ interface Row {
   readonly prev: string | null;
   readonly source: string;
   readonly content: string;
+  readonly rollout: string | null;
   readonly envelope: Uint8Array;
 }
 
@@ -55,10 +68,24 @@ export function openHistory(path: string): History {
           .prepare('UPDATE lists SET source = ? WHERE version = ? AND source <> ?')
           .run(source, version, source);
       }),
+    mark: ({ id, kind, who, why, atMs }) =>
+      guarded(path, () => {
+        database
+          .prepare('INSERT OR REPLACE INTO rollout_marks VALUES (?, ?, ?, ?, ?)')
+          .run(id, kind, who, why, atMs);
+      }),
+    markOf: (id) => guarded(path, () => markOf(database, id)),
     changeMark: () =>
       guarded(path, () => Number(database.prepare('PRAGMA data_version').get()?.data_version)),
     close: () => database.close(),
   };
+}
+
+function markOf(database: DatabaseSync, id: string): RolloutMark | undefined {
+  const row = database.prepare('SELECT * FROM rollout_marks WHERE id = ?').get(id);
+  if (row === undefined) return undefined;
+  const { kind, who, why, at_ms } = row;
+  return { id, kind, who, why, atMs: at_ms } as RolloutMark;
 }
 
 function openDatabase(path: string): DatabaseSync {
@@ -98,7 +125,8 @@ function appendEntry(
     database
       .prepare(
         `INSERT INTO lists (version, epoch, term, root_version, issued_at_ms, reason, detail, hash,
-           prev, source, content, envelope) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+           prev, source, content, rollout, envelope)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       )
       .run(
         entry.version,
@@ -112,6 +140,7 @@ function appendEntry(
         entry.prev ?? null,
         entry.source,
         JSON.stringify(entry.content),
+        entry.rollout === undefined ? null : JSON.stringify(entry.rollout),
         entry.envelope,
       );
     database.prepare('DELETE FROM lists WHERE version <= ?').run(entry.version - maxHistory);
@@ -134,13 +163,14 @@ function inTransaction(database: DatabaseSync, work: () => boolean): boolean {
 
 function fromRow(row: unknown): PublishedList | undefined {
   if (row === undefined) return undefined;
-  const { root_version, issued_at_ms, prev, content, ...same } = row as Row;
+  const { root_version, issued_at_ms, prev, content, rollout, ...same } = row as Row;
   return {
     ...same,
     rootVersion: root_version,
     issuedAtMs: issued_at_ms,
     ...(prev === null ? {} : { prev }),
     content: JSON.parse(content) as PublishedList['content'],
+    ...(rollout === null ? {} : { rollout: JSON.parse(rollout) as RolloutRecord }),
   };
 }
 

@@ -66,6 +66,15 @@ export interface Rollout {
   readonly salt: string;
   /** 0 to 100. */
   readonly pct: number;
+  /** Kinds of agents of which a larger share comes first, so that every kind is in a wave. */
+  readonly strata?: readonly RolloutStratum[];
+}
+
+export interface RolloutStratum {
+  /** `site:eu-1`, `os:linux`, `version:4.14`. */
+  readonly key: string;
+  /** 0 to 100. */
+  readonly pct: number;
 }
 
 export interface Admission {

@@ -11,6 +11,7 @@ import {
   list,
   members,
   parseMembers,
+  pattern,
   percent,
   port,
   present,
@@ -59,6 +60,8 @@ const client = members({
   probeBudgetPerManager: integer(1, 100_000).default(clientDefaults.probeBudgetPerManager),
 });
 
+const stratum = pattern(/^(?:site|os|version):[A-Za-z0-9_.-]{1,64}$/, 'such as site:eu-1');
+
 const document = members({
   typ: z.literal('pf-list'),
   spec: z.literal(1),
@@ -73,7 +76,12 @@ const document = members({
   prev: hashTag.optional(),
   managers: list(manager, 1, listLimits.maxManagers),
   client,
-  rollout: members({ id: identifier, salt: identifier, pct: percent }).optional(),
+  rollout: members({
+    id: identifier,
+    salt: identifier,
+    pct: percent,
+    strata: list(members({ key: stratum, pct: percent }), 1, 32).optional(),
+  }).optional(),
   admission: members({
     id: identifier,
     ratePerServer: integer(1, 100_000),
@@ -90,11 +98,12 @@ export function parseList(payload: Uint8Array): ManagerList {
   const value = parseStrictJson(payload, rules);
   checkType(value, 'list');
   const wire = parseMembers(document, value, rules);
-  const { typ: _typ, spec: _spec, issued, admission, client: tuning, ...same } = wire;
+  const { typ: _typ, spec: _spec, issued, admission, client: tuning, rollout, ...same } = wire;
   return present({
     ...same,
     issuedAtMs: issued,
     client: present(tuning),
+    rollout: rollout === undefined ? undefined : present(rollout),
     admission:
       admission === undefined
         ? undefined

@@ -10,7 +10,7 @@ import { messageOf } from '../guards.ts';
 import { rootStatus, type VerifiedRoot } from '../list/root.ts';
 import type { Log } from '../log.ts';
 import type { ConfiguredContent } from './content.ts';
-import type { PublishedList } from './history.ts';
+import { listExpiresAtMs, type PublishedList } from './history.ts';
 import type { ListService } from './list-service.ts';
 import { isConfigNews, publishConfigured, resignOrder } from './orders.ts';
 import { type PublishDesk, publish } from './publish.ts';
@@ -51,6 +51,8 @@ export interface DaemonWorld {
   readNewerRoot(): Promise<VerifiedRoot | undefined>;
   /** A new certificate when the one in use must be replaced. */
   renewCertificate(): Promise<KeyedCertificate | undefined>;
+  /** One look at the rollout under way; true when it published. Absent where no reports are taken. */
+  tendRollout?(desk: PublishDesk): Promise<boolean>;
   /** Calls `handler` at every SIGHUP; returns the undo. */
   onReload(handler: () => void): () => void;
 }
@@ -94,6 +96,7 @@ interface Daemon {
   reload(): Promise<void>;
   resignWhenDue(): Promise<void>;
   renewWhenDue(): Promise<void>;
+  tendRollout(): Promise<void>;
 }
 
 function buildDaemon(world: DaemonWorld, first: DaemonSettings): Daemon {
@@ -107,7 +110,10 @@ function buildDaemon(world: DaemonWorld, first: DaemonSettings): Daemon {
 
   const serveNewest = (): number => {
     const newest = history.newest();
-    if (newest !== undefined && service.serve(newest)) logServed(log, newest, service.waiting());
+    const stable = stableOf(history, newest, clock.nowMs());
+    if (newest !== undefined && service.serve(newest, stable)) {
+      logServed(log, newest, service.waiting());
+    }
     return newest?.version ?? 0;
   };
   const publishNews = async (): Promise<void> => {
@@ -165,6 +171,10 @@ function buildDaemon(world: DaemonWorld, first: DaemonSettings): Daemon {
     },
     resignWhenDue: () => logFailure(log, 'resign.failed', resignWhenDue),
     renewWhenDue: () => logFailure(log, 'certificate.failed', renewWhenDue),
+    tendRollout: () =>
+      logFailure(log, 'rollout.failed', async () => {
+        if (await world.tendRollout?.(desk)) serveNewest();
+      }),
   };
 }
 
@@ -176,6 +186,7 @@ async function runRounds(world: DaemonWorld, daemon: Daemon, signal: AbortSignal
     await daemon.followRoot();
     await daemon.resignWhenDue();
     await daemon.renewWhenDue();
+    await daemon.tendRollout();
     await logFailure(log, 'history.failed', async () => {
       const seen = desk.history.changeMark();
       if (seen !== mark) daemon.serveNewest();
@@ -183,6 +194,20 @@ async function runRounds(world: DaemonWorld, daemon: Daemon, signal: AbortSignal
     });
     await sleep(clock, roundMs, signal).catch(() => undefined);
   }
+}
+
+/** While a rollout goes on, what hosts without any list get: nobody is a canary by being new. */
+function stableOf(
+  history: PublishDesk['history'],
+  newest: PublishedList | undefined,
+  nowMs: number,
+): PublishedList | undefined {
+  if (newest?.rollout === undefined) return undefined;
+  const stable = history.find(newest.rollout.stableVersion);
+  if (stable === undefined || stable.epoch !== newest.epoch) return undefined;
+  return stable.rootVersion === newest.rootVersion && nowMs < listExpiresAtMs(stable)
+    ? stable
+    : undefined;
 }
 
 /** Exported for its rule alone: a list is renewed by age, or when the clock was set back. */

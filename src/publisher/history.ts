@@ -1,9 +1,19 @@
 /** The published versions, newest last, as the publisher keeps them. */
 import type { Position } from '../list/model.ts';
 import type { Content } from './content.ts';
+import type { RolloutRecord } from './rollout/record.ts';
 
 /** Why a version was signed. */
-export type Reason = 'first' | 'publish' | 'config' | 'drain' | 'undrain' | 'rollback' | 'resign';
+export type Reason =
+  | 'first'
+  | 'publish'
+  | 'config'
+  | 'drain'
+  | 'undrain'
+  | 'rollback'
+  | 'resign'
+  | 'rollout'
+  | 'halt';
 
 export interface PublishedList extends Position {
   readonly issuedAtMs: number;
@@ -18,8 +28,19 @@ export interface PublishedList extends Position {
   /** Fingerprint of the configuration when this was signed: a later difference is news. */
   readonly source: string;
   readonly content: Content;
+  /** The rollout that this version is a wave of; absent when it is for everybody. */
+  readonly rollout?: RolloutRecord;
   /** As served. */
   readonly envelope: Uint8Array;
+}
+
+/** An operator's word on one rollout. */
+export interface RolloutMark {
+  readonly id: string;
+  readonly kind: 'paused' | 'resumed' | 'aborted';
+  readonly who: string;
+  readonly why: string;
+  readonly atMs: number;
 }
 
 /** How many versions are kept; older ones go with each new one. */
@@ -38,6 +59,9 @@ export interface History {
   append(entry: PublishedList, expectedVersion: number | undefined): boolean;
   /** The same content under another configuration: remembered without a new version. */
   noteSource(version: number, source: string): void;
+  /** An operator's word on a rollout; the last one counts. */
+  mark(mark: RolloutMark): void;
+  markOf(id: string): RolloutMark | undefined;
   /** Differs from an earlier value when another process wrote meanwhile. */
   changeMark(): number;
   close(): void;

@@ -41,8 +41,11 @@ export interface ServedList {
 
 export interface ListService {
   answer(poll: ListPoll): Promise<ListAnswer>;
-  /** From now on this version is served; whoever waits is answered. Older versions are ignored. */
-  serve(entry: PublishedList): boolean;
+  /**
+   * From now on this version is served; whoever waits is answered. Older versions are ignored.
+   * `forNewcomers`: what a host that names no list yet gets meanwhile.
+   */
+  serve(entry: PublishedList, forNewcomers?: PublishedList): boolean;
   served(): ServedList | undefined;
   /** Answers whoever waits; later polls do not wait. */
   stop(): void;
@@ -63,6 +66,7 @@ export function buildListService(parts: ListServiceParts): ListService {
   const polls = buildLongPolls(clock);
   const receipts = buildTokenBucket(parts.maxReceiptsPerSecond, parts.maxReceiptsPerSecond);
   let served: ServedList | undefined;
+  let newcomers: ServedList | undefined;
   let isStopping = false;
 
   const receiptFor = (now: ServedList, nonce: string | undefined): string | undefined => {
@@ -84,17 +88,14 @@ export function buildListService(parts: ListServiceParts): ListService {
         await waitForNews(poll);
       }
       if (served === undefined) return { kind: 'none' };
-      const kind = hasTag(poll.knownTags, served.etag) ? 'unchanged' : 'list';
-      return { kind, served, receipt: receiptFor(served, poll.nonce) };
+      const now = poll.knownTags === '' ? (newcomers ?? served) : served;
+      const kind = hasTag(poll.knownTags, now.etag) ? 'unchanged' : 'list';
+      return { kind, served: now, receipt: receiptFor(now, poll.nonce) };
     },
-    serve(entry) {
+    serve(entry, forNewcomers) {
+      newcomers = forNewcomers === undefined ? undefined : readyToSend(forNewcomers, listKey);
       if (served !== undefined && served.entry.version >= entry.version) return false;
-      served = {
-        entry,
-        body: Buffer.from(entry.envelope),
-        etag: `"${entry.hash}"`,
-        flat: signFlat(listOf(entry), entry.hash, listKey),
-      };
+      served = readyToSend(entry, listKey);
       polls.wakeAll();
       return true;
     },
@@ -104,6 +105,15 @@ export function buildListService(parts: ListServiceParts): ListService {
       polls.wakeAll();
     },
     waiting: () => polls.count(),
+  };
+}
+
+function readyToSend(entry: PublishedList, listKey: SigningKey): ServedList {
+  return {
+    entry,
+    body: Buffer.from(entry.envelope),
+    etag: `"${entry.hash}"`,
+    flat: signFlat(listOf(entry), entry.hash, listKey),
   };
 }
 

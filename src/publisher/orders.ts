@@ -73,6 +73,7 @@ export function rollbackOrder(
     want: () => ({
       content: requireVersion(history, version).content,
       source: fingerprint(configured),
+      rollout: undefined, // what was there before goes back to everybody at once
     }),
   };
 }

@@ -12,14 +12,17 @@ import { parseList, renderList } from '../list/parse-list.ts';
 import type { VerifiedRoot } from '../list/root.ts';
 import { type SigningKey, signDocument, signReceipt } from '../list/sign.ts';
 import { verifyList } from '../list/verify.ts';
-import { type Content, isSameContent, listedManagers } from './content.ts';
+import { type Content, fingerprint, isSameContent, listedManagers } from './content.ts';
 import type { History, PublishedList, Reason } from './history.ts';
+import { listedRollout, type RolloutRecord } from './rollout/record.ts';
 
 export interface PublishDesk {
   readonly history: History;
   readonly root: VerifiedRoot;
   readonly listKey: SigningKey;
   readonly clock: Clock;
+  /** How a new content is rolled out; absent, or undefined for one: to everybody at once. */
+  plan?(before: PublishedList, content: Content): RolloutRecord | undefined;
 }
 
 /** What should stand in the next version, decided from the newest one. */
@@ -34,6 +37,8 @@ export interface PublishOrder {
 export interface Wanted {
   readonly content: Content;
   readonly source: string;
+  /** Present, also as undefined, where the order itself says it; else the desk plans. */
+  readonly rollout?: RolloutRecord | undefined;
 }
 
 export type PublishOutcome =
@@ -71,11 +76,13 @@ export async function preparePublication(
   order: PublishOrder,
 ): Promise<PublishOutcome> {
   const before = desk.history.newest();
-  const { content, source } = order.want(before);
-  if (before !== undefined && !order.evenIfSame && isSettled(desk, before, content)) {
+  const wanted = order.want(before);
+  const { content, source } = wanted;
+  const rollout = rolloutOf(desk, wanted, before);
+  if (before !== undefined && !order.evenIfSame && isSettled(desk, before, { content, rollout })) {
     return { kind: 'unchanged', entry: before };
   }
-  const list = nextList(desk, content, before);
+  const list = nextList(desk, { content, rollout }, before);
   const payload = renderList(list);
   const envelope = signDocument('list', payload, [desk.listKey]);
   const hash = sha256Tag(payload);
@@ -84,21 +91,44 @@ export async function preparePublication(
   const entry: PublishedList = {
     ...{ epoch, term, version, rootVersion, issuedAtMs, hash, envelope, content, source },
     ...(before === undefined ? {} : { prev: before.hash }),
+    ...(rollout === undefined ? {} : { rollout }),
     reason: before === undefined ? 'first' : order.reason,
     detail: order.detail,
   };
   return { kind: 'published', entry, before };
 }
 
+interface Next {
+  readonly content: Content;
+  readonly rollout: RolloutRecord | undefined;
+}
+
+/** The same content goes on as it was; a new one is planned. */
+function rolloutOf(
+  desk: PublishDesk,
+  wanted: Wanted,
+  before: PublishedList | undefined,
+): RolloutRecord | undefined {
+  if ('rollout' in wanted) return wanted.rollout;
+  if (before === undefined) return undefined;
+  if (isSameContent(before.content, wanted.content)) return before.rollout;
+  return desk.plan?.(before, wanted.content);
+}
+
 /** Equal managers mean no write; a new epoch of the root needs a new list all the same. */
-function isSettled({ root }: PublishDesk, before: PublishedList, content: Content): boolean {
-  const isSame = isSameContent(before.content, content);
+function isSettled(
+  { root }: PublishDesk,
+  before: PublishedList,
+  { content, rollout }: Next,
+): boolean {
+  const isSameWave = fingerprint(before.rollout ?? null) === fingerprint(rollout ?? null);
+  const isSame = isSameWave && isSameContent(before.content, content);
   return isSame && before.epoch === root.epoch && before.rootVersion === root.version;
 }
 
 function nextList(
   { root, clock }: PublishDesk,
-  content: Content,
+  { content, rollout }: Next,
   before: PublishedList | undefined,
 ): ManagerList {
   return {
@@ -113,6 +143,7 @@ function nextList(
     ...(before === undefined ? {} : { prev: before.hash }),
     managers: listedManagers(content),
     client: content.client,
+    ...(rollout === undefined ? {} : { rollout: listedRollout(rollout) }),
   };
 }
 

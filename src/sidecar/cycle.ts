@@ -4,6 +4,7 @@
  * not see for itself: a crash anywhere is repaired by the next one.
  */
 import type { ApplyResult } from '../applier/result.ts';
+import { strataOf } from '../list/rollout.ts';
 import { type ActGround, act } from './act.ts';
 import { decide } from './decide.ts';
 import { watchTarget } from './escape.ts';
@@ -78,8 +79,11 @@ async function newestVerifiedList(world: World): Promise<Known> {
   const before = await world.memory.read();
   const trustBefore = await world.trust.read(before, world.clock.nowMs());
   const news = await world.source.news(before, trustBefore);
+  const { os, agentVersion } = world.place;
+  const { site } = trustBefore.audience;
+  const strata = os === undefined ? [] : strataOf({ site, os, agentVersion });
   const memory = news.reduce(
-    (known, one) => rememberNews(known, one, world.place.agentId, world.clock.nowMs()),
+    (known, one) => rememberNews(known, one, world.place.agentId, world.clock.nowMs(), strata),
     before,
   );
   await world.memory.write(memory);

@@ -8,7 +8,13 @@ import type { News } from './source.ts';
 import { type Step, stepKey } from './step.ts';
 
 /** Only proven things are in `news`, so nothing unproven is ever persisted. */
-export function rememberNews(memory: Memory, news: News, agentId: string, nowMs: number): Memory {
+export function rememberNews(
+  memory: Memory,
+  news: News,
+  agentId: string,
+  nowMs: number,
+  strata: readonly string[] = [],
+): Memory {
   const next = {
     ...rememberRoots(memory, news),
     floorMs: raiseFloorMs(memory.floorMs, news.seenAtMs ?? 0, nowMs),
@@ -19,7 +25,7 @@ export function rememberNews(memory: Memory, news: News, agentId: string, nowMs:
   if (news.list === undefined) return next;
   const { pending: _, ...rest } = next;
   // A host without any list has nothing to wait with: it takes what there is.
-  const isOurs = memory.list === undefined || isInWave(news.rollout, agentId);
+  const isOurs = memory.list === undefined || isInWave(news.rollout, agentId, strata);
   return isOurs ? { ...rest, list: news.list } : { ...rest, pending: news.list };
 }
 

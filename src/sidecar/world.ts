@@ -17,6 +17,9 @@ export interface Place {
   /** From `client.keys`, so that it is the same for the agent's life; else the host name. */
   readonly agentId: string;
   readonly zone?: string;
+  /** For its strata in rollouts. */
+  readonly os?: string;
+  readonly agentVersion?: string;
 }
 
 export interface MemoryStore {

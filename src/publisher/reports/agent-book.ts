@@ -50,7 +50,7 @@ export function buildAgentBook(known: Iterable<AgentRow>): AgentBook {
     take(row) {
       const { agent } = row.report;
       events.push(...eventsOf(rows.get(agent), row));
-      if (events.length > maxEvents) events = events.slice(-maxEvents);
+      if (events.length > 2 * maxEvents) events = events.slice(-maxEvents);
       rows.set(agent, intern(row));
       unsaved.add(agent);
     },

@@ -2,7 +2,7 @@
 import type { AgentReport } from '../../list/agent-report.ts';
 import type { Position, Rollout } from '../../list/model.ts';
 import { comparePositions, renderPosition } from '../../list/position.ts';
-import { isInWave } from '../../list/rollout.ts';
+import { isInWave, strataOf } from '../../list/rollout.ts';
 import type { AgentRow } from './agent-book.ts';
 
 /** What agents should hold now. */
@@ -32,7 +32,8 @@ export function isSilent({ report, receivedAtMs }: AgentRow, nowMs: number): boo
 
 export function standingOf(row: AgentRow, target: Target, nowMs: number): Standing {
   const { report } = row;
-  const isWaiting = target.stable !== undefined && !isInWave(target.rollout, report.place);
+  const isWaiting =
+    target.stable !== undefined && !isInWave(target.rollout, report.place, strataOf(report));
   const wanted = isWaiting ? (target.stable ?? target.newest) : target.newest;
   const told = (state: State, reason: string): Standing => ({ state, target: wanted, reason });
   if (isSilent(row, nowMs)) {
@@ -50,11 +51,13 @@ export function standingOf(row: AgentRow, target: Target, nowMs: number): Standi
 }
 
 /** A list that was taken and did harm, or would have. */
-export function faultOf({ result, errors }: AgentReport): string | undefined {
+export function faultOf({ result, errors, health }: AgentReport): string | undefined {
   if (result?.outcome === 'restored') return `put its old configuration back${codeOf(result.code)}`;
   if (result?.outcome === 'refused') return `its applier refused${codeOf(result.code)}`;
   const bad = errors.filter((code) => /^E(2|30|40|41|50[3457]|51|6)/.test(code) && code !== 'E406');
-  return bad.length === 0 ? undefined : bad.join(' ');
+  if (bad.length > 0) return bad.join(' ');
+  const isDark = health.length > 0 && health.every(({ verdict }) => verdict === 'down');
+  return isDark ? 'no manager of its list answers it' : undefined;
 }
 
 function codeOf(code: string | undefined): string {

@@ -1,0 +1,58 @@
+/** The rollout of a running publisher from real parts. */
+import { buildFreezeCalendar } from '../host/freeze-calendar.ts';
+import { systemClock as clock } from '../host/system-clock.ts';
+import type { Log } from '../log.ts';
+import type { Complaints } from '../publisher/complaints.ts';
+import type { DaemonWorld } from '../publisher/daemon.ts';
+import type { PublishDesk } from '../publisher/publish.ts';
+import { tendRollout } from '../publisher/rollout/tend.ts';
+import { buildPlan } from './build-publisher-office.ts';
+import type { ReportOffice } from './build-publisher-reports.ts';
+import type { PublisherConfig } from './publisher-config.ts';
+import type { PublisherOffice } from './publisher-host.ts';
+import { gateSettingsOf, type RolloutConfig } from './rollout-config.ts';
+
+const lookEveryMs = 900;
+/** A large fleet is looked at more rarely: one look at 100 000 agents takes a good part of a second. */
+const agentsPerMs = 20;
+
+/** The desk that plans by the newest reports, and what tends the rollout; without reports, neither. */
+export function withRollout(
+  { desk, history }: PublisherOffice,
+  config: () => PublisherConfig,
+  reports: ReportOffice | undefined,
+  tell: { readonly log: Log; readonly complaints: Complaints },
+): Pick<DaemonWorld, 'desk' | 'tendRollout'> {
+  if (reports === undefined) return { desk };
+  const plan = buildPlan(config(), history, () => reports.book.rows());
+  return { desk: { ...desk, plan }, tendRollout: buildTending(config, reports, tell) };
+}
+
+/** `config` is read again at every look: a reload may have changed it. */
+function buildTending(
+  config: () => PublisherConfig,
+  { book }: Pick<ReportOffice, 'book'>,
+  tell: { readonly log: Log; readonly complaints: Complaints },
+): (desk: PublishDesk) => Promise<boolean> {
+  let built: RolloutConfig | undefined;
+  let frozen = buildFreezeCalendar([]);
+  let lookedMs = Number.NEGATIVE_INFINITY;
+  return async (desk) => {
+    const nowMs = clock.monotonicMs();
+    if (nowMs - lookedMs < lookEveryMs + book.size() / agentsPerMs) return false;
+    lookedMs = nowMs;
+    const { rollout } = config();
+    if (rollout !== built) frozen = calendarOf(rollout);
+    built = rollout;
+    const ground = {
+      rows: () => book.rows(),
+      settings: () => gateSettingsOf(rollout, book.size()),
+      frozen,
+    };
+    return tendRollout(desk, ground, tell);
+  };
+}
+
+export function calendarOf({ freeze }: RolloutConfig) {
+  return buildFreezeCalendar(freeze.map(({ from, for: forMs }) => ({ from, forMs })));
+}

@@ -1,0 +1,90 @@
+/** May a wave go on, must it be taken back? Pure; the reasons are for people. */
+import type { CohortStats } from './cohort.ts';
+import type { RolloutRecord } from './record.ts';
+
+export interface GateSettings {
+  /** Per cent of the wave that must have told how it fares. */
+  readonly reportedPct: number;
+  /** So long after its beginning a wave that keeps silent is taken back. */
+  readonly silenceMs: number;
+  /** Percentage points above all others that are still chance or weather. */
+  readonly marginPct: number;
+  /** Restores in the first hundred that end a rollout. */
+  readonly maxRestores: number;
+}
+
+export type Verdict =
+  | { readonly kind: 'wait'; readonly why: string }
+  | { readonly kind: 'advance' }
+  | {
+      readonly kind: 'halt';
+      readonly gate: 'restores' | 'failures' | 'silence';
+      readonly why: string;
+    };
+
+export function judgeWave(
+  stats: CohortStats,
+  record: RolloutRecord,
+  settings: GateSettings,
+  nowMs: number,
+): Verdict {
+  const halt = restores(stats, settings) ?? failures(stats, settings);
+  if (halt !== undefined) return halt;
+  const ageMs = nowMs - record.stageStartedAtMs;
+  const isHeard = stats.known > 0 && stats.reported * 100 >= settings.reportedPct * stats.known;
+  if (!isHeard) {
+    const seen = `${stats.reported} of ${Math.max(stats.known, record.expected)} agents of the wave have told how they fare`;
+    if (ageMs < settings.silenceMs) return { kind: 'wait', why: seen };
+    return { kind: 'halt', gate: 'silence', why: `${seen}; needed: ${settings.reportedPct} %` };
+  }
+  const bakeMs = record.stages[record.stage]?.bakeMs ?? 0;
+  if (ageMs < bakeMs)
+    return { kind: 'wait', why: `watched for ${Math.ceil((bakeMs - ageMs) / 1_000)} s more` };
+  return { kind: 'advance' };
+}
+
+function restores(
+  { restored, reported }: CohortStats,
+  { maxRestores }: GateSettings,
+): Verdict | undefined {
+  // Three in the first hundred; the same share of more.
+  if (restored < Math.max(maxRestores, (maxRestores * reported) / 100)) return undefined;
+  return {
+    kind: 'halt',
+    gate: 'restores',
+    why: `${restored} of ${reported} agents put their old configuration back`,
+  };
+}
+
+function failures(stats: CohortStats, { marginPct }: GateSettings): Verdict | undefined {
+  const { failed, reported, others, othersFailed } = stats;
+  // The others are a sample too: one unlucky agent in a small fleet is no evidence.
+  const usual = others === 0 ? 0 : wilsonBounds(othersFailed, others).upper;
+  const least = wilsonBounds(failed, reported).lower;
+  if (least <= usual + marginPct / 100) return undefined;
+  return {
+    kind: 'halt',
+    gate: 'failures',
+    why: `${failed} of ${reported} agents of the wave fare badly (at least ${percent(least)} of it, with 99 % certainty), of all others at most ${percent(usual)}`,
+  };
+}
+
+const z99 = 2.576;
+
+/** The 99 % score interval (Wilson 1927) of a share seen as `failed` out of `tried`. */
+export function wilsonBounds(
+  failed: number,
+  tried: number,
+): { readonly lower: number; readonly upper: number } {
+  if (tried === 0) return { lower: 0, upper: 1 };
+  const share = failed / tried;
+  const z2 = z99 * z99;
+  const middle = share + z2 / (2 * tried);
+  const spread = z99 * Math.sqrt((share * (1 - share) + z2 / (4 * tried)) / tried);
+  const bound = (value: number): number => Math.min(1, Math.max(0, value / (1 + z2 / tried)));
+  return { lower: bound(middle - spread), upper: bound(middle + spread) };
+}
+
+function percent(share: number): string {
+  return `${(share * 100).toFixed(1)} %`;
+}
