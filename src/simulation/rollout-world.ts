@@ -7,7 +7,7 @@ import type { Clock } from '../clock.ts';
 import { silentLog } from '../log.ts';
 import { Complaints } from '../publisher/complaints.ts';
 import { type ConfiguredContent, type Content, isSameContent } from '../publisher/content.ts';
-import type { PublishedList } from '../publisher/history.ts';
+import type { PublishedList, RolloutMark } from '../publisher/history.ts';
 import { publishConfigured, resignOrder } from '../publisher/orders.ts';
 import { type PublishDesk, publish } from '../publisher/publish.ts';
 import { buildAgentBook } from '../publisher/reports/agent-book.ts';
@@ -114,9 +114,14 @@ interface Parts {
 
 /** What an operator says in one step: mostly nothing. */
 const words = [
-  ...Array.from({ length: 44 }, () => undefined),
+  ...Array.from({ length: 44 }, () => 'nothing' as const),
   ...(['paused', 'resumed', 'resumed', 'resumed', 'resumed'] as const),
 ];
+
+function wordOf(word: (typeof words)[number], isAborted: boolean): RolloutMark['kind'] {
+  if (isAborted || word === 'nothing') return 'aborted';
+  return word;
+}
 
 class World {
   readonly #parts: Parts;
@@ -211,10 +216,10 @@ class World {
     if (record === undefined) return;
     const kind = random.pick(words);
     const isAborted = random.isHit(0.003);
-    if (kind === undefined && !isAborted) return;
+    if (kind === 'nothing' && !isAborted) return;
     if (history.markOf(record.id)?.kind === 'aborted') return;
     const mark = { id: record.id, who: 'op', why: '', atMs: clock.nowMs() };
-    history.mark({ ...mark, kind: isAborted ? 'aborted' : (kind ?? 'resumed') });
+    history.mark({ ...mark, kind: wordOf(kind, isAborted) });
   }
 
   #outcome(tookMs: number): RolloutOutcome {
