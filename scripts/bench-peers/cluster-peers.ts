@@ -77,7 +77,8 @@ export function stockFrom(template: string): Make {
   };
 }
 
-function makeFolders(home: string): void {
+/** The folders of a Wazuh home that a node looks into. */
+export function makeFolders(home: string): void {
   for (const item of ['shared', 'rules', 'decoders', 'lists']) {
     mkdirSync(join(home, 'etc', item), { recursive: true });
   }

@@ -8,6 +8,7 @@ import { Session } from '../../src/cluster/session/session.ts';
 import type { Role } from '../../src/cluster/wire/command.ts';
 import { linearity } from './wire/cost.ts';
 import { corpus, flip, helloBytes, mutations, Seeded, seal } from './wire/damage.ts';
+import { surviveSockets } from './wire/sockets.ts';
 
 const largestInput = 65_536;
 /** A quadratic cost would show 16; fresh pages for a large buffer show up to 3. */
@@ -143,6 +144,7 @@ async function run(args: readonly string[], print: (line: string) => void): Prom
   const isShort = args.includes('--short');
   const seed = numberAfter(args, '--seed', 20_261_121);
   const wanted = numberAfter(args, '--frames', isShort ? 60_000 : 10_000_000);
+  const sockets = isShort ? 200 : 10_000;
   const random = new Seeded(seed);
   const counts: Counts = { frames: 0, sessions: 0, outputs: 0, closed: 0 };
   const tools: Tools = { random, frames: corpus(random, 4096), hello: helloBytes(), counts };
@@ -166,7 +168,9 @@ async function run(args: readonly string[], print: (line: string) => void): Prom
   const { frames, sessions, outputs, closed } = counts;
   print(`  ${frames} frames, ${sessions} sessions, ${outputs} outputs, ${closed} closed by us`);
   print(`  ${seconds.toFixed(1)} s, ${Math.round(frames / seconds)} frames/s, 0 crashes`);
-  return judge(tools, levels, isShort, print);
+  const verdict = judge(tools, levels, isShort, print);
+  const isStanding = await surviveSockets(numberAfter(args, '--sockets', sockets), seed, print);
+  return verdict === 0 && isStanding ? 0 : 1;
 }
 
 function judge(
@@ -192,7 +196,7 @@ function judge(
 
 export const campaign = {
   name: 'wire',
-  summary: 'mutated frames and sessions of the cluster protocol: no crash, linear, flat',
-  usage: 'npm run campaign -- wire [--short] [--seed N] [--frames N]',
+  summary: 'mutated frames and sessions, hostile sockets beside a healthy worker: no crash, flat',
+  usage: 'npm run campaign -- wire [--short] [--seed N] [--frames N] [--sockets N]',
   run,
 };

@@ -178,6 +178,28 @@ test('CVE-2026-28220-calls: what a peer claims about itself widens nothing', asy
   assert.ok(answer.includes('*****') && !answer.includes(key));
 });
 
+test('CVE-2026-48162-calls: no argument of a call names a file that is read for the peer', async () => {
+  const peer = await Peer.join('evil48162');
+  const secret = 'PRIVATE KEY of the interface';
+  const inHome = 'api/configuration/security/private_key.pem';
+  home.write(inHome, secret);
+  const paths = [`${home.path}/${inHome}`, inHome, `../${inHome}`, '/etc/shadow'];
+  const answers: string[] = [];
+  for (const path of paths.map((one) => JSON.stringify(one))) {
+    for (const name of ['tmp_file', 'file', 'path', 'filename']) {
+      answers.push(await peer.call(`{"f": ${good}, "f_kwargs": {"${name}": ${path}}}`));
+      answers.push(await peer.call(`{"f": ${good}, "${name}": ${path}}`));
+    }
+  }
+  assert.deepEqual(
+    answers.filter((answer) => answer.includes(secret) || answer.includes('root:')),
+    [],
+  );
+  // Beside the arguments it is refused, among them it is an argument that nothing reads.
+  const beside = answers.filter((_, index) => index % 2 === 1);
+  assert.ok(beside.every((answer) => /^(?:fault|refused|failed)/.test(answer)));
+});
+
 test('no-separator-calls: a call without its separator is an error, and the node lives on', async () => {
   const peer = await Peer.join('evil4');
   const refused: Answer[] = [];
