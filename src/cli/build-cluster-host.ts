@@ -13,6 +13,7 @@ import { ClusterLogFile } from '../host/cluster-log-file.ts';
 import { becomeAccount, findAccount, isRoot, ownAddresses } from '../host/manager-account.ts';
 import { systemClock } from '../host/system-clock.ts';
 import { buildLog, type Log, silentLog } from '../log.ts';
+import { editionOf, type ManagerEdition } from '../wazuh/manager-edition.ts';
 import { parseManagerVersion } from '../wazuh/manager-version.ts';
 import type { AgentData } from './build-agent-data.ts';
 import { buildClusterNode, type ClusterNode } from './build-cluster.ts';
@@ -91,29 +92,38 @@ async function sectionOf({ dir }: NodeFlags): Promise<ClusterSection> {
 
 async function prepare(section: ClusterSection, flags: NodeFlags): Promise<Prepared> {
   const home = resolve(flags.home ?? section.home);
-  const path = resolve(home, flags.config ?? section.config);
+  const known = await findVersion(section, home);
+  const edition = editionOf(known ?? '');
+  const path = resolve(home, flags.config ?? section.config ?? edition.config);
   const text = section.node === undefined ? await readText(path) : undefined;
   const read = readNodeConfig(section, { path, text }, ownAddresses());
-  const cluster = await clusterJsonOf(section, flags.dir);
+  const cluster = await clusterJsonOf(section, flags.dir, edition);
   const version = read.config.disabled ? '' : await versionOf(section, home);
   return { ...read, section, home, version, cluster };
 }
 
+async function findVersion(section: ClusterSection, home: string): Promise<string | undefined> {
+  return section.version ?? parseManagerVersion((await readText(join(home, 'VERSION.json'))) ?? '');
+}
+
 async function versionOf(section: ClusterSection, home: string): Promise<string> {
-  const path = join(home, 'VERSION.json');
-  const version = section.version ?? parseManagerVersion((await readText(path)) ?? '');
+  const version = await findVersion(section, home);
   if (version !== undefined) return version;
-  const what = `${path} tells no version; set cluster.version, such as 4.14.8`;
+  const what = `${join(home, 'VERSION.json')} tells no version; set cluster.version, such as 4.14.8`;
   throw new ConfigError('config_invalid', what);
 }
 
-async function clusterJsonOf({ clusterJson }: ClusterSection, dir: string): Promise<ClusterJson> {
-  if (clusterJson === undefined) return parseClusterJson({});
+async function clusterJsonOf(
+  { clusterJson }: ClusterSection,
+  dir: string,
+  edition: ManagerEdition,
+): Promise<ClusterJson> {
+  if (clusterJson === undefined) return parseClusterJson({}, edition.clusterJson);
   const path = resolve(dir, clusterJson);
   const text = await readText(path);
   if (text === undefined) throw new ConfigError('config_unreadable', `${path}: cannot be read`);
   try {
-    return parseClusterJson(JSON.parse(text));
+    return parseClusterJson(JSON.parse(text), edition.clusterJson);
   } catch (error) {
     if (error instanceof ConfigError) throw error;
     throw new ConfigError('config_invalid', `${path}: ${messageOf(error)}`);
@@ -129,9 +139,10 @@ async function runPrepared(
   const { config, notes, home, version, cluster, section } = prepared;
   if (config.disabled) return;
   await mkdir(flags.dir, { recursive: true, mode: 0o700 });
-  const owner = isRoot() ? findAccount(section.user) : undefined;
+  const user = section.user ?? editionOf(version).user;
+  const owner = isRoot() ? findAccount(user) : undefined;
   if (isRoot() && owner === undefined) {
-    throw new HostError('not_found', `no user ${section.user} on this host, see cluster.user`);
+    throw new HostError('not_found', `no user ${user} on this host, see cluster.user`);
   }
   if (!flags.keepsRoot && owner !== undefined) becomeAccount(owner);
   const { debugLevel, isForeground } = flags;
@@ -141,10 +152,10 @@ async function runPrepared(
     if (level === 'INFO') nodeLog.info(text);
     else nodeLog.warning(text);
   }
-  const { peers, maxConnectionsPerAddress } = section;
+  const { peers, maxConnectionsPerAddress, daemons } = section;
   const stateFolder = resolve(flags.dir);
   const node = buildClusterNode({
-    ...{ home, stateFolder, config, version, cluster, peers, maxConnectionsPerAddress },
+    ...{ home, stateFolder, config, version, cluster, peers, maxConnectionsPerAddress, daemons },
     owner: flags.keepsRoot ? owner : undefined,
     ...(section.database === 'none' ? {} : { database: section.database }),
     log,

@@ -1,5 +1,6 @@
 /** `cluster:` of publisher.yml: where the manager's home is, or the node's options themselves. */
 import * as z from 'zod';
+import { defaultDaemons } from '../cluster/calls/daemon-request.ts';
 import { clusterConfigOf, type ReadConfig } from '../cluster/config.ts';
 import { ConfigError } from '../errors.ts';
 import { type BlockValue, readClusterBlock } from '../wazuh/manager-cluster-block.ts';
@@ -23,8 +24,8 @@ export const clusterSection = z
     config: z
       .string()
       .min(1)
-      .default('etc/ossec.conf')
-      .describe('file with the <cluster> block; relative to home'),
+      .optional()
+      .describe('file with the <cluster> block; unset: etc/ossec.conf, of 5.0 wazuh-manager.conf'),
     node: node.optional().describe('the options themselves, instead of that file'),
     version: z
       .string()
@@ -50,8 +51,12 @@ export const clusterSection = z
     user: z
       .string()
       .regex(/^[A-Za-z_][A-Za-z0-9_-]{0,31}$/, 'expected the name of a user')
-      .default('wazuh')
-      .describe('owner of synchronised files, when run by root'),
+      .optional()
+      .describe('owner of synchronised files, when run by root; unset: wazuh, wazuh-manager'),
+    daemons: z
+      .array(z.enum(['authd', 'remoted', 'task-manager', 'wazuh-db']))
+      .default([...defaultDaemons])
+      .describe('daemons of a master that programs on its workers may ask'),
     maxConnectionsPerAddress: whole(1, 10_000)
       .default(10)
       .describe('of one address to a master; raise it for workers behind NAT'),

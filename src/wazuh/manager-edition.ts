@@ -16,8 +16,8 @@ export interface ManagerEdition {
   readonly masterDaemons: readonly string[];
   /** Health and overviews tell how many agents are active on a node; `-a` tells the node. */
   readonly hasAgentNodes: boolean;
-  /** Rules, decoders and lists are files of the cluster: `get_hash`, reload of the ruleset. */
-  readonly hasRuleset: boolean;
+  /** What its cluster.json has otherwise than that of 4.14; null: not at all. */
+  readonly clusterJson: unknown;
 }
 
 const four: ManagerEdition = {
@@ -46,7 +46,7 @@ const four: ManagerEdition = {
   ],
   masterDaemons: [],
   hasAgentNodes: true,
-  hasRuleset: true,
+  clusterJson: {},
 };
 
 const five: ManagerEdition = {
@@ -66,7 +66,15 @@ const five: ManagerEdition = {
   ],
   masterDaemons: ['wazuh-manager-apid'],
   hasAgentNodes: false,
-  hasRuleset: false,
+  clusterJson: {
+    files: {
+      'etc/': { files: ['client.keys', 'authd.pass'] },
+      'etc/rules/': null,
+      'etc/decoders/': null,
+      'etc/lists/': null,
+      excluded_files: ['wazuh-manager.conf'],
+    },
+  },
 };
 
 /** `version` as in a hello: `4.14.8`. Later lines behave as the newest that is known. */

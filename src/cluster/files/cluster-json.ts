@@ -91,9 +91,12 @@ const forbiddenFolders =
 
 export const stockClusterJson: ClusterJson = parseClusterJson({});
 
-/** Lay `overrides` over the stock file. Throws `ConfigError` `config_invalid` naming the member. */
-export function parseClusterJson(overrides: unknown): ClusterJson {
-  const parsed = schema.safeParse(overlay(stockCluster, overrides));
+/**
+ * Lay `overrides` over the stock file, which is that of 4.14 with what `edition` has otherwise.
+ * Throws `ConfigError` `config_invalid` naming the member.
+ */
+export function parseClusterJson(overrides: unknown, edition: unknown = {}): ClusterJson {
+  const parsed = schema.safeParse(overlay(overlay(stockCluster, edition), overrides));
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
     const where = issue?.path.join('.') ?? '';
