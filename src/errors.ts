@@ -205,6 +205,11 @@ const reasons = {
     exit: 1,
     fix: 'both generations of the state are damaged; join again',
   },
+  state_exposed: {
+    code: 'E706',
+    exit: 1,
+    fix: 'see who wrote there; chown it to the user of pilotfish, chmod 0700, then join again',
+  },
   state_inaccessible: {
     code: 'E704',
     exit: 1,

@@ -15,14 +15,13 @@ import {
   judgeRelay,
   type PortFacts,
   type RelayPermission,
-  refuse,
 } from '../relay/guard.ts';
 import type { ListenPlace } from '../relay/ports.ts';
 import { defaultRelaySettings } from '../relay/settings.ts';
-import { judgeTlsRelay } from '../relay/tls.ts';
+import { judgeAlias, ledByRestart } from '../relay/tls.ts';
 import type { Bell } from '../sidecar/bell.ts';
 import type { HealthWatch } from '../sidecar/health-watch.ts';
-import { chooseManagers } from '../sidecar/relay-choice.ts';
+import { admissionWaitMs, chooseManagers } from '../sidecar/relay-choice.ts';
 import { buildRelayKeeper, type RelayKeeper } from '../sidecar/relay-keeper.ts';
 import type { RankedList } from '../sidecar/seen.ts';
 import type { Rooms } from './build-sidecar-rooms.ts';
@@ -58,6 +57,13 @@ export function openRelayKeeper(
     judge: () => desk.judge(),
     hold: () => desk.hold(),
     choose: () => chooseManagers(board.list?.ranking ?? [], watch.snapshot(), clock.nowMs()),
+    admission: (managerId, lostForMs) => {
+      const { list } = board;
+      if (list === undefined) return 0;
+      const { agentId } = rooms.place;
+      const ground = { agentId, list, health: watch.snapshot(), nowMs: clock.nowMs() };
+      return admissionWaitMs(ground, managerId, lostForMs);
+    },
     suspect: (managerId, why) => watch.suspect(managerId, why),
   });
 }
@@ -149,10 +155,5 @@ async function judgeFive({ servers, verification }: Readable): Promise<RelayPerm
   const dialled = servers[0]?.address ?? '';
   const found = await lookup(dialled, { all: true, order: 'verbatim' }).catch(() => []);
   const addresses = found.map(({ address }) => address);
-  const permission = judgeTlsRelay({ verification, dialled, addresses, managers: [] });
-  if (permission.kind === 'refused' && permission.why !== 'name_not_verifiable') return permission;
-  return refuse(
-    'name_not_verifiable',
-    `a 5.x agent verifies the name it dials (${dialled}), and this sidecar keeps no host alias for the relay: use apply.mode: service`,
-  );
+  return judgeAlias({ verification, dialled, addresses }) ?? ledByRestart(dialled);
 }

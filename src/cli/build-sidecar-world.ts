@@ -6,7 +6,7 @@ import { draftConfig } from '../applier/draft.ts';
 import { applierAlarms, readApplierReport } from '../applier/report.ts';
 import type { ApplierSettings } from '../applier/settings.ts';
 import { chooseServers, makeWish } from '../applier/wanted.ts';
-import { ConfigError } from '../errors.ts';
+import { ConfigError, PilotfishError } from '../errors.ts';
 import { openAgent } from '../host/agent-platform.ts';
 import { openBackupStore } from '../host/backup-store.ts';
 import { openServiceNotice } from '../host/service-notice.ts';
@@ -23,7 +23,7 @@ import { fileSeenOf } from '../sidecar/file-seen.ts';
 import { buildHealthBook } from '../sidecar/health-book.ts';
 import { buildHealthWatch, type HealthWatch } from '../sidecar/health-watch.ts';
 import { buildLossWatch } from '../sidecar/loss-watch.ts';
-import { buildMemoryStore } from '../sidecar/memory-store.ts';
+import { buildMemoryStore, type OwnedMemory } from '../sidecar/memory-store.ts';
 import { renderMetrics } from '../sidecar/metrics.ts';
 import { observe } from '../sidecar/observe.ts';
 import { buildPoller } from '../sidecar/poller.ts';
@@ -87,7 +87,7 @@ export async function runForever(rooms: Rooms, stop: AbortSignal): Promise<void>
   });
   const plain = await buildWorld(rooms, poller, memory);
   const world = { ...plain, health: watch, ...(relay === undefined ? {} : { relay }) };
-  const writeStatus = buildStatusWriter(rooms);
+  const writeStatus = buildStatusWriter(rooms, memory);
   log.info('sidecar.started', { agent: rooms.place.agentId, stateDir: rooms.stateDirectory });
   await runDaemon(
     {
@@ -135,7 +135,10 @@ function openLifeSigns({ config, log }: Rooms) {
 const calmLooks = 5;
 
 /** At every change, and now and then so that its age shows a sidecar that died. */
-function buildStatusWriter(rooms: Rooms): (report: CycleReport) => Promise<void> {
+function buildStatusWriter(
+  rooms: Rooms,
+  memory: OwnedMemory,
+): (report: CycleReport) => Promise<void> {
   let last = '';
   let writtenAtMs = Number.NEGATIVE_INFINITY;
   let faults: readonly SourceFault[] = [];
@@ -152,8 +155,21 @@ function buildStatusWriter(rooms: Rooms): (report: CycleReport) => Promise<void>
     if (text === last && !isDue) return;
     last = text;
     writtenAtMs = clock.monotonicMs();
+    await mendState(rooms, memory);
     await publishStatus(rooms, status);
   };
+}
+
+/** State that was removed under us is put back, and told: who did that may do it again. */
+async function mendState({ log, files, stateDirectory }: Rooms, memory: OwnedMemory) {
+  try {
+    if (!(await memory.mend())) return;
+    await files.writeToken((await memory.read()).token);
+    log.error('state.lost', { stateDir: stateDirectory, done: 'written again' });
+  } catch (thrown) {
+    if (!(thrown instanceof PilotfishError)) throw thrown;
+    log.error('state.lost', { code: thrown.code, message: thrown.message });
+  }
 }
 
 /** The status file and the metrics, with what the applier knows where it is ours to read. */
@@ -171,10 +187,25 @@ async function addApplier(rooms: Rooms, status: StatusReport): Promise<StatusRep
     settings,
     probeDeadlineMs: rooms.config.probe.deadline,
   });
-  // Damaged state is told by the apply that meets it; a status without this part is still one.
-  const applier = await readApplierReport(world).catch(() => undefined);
-  if (applier === undefined) return status;
+  const applier = await readApplierReport(world).catch(planned);
+  if (applier instanceof PilotfishError)
+    return withAlarm(status, `${applier.code} ${applier.message}`);
+  if (applier === undefined) {
+    return withAlarm(
+      status,
+      'the applier has lost its state: it refuses every change until `join`',
+    );
+  }
   return withApplier(status, applier, applierAlarms(applier, settings));
+}
+
+function withAlarm(status: StatusReport, text: string): StatusReport {
+  return { ...status, alarms: [{ level: 'critical', text }, ...status.alarms] };
+}
+
+function planned(thrown: unknown): PilotfishError {
+  if (thrown instanceof PilotfishError) return thrown;
+  throw thrown;
 }
 
 export async function knownList(rooms: Rooms): Promise<KnownList> {
@@ -241,7 +272,7 @@ async function diffOf(
 }
 
 /** Both generations damaged: the token that lies beside them still pins the root (E701). */
-async function openMemory(rooms: Rooms): Promise<MemoryStore> {
+async function openMemory(rooms: Rooms): Promise<OwnedMemory> {
   await recoverMemory(rooms);
   return buildMemoryStore(rooms.memoryFile);
 }

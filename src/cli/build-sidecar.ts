@@ -10,6 +10,7 @@ import type { ApplierWorld, RootPin } from '../applier/world.ts';
 import { type AgentTimes, defaultAgentTimes } from '../dns/failover-lint.ts';
 import { ConfigError, HostError } from '../errors.ts';
 import { messageOf, systemCodeOf } from '../guards.ts';
+import { refuseExposed } from '../host/exposed-folder.ts';
 import { acquireLock, type Lock } from '../host/lock.ts';
 import { dpkgLock } from '../host/package-lock.ts';
 import { asOwnerOf } from '../host/privilege.ts';
@@ -100,7 +101,9 @@ async function openOffice(configPath: string | undefined, version: string): Prom
       return applySpool(withoutNetwork(await applierOf(rooms)), spool);
     },
     async pause(pause) {
-      await own(() => rooms.files.writePause(pause));
+      const nowMs = clock.nowMs();
+      const ended = { untilMs: nowMs, reason: 'resumed', endedAtMs: nowMs };
+      await own(() => rooms.files.writePause(pause ?? ended));
       const mayReachApplier = apart === undefined || config.apply.spool === undefined;
       if (pause !== undefined || !mayReachApplier) return;
       const hasJoined = await own(() => rooms.files.readToken());
@@ -137,8 +140,12 @@ async function readConfig(path: string | undefined): Promise<SidecarConfig> {
 async function openRooms(config: SidecarConfig, version: string): Promise<Rooms> {
   const home = await homeOf(config);
   const stateDirectory = resolve(config.stateDir ?? places[platform].state);
+  await refuseExposed(stateDirectory);
   const keys = join(home.home, home.platform === 'windows' ? 'client.keys' : 'etc/client.keys');
   const apart = await apartOf(config, stateDirectory);
+  const applierDirectory =
+    apart === undefined ? join(stateDirectory, 'applier') : `${stateDirectory}-apply`;
+  await refuseExposed(applierDirectory);
   const agentId = config.agent.id ?? (await readAgentId(keys)) ?? hostname();
   const log: Log = buildLog(config.log.level);
   return {
@@ -148,8 +155,7 @@ async function openRooms(config: SidecarConfig, version: string): Promise<Rooms>
     keysPath: keys,
     hasSystemd: await isThere('/run/systemd/system'),
     stateDirectory,
-    applierDirectory:
-      apart === undefined ? join(stateDirectory, 'applier') : `${stateDirectory}-apply`,
+    applierDirectory,
     ...(apart === undefined ? {} : { apart }),
     log,
     place: {

@@ -55,7 +55,7 @@ const maxStatusBytes = 1024 * 1024;
 
 export interface SidecarFiles {
   readPause(): Promise<Pause | undefined>;
-  writePause(pause: Pause | undefined): Promise<void>;
+  writePause(pause: Pause): Promise<void>;
   /** Best effort: a status that cannot be written must not stop the sidecar. */
   writeStatus(status: object): Promise<void>;
   readStatus(): Promise<unknown>;
@@ -69,12 +69,11 @@ export function openSidecarFiles(directory: string): SidecarFiles {
     async readPause() {
       const value = await readJson(at(pauseName), 4096);
       if (!isJsonObject(value)) return undefined;
-      const { untilMs, reason } = value;
+      const { untilMs, reason, endedAtMs } = value;
       if (typeof untilMs !== 'number' || typeof reason !== 'string') return undefined;
-      return { untilMs, reason };
+      return { untilMs, reason, ...(typeof endedAtMs === 'number' ? { endedAtMs } : {}) };
     },
     async writePause(pause) {
-      if (pause === undefined) return rm(at(pauseName), { force: true });
       return writeDurably(at(pauseName), Buffer.from(JSON.stringify(pause)));
     },
     writeStatus: (status) => replaceFile(at(statusName), JSON.stringify(status)),

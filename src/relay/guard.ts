@@ -42,6 +42,7 @@ export type RelayRefusal =
   | 'port_open_to_all'
   | 'name_not_verifiable'
   | 'unverified_tls'
+  | 'alias_not_kept'
   | 'no_native_fallback';
 
 export type RelayPermission =
@@ -93,6 +94,9 @@ function judgeHolder({ holder, port, closesAtOnce }: EnrollmentFacts): RelayPerm
   }
 }
 
-export function refuse(why: RelayRefusal, text: string): RelayPermission {
+export function refuse(
+  why: RelayRefusal,
+  text: string,
+): Extract<RelayPermission, { kind: 'refused' }> {
   return { kind: 'refused', why, text };
 }

@@ -94,6 +94,11 @@ export interface RelayPorts {
   readonly network: RelayNetwork;
   /** The managers worth dialling now, best first, asked at every connection; empty: none is up. */
   choose(): readonly RelayManager[];
+  /**
+   * How long an agent that has just lost `managerId` waits before it is led on, so that a fleet that
+   * lost a manager is taken in as fast as the others can. Absent: not at all. `lostForMs`: since then.
+   */
+  admission?(managerId: string, lostForMs: number): number;
   /** Told at once, synchronously; must not throw. */
   report(event: RelayEvent): void;
 }

@@ -3,7 +3,7 @@
  * Switching cuts the agent's connection, which makes the agent reconnect to the same address at
  * once. No manager up, no connection: silence would cost the agent 60 s a try, a reset 1 s.
  */
-import type { Cancel } from '../clock.ts';
+import { type Cancel, sleep } from '../clock.ts';
 import { Avoided } from './avoid.ts';
 import { type Dialled, type DialPorts, dialBest } from './dial.ts';
 import { isLoopback } from './loopback.ts';
@@ -40,6 +40,9 @@ export class Relay {
   readonly #lastMoments = new Map<number, Cancel>();
   #emptied: (() => void) | undefined;
   #nextNumber = 1;
+  /** The manager that failed under the last session, until there is another. */
+  #lost: { readonly managerId: string; readonly atMs: number } | undefined;
+  #admitsAtMs: number | undefined;
   #isClosed = false;
 
   constructor(ports: RelayPorts, settings: RelaySettings) {
@@ -57,14 +60,18 @@ export class Relay {
     return { address, port };
   }
 
-  /** accept -> choose -> dial -> splice -> switch */
+  /** accept -> wait for the admission -> choose -> dial -> splice -> switch */
   async #serve(agent: Connection): Promise<void> {
     const refusal = this.#mayAccept(agent);
     if (refusal !== undefined) return this.#refuse(agent, refusal, []);
-    const managers = this.#choose();
-    if (managers.length === 0) return this.#refuse(agent, 'no_manager', []);
+    const stop = new AbortController();
+    this.#dialling.add(stop);
     const startMs = this.#nowMs();
-    const dialled = await this.#dial(managers);
+    await this.#admitted(stop.signal);
+    const managers = this.#choose();
+    const dialled = managers.length === 0 ? undefined : await this.#dial(managers, stop.signal);
+    this.#dialling.delete(stop);
+    if (managers.length === 0) return this.#refuse(agent, 'no_manager', []);
     if (dialled === undefined) {
       const tried = managers.map(({ id }) => id);
       return this.#refuse(agent, 'none_answered', tried);
@@ -77,6 +84,7 @@ export class Relay {
     this.#avoided.add(managerId, this.#nowMs());
     const leaving = [...this.#sessions.values()].filter(({ manager }) => manager.id === managerId);
     this.#ports.report({ kind: 'switched', managerId, sessions: leaving.length });
+    if (reason === 'failed' && leaving.length > 0) this.#lost = { managerId, atMs: this.#nowMs() };
     for (const session of leaving) {
       if (reason === 'failed') session.reset();
       else this.#closeGently(session);
@@ -122,13 +130,31 @@ export class Relay {
     return this.#avoided.order(others, this.#nowMs());
   }
 
-  async #dial(managers: readonly RelayManager[]): Promise<Dialled | undefined> {
-    const stop = new AbortController();
-    this.#dialling.add(stop);
+  /** Only the agent of a manager that failed waits: who comes of itself is no part of a herd. */
+  async #admitted(signal: AbortSignal): Promise<void> {
+    const lost = this.#lost;
+    const { clock, admission } = this.#ports;
+    if (lost === undefined || admission === undefined) return;
+    const waitMs = admission(lost.managerId, this.#nowMs() - lost.atMs);
+    if (waitMs <= 0) return;
+    const heldMs = Math.min(waitMs, this.#settings.maxHoldMs);
+    this.#admitsAtMs = this.#nowMs() + heldMs;
+    await sleep(clock, heldMs, signal).catch(() => undefined);
+  }
+
+  /** While an agent waits for its admission, and until it is led on: for how long still. */
+  get admitsInMs(): number | undefined {
+    if (this.#admitsAtMs === undefined || this.#dialling.size === 0) return undefined;
+    return Math.max(0, this.#admitsAtMs - this.#nowMs());
+  }
+
+  async #dial(
+    managers: readonly RelayManager[],
+    signal: AbortSignal,
+  ): Promise<Dialled | undefined> {
     const spare = (manager: RelayManager) => this.#standby.take(manager);
     const ports = { ...this.#dialPorts(), spare };
-    const dialled = await dialBest(ports, managers, stop.signal);
-    this.#dialling.delete(stop);
+    const dialled = await dialBest(ports, managers, signal);
     if (!this.#isClosed) return dialled;
     dialled?.connection.reset();
     return undefined;
@@ -144,10 +170,15 @@ export class Relay {
     const number = this.#nextNumber++;
     const parts = { number, manager, agent, upstream: connection };
     const session = new Session(this.#ports.clock, parts, {
-      managerLeft: (why) => this.#suspect(manager.id, why),
+      managerLeft: (why) => {
+        this.#lost = { managerId: manager.id, atMs: this.#nowMs() };
+        this.#suspect(manager.id, why);
+      },
       closed: () => this.#ended(session),
     });
     this.#sessions.set(number, session);
+    this.#lost = undefined;
+    this.#admitsAtMs = undefined;
     this.#ports.report({
       kind: 'connected',
       session: number,

@@ -14,6 +14,11 @@ export interface RelaySettings {
    * (remoted keeps no state of it), so that a hung one is passed over. `connect`: 5.x and tests.
    */
   readonly proof: 'pong' | 'connect';
+  /**
+   * An accepted agent is kept waiting for its admission for so long at most: it gives a handshake
+   * up after `recv_timeout`, 60 s unless somebody changed it.
+   */
+  readonly maxHoldMs: number;
   /** For so long after a failure a manager is dialled last, whatever the chooser says. */
   readonly avoidMs: number;
   /** A planned switch closes gently; a session that has not ended by itself then is reset. */
@@ -34,6 +39,7 @@ export const defaultRelaySettings: RelaySettings = {
   dialMs: 800,
   dialAllMs: 2_400,
   proof: 'pong',
+  maxHoldMs: 45_000,
   avoidMs: 3_000,
   gentleMs: 2_000,
   idleMs: 600_000,

@@ -30,13 +30,21 @@ export type TlsPermission =
 /** Values in, permission out; the addresses must be those of a host alias that starts with us. */
 export function judgeTlsRelay(facts: TlsFacts): TlsPermission {
   const usable = facts.managers.filter((manager) => isAccepted(facts, manager.certificateNames));
-  const refusal = refusalOf(facts, usable.length);
-  if (refusal?.kind === 'refused') return refusal;
-  return { kind: 'allowed', usable: usable.map(({ id }) => id) };
+  const refusal = judgeAlias(facts);
+  if (refusal !== undefined) return refusal;
+  if (usable.length > 0) return { kind: 'allowed', usable: usable.map(({ id }) => id) };
+  const why = `no manager's certificate is good for the name ${facts.dialled}`;
+  return refuse('name_not_verifiable', why);
 }
 
-function refusalOf(facts: TlsFacts, usableCount: number): RelayPermission | undefined {
-  const { verification, dialled, addresses } = facts;
+type Refusal = Extract<RelayPermission, { kind: 'refused' }>;
+
+/** What speaks against it before any certificate is looked at; undefined: nothing. */
+export function judgeAlias({
+  verification,
+  dialled,
+  addresses,
+}: Omit<TlsFacts, 'managers'>): Refusal | undefined {
   if (verification === 'none') {
     return refuse(
       'unverified_tls',
@@ -56,8 +64,18 @@ function refusalOf(facts: TlsFacts, usableCount: number): RelayPermission | unde
       `the alias ${dialled} must name real managers after the relay, or a dead sidecar leaves the agent with nothing`,
     );
   }
-  if (usableCount > 0) return undefined;
-  return refuse('name_not_verifiable', `no manager's certificate is good for the name ${dialled}`);
+  return undefined;
+}
+
+/**
+ * Everything is as it should be, and still nobody is led: the file of a 5.x agent names one server,
+ * so a list that changes would have to be written into the host's own alias, which is not ours.
+ */
+export function ledByRestart(dialled: string): Refusal {
+  return refuse(
+    'alias_not_kept',
+    `${dialled} leads here and to managers behind us, but nothing keeps that alias in step with the list: use apply.mode: service`,
+  );
 }
 
 /** `certificate` checks the authority only, `full` the name as well. */

@@ -92,6 +92,10 @@ export function reconnect(view: View): Answer {
   if (panic) return hold('panic', 'not connected; most managers look dead: suspect this host');
   const [target] = candidates;
   if (target === undefined) return hold('none_is_up', 'not connected, and no manager answers');
+  const admitsAtMs = view.relay?.admitsAtMs;
+  if (admitsAtMs !== undefined) {
+    return hold('slot', 'it waits in the relay for its admission', admitsAtMs);
+  }
   const sinceMs = seen.lostSinceAtMs ?? nowMs;
   const reachable = isRelayFirst || fileIds.some((id) => candidates.some((one) => one.id === id));
   if (!reachable) {

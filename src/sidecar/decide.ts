@@ -12,6 +12,7 @@ import { goHome, leaveDraining, waitForSlot } from './decide-planned.ts';
 import { type Answer, hold, pass, type Rule, step } from './decide-rule.ts';
 import { type Situation, type View, viewOf } from './decide-view.ts';
 import { keepOwnOrder, mendMembership, mendTuning } from './decide-writes.ts';
+import { heldNow } from './held.ts';
 import { type Decision, type StayReason, stepKey } from './step.ts';
 
 const rules: readonly Rule[] = [
@@ -44,10 +45,9 @@ export function decide(situation: Situation): Decision {
 }
 
 /** What the applier refused or held is not asked again before its time, unless it is another thing. */
-function notAgainYet({ memory, list, nowMs }: View, decision: Decision): Decision {
-  const { held } = memory;
-  if (held === undefined || nowMs >= held.untilMs) return decision;
-  if (held.key !== stepKey(decision.step, list.hash)) return decision;
+function notAgainYet({ memory, list, seen, nowMs }: View, decision: Decision): Decision {
+  const held = heldNow(memory, seen.pause, nowMs);
+  if (held?.key !== stepKey(decision.step, list.hash)) return decision;
   const reason = held.reason === 'restart_budget' ? 'budget' : 'apply_held';
   return {
     step: { kind: 'hold', reason, untilMs: held.untilMs },
@@ -58,6 +58,7 @@ function notAgainYet({ memory, list, nowMs }: View, decision: Decision): Decisio
 function obeyPause({ seen, nowMs }: View): Answer {
   const { pause } = seen;
   if (pause === undefined || nowMs >= pause.untilMs) return pass('none');
+  if (pause.endedAtMs !== undefined) return pass('ended by an operator'); // also with a clock set back
   return hold('paused', `paused by an operator: ${pause.reason}`, pause.untilMs);
 }
 

@@ -61,6 +61,8 @@ export interface Memory {
   readonly held?: {
     readonly key: string;
     readonly untilMs: number;
+    /** When it was answered so. */
+    readonly atMs?: number;
     readonly why: string;
     /** Reason name of the applier's answer, where it had one. */
     readonly reason?: string;
@@ -169,10 +171,11 @@ function readAttempt(value: JsonValue): Attempt {
   };
 }
 
-function readHeld({ key, untilMs, why, reason }: JsonObject): NonNullable<Memory['held']> {
+function readHeld({ key, untilMs, atMs, why, reason }: JsonObject): NonNullable<Memory['held']> {
   return {
     key: text(key),
     untilMs: number(untilMs),
+    ...(atMs === undefined ? {} : { atMs: number(atMs) }),
     why: text(why),
     ...(reason === undefined ? {} : { reason: text(reason) }),
   };

@@ -3,6 +3,8 @@ import { defaultDamping, isSuppressed } from '../health/damping.ts';
 import { type Health, verdictOf } from '../health/judge.ts';
 import type { Manager } from '../list/model.ts';
 import type { RelayManager } from '../relay/ports.ts';
+import { leaveAtMs } from './decide-admission.ts';
+import type { RankedList } from './seen.ts';
 
 /**
  * Up, in this agent's own order; then those that fell too often, those nobody knows, the drained
@@ -43,4 +45,32 @@ function classOf(manager: Manager, health: Health | undefined, nowMs: number): n
     default:
       return 4;
   }
+}
+
+export interface AdmissionGround {
+  readonly agentId: string;
+  readonly list: RankedList;
+  readonly health: ReadonlyMap<string, Health>;
+  readonly nowMs: number;
+}
+
+/**
+ * How long this agent, whose manager has failed under it, waits before the relay leads it on: its
+ * slot of the same window that agents without a relay leave in. 0 in a small fleet, and where its
+ * manager answers: then nobody else has lost anything.
+ */
+export function admissionWaitMs(
+  { agentId, list: { list, ranking }, health, nowMs }: AdmissionGround,
+  managerId: string,
+  lostForMs: number,
+): number {
+  const verdict = ({ id, state }: Manager): string => verdictOf(state, health.get(id));
+  const leaving = list.managers.find(({ id }) => id === managerId);
+  const candidates = ranking.filter((one) => one.id !== managerId && verdict(one) === 'up');
+  if (leaving === undefined || candidates.length === 0) return 0;
+  const seen = health.get(managerId);
+  if (seen?.lastKind === 'alive') return 0;
+  const sinceAtMs = seen?.verdict === 'down' ? seen.sinceAtMs : nowMs - lostForMs;
+  const question = { agentId, list, leaving, candidates, health, sinceAtMs, nowMs };
+  return Math.max(0, leaveAtMs(question) - nowMs);
 }

@@ -33,6 +33,8 @@ export interface RelayParts {
   hold(): Promise<{ close(): Promise<void> } | undefined>;
   /** Best first; empty: none is up. */
   choose(): readonly RelayManager[];
+  /** See `RelayPorts.admission`. */
+  admission(managerId: string, lostForMs: number): number;
   /** Something is wrong with it, whatever the last probe said. */
   suspect(managerId: string, why: string): void;
 }
@@ -76,7 +78,10 @@ class Keeper implements RelayKeeper {
   seen(): RelaySeen {
     if (this.#seen.kind !== 'open') return this.#seen;
     const newest = this.#relay?.sessions.at(-1);
-    return newest === undefined ? this.#seen : { ...this.#seen, managerId: newest.managerId };
+    if (newest !== undefined) return { ...this.#seen, managerId: newest.managerId };
+    const admitsInMs = this.#relay?.admitsInMs;
+    if (admitsInMs === undefined) return this.#seen;
+    return { ...this.#seen, admitsAtMs: this.#parts.clock.nowMs() + admitsInMs };
   }
 
   switchAway(managerId: string, why: 'failed' | 'planned'): void {
@@ -125,10 +130,10 @@ class Keeper implements RelayKeeper {
   /** Once: an inherited socket cannot be opened again. */
   async #listen(): Promise<ListenAddress> {
     if (this.#at !== undefined) return this.#at;
-    const { clock, network, settings, place } = this.#parts;
+    const { clock, network, settings, place, admission } = this.#parts;
     const choose = (): readonly RelayManager[] => (this.#isBarred ? [] : this.#parts.choose());
     const report = (event: RelayEvent): void => this.#report(event);
-    const relay = new Relay({ clock, network, choose, report }, settings);
+    const relay = new Relay({ clock, network, choose, admission, report }, settings);
     this.#at = await relay.open(place);
     this.#relay = relay;
     return this.#at;

@@ -119,6 +119,7 @@ function heldOf(step: Step, listHash: string, { outcome, reason }: ApplyResult, 
   return {
     key: stepKey(step, listHash),
     untilMs: nowMs + waitMs,
+    atMs: nowMs,
     why,
     ...(reason === undefined ? {} : { reason: reason.name }),
   };

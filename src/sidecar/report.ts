@@ -8,6 +8,7 @@ import { renderPosition } from '../list/position.ts';
 import { rootStatus } from '../list/root.ts';
 import type { CycleReport } from './cycle.ts';
 import { connectionOf } from './decide-connection.ts';
+import { heldNow } from './held.ts';
 import type { RankedList, RelaySeen, Seen } from './seen.ts';
 import { type SourceFault, staleAlarmPolls } from './source.ts';
 import type { HoldReason, Step } from './step.ts';
@@ -174,6 +175,7 @@ function managerStatuses(
 /** Everything that somebody should look at, worst first. */
 function alarmsOf(cycle: CycleReport): readonly Alarm[] {
   const { memory, trust, list, seen, decision, atMs } = cycle;
+  const held = heldNow(memory, seen?.pause, atMs);
   const alarms: (Alarm | false | undefined)[] = [
     seen?.file.kind === 'refused' && critical(`ossec.conf: ${seen.file.why}`),
     seen?.agent.running === false && critical('the agent is not running'),
@@ -181,7 +183,7 @@ function alarmsOf(cycle: CycleReport): readonly Alarm[] {
     seen?.relay?.kind === 'refused' && critical(`no relay: ${seen.relay.code} ${seen.relay.why}`),
     list === undefined && critical('no list was ever accepted here'),
     decision.step.kind === 'hold' && holdAlarm(decision.step),
-    memory.held !== undefined && atMs < memory.held.untilMs && appliedAlarm(memory.held, atMs),
+    held !== undefined && appliedAlarm(held, atMs),
     memory.stalePolls >= staleAlarmPolls &&
       warning(`E406 no proof of freshness in ${memory.stalePolls} polls; the last good list stays`),
     list !== undefined &&

@@ -53,6 +53,8 @@ export type RelaySeen =
       readonly port: number;
       /** Where it leads the agent now; absent while nobody is connected. */
       readonly managerId?: string;
+      /** The agent waits in it for its admission until then. */
+      readonly admitsAtMs?: number;
     }
   /** The agent must not be pointed at it. */
   | { readonly kind: 'refused'; readonly code: string; readonly why: string };
@@ -60,6 +62,8 @@ export type RelaySeen =
 export interface Pause {
   readonly untilMs: number;
   readonly reason: string;
+  /** When `resume` ended it: what was held back before that is asked again. */
+  readonly endedAtMs?: number;
 }
 
 /** A proven list with this agent's own order of it. */

@@ -19,7 +19,7 @@ export interface StandInEvent {
 /** A shape to wait for: the named fields are equal. */
 export type EventShape = Readonly<Record<string, unknown>> & { readonly event: string };
 
-const defaultWaitMs = 20_000;
+const defaultWaitMs = 60_000;
 
 /** One running program whose stdout is JSON lines. */
 export class StandInProcess {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { judgeTlsRelay, type TlsFacts } from '../../src/relay/tls.ts';
+import { judgeAlias, judgeTlsRelay, ledByRestart, type TlsFacts } from '../../src/relay/tls.ts';
 
 const good: TlsFacts = {
   verification: 'full',
@@ -60,4 +60,16 @@ test('a wildcard stands for one whole label and never for a top level', () => {
     why({ managers: managers('*.example.org'), dialled: 'a.b.example.org' }),
     'name_not_verifiable',
   );
+});
+
+test('what speaks against an alias is told exactly, and a good one is not led either', () => {
+  const alias = (facts: Partial<Omit<TlsFacts, 'managers'>>) =>
+    judgeAlias({ verification: 'full', dialled: 'w.example.org', addresses: [], ...facts });
+  assert.equal(alias({ verification: 'none' })?.why, 'unverified_tls');
+  assert.match(alias({ dialled: '192.0.2.1' })?.text ?? '', /it dials 192\.0\.2\.1/);
+  assert.equal(alias({ addresses: ['192.0.2.1'] })?.why, 'name_not_verifiable');
+  assert.equal(alias({ addresses: ['127.0.0.1'] })?.why, 'no_native_fallback');
+  assert.equal(alias({ addresses: ['127.0.0.1', '192.0.2.1'] }), undefined);
+  assert.equal(ledByRestart('w.example.org').why, 'alias_not_kept');
+  assert.match(ledByRestart('w.example.org').text, /apply\.mode: service/);
 });

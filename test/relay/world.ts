@@ -20,6 +20,8 @@ export class RelayWorld {
   readonly #relays: Relay[] = [];
   /** What the chooser returns from now on. */
   managers: readonly RelayManager[] = [];
+  /** How long an agent waits whose manager failed. */
+  admissionMs = 0;
 
   /** A manager of its own behaviour, told of every connection before anything else is read. */
   async serve(id: string, onSocket: (socket: Socket) => void): Promise<RelayManager> {
@@ -71,6 +73,7 @@ export class RelayWorld {
         clock: systemClock,
         network,
         choose: () => this.managers,
+        admission: () => this.admissionMs,
         report: (event) => void this.events.push(event),
       },
       { ...defaultRelaySettings, gentleMs: 200, ...settings },

@@ -27,8 +27,14 @@ export interface DecideCase {
   readonly last?: string;
   readonly relay?: 'open' | 'refused';
   readonly attempts?: readonly string[];
-  readonly held?: { readonly key: string; readonly for: number; readonly reason?: string };
+  readonly held?: {
+    readonly key: string;
+    readonly for: number;
+    readonly age?: number;
+    readonly reason?: string;
+  };
   readonly pause?: number;
+  readonly resumed?: number;
   readonly policy?: Readonly<Record<string, unknown>>;
   readonly expect: string;
 }
@@ -156,7 +162,8 @@ function relayOf({ relay, agent = '' }: DecideCase): Pick<Seen, 'relay'> {
   if (relay === 'refused') return { relay: { kind: 'refused', code: 'E043', why: 'a reason' } };
   const [word, id = '-'] = agent.split(' ');
   const leads = word === 'relayed' && id !== '-' ? { managerId: id } : {};
-  return { relay: { kind: 'open', ...relayAt, ...leads } };
+  const waits = word === 'admitted' ? { admitsAtMs: nowMs + Number(id) * 1000 } : {};
+  return { relay: { kind: 'open', ...relayAt, ...leads, ...waits } };
 }
 
 function seenOf(one: DecideCase, managers: readonly Manager[]): Seen {
@@ -170,7 +177,7 @@ function seenOf(one: DecideCase, managers: readonly Manager[]): Seen {
       running: isRunning,
       pids: isRunning ? [1] : [],
       status: isConnected ? 'connected' : 'disconnected',
-      waiting: word === 'lost' || word === 'retrying',
+      waiting: ['lost', 'retrying', 'admitted'].includes(word),
       peers: peersOf(word, detail),
       ...ackOf(word),
       upgrade: word === 'upgrading' ? 'var/upgrade/x' : undefined,
@@ -180,10 +187,18 @@ function seenOf(one: DecideCase, managers: readonly Manager[]): Seen {
     ...relayOf(one),
     ...(word === 'wedged' ? { stuckForMs: Number(one.agent?.split(' ')[2] ?? 60) * 1000 } : {}),
     ...(word === 'lost' ? { lostSinceAtMs: nowMs - Number(detail) * 1000 } : {}),
-    ...(one.pause === undefined
-      ? {}
-      : { pause: { untilMs: nowMs + one.pause * 1000, reason: 'maintenance' } }),
+    ...(word === 'admitted' ? { lostSinceAtMs: nowMs - 120_000 } : {}),
+    ...pauseOf(one),
   };
+}
+
+function pauseOf({ pause, resumed }: DecideCase): Pick<Seen, 'pause'> {
+  if (pause !== undefined) {
+    return { pause: { untilMs: nowMs + pause * 1000, reason: 'maintenance' } };
+  }
+  if (resumed === undefined) return {};
+  const endedAtMs = nowMs - resumed * 1000;
+  return { pause: { untilMs: endedAtMs, reason: 'resumed', endedAtMs } };
 }
 
 function peersOf(word: string, detail: string) {
@@ -258,7 +273,7 @@ function attemptOf(text: string): Attempt {
   };
 }
 
-function heldOf({ key, for: held, reason }: NonNullable<DecideCase['held']>) {
+function heldOf({ key, for: held, age = 0, reason }: NonNullable<DecideCase['held']>) {
   const [kind, ids = ''] = key.startsWith('move')
     ? ['move', key.split(': ')[1]]
     : ['write', key.slice('write '.length)];
@@ -270,6 +285,7 @@ function heldOf({ key, for: held, reason }: NonNullable<DecideCase['held']>) {
   return {
     key: stepKey(step, hash),
     untilMs: nowMs + held * 1000,
+    atMs: nowMs - age * 1000,
     why: 'E501',
     ...(reason === undefined ? {} : { reason }),
   };

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { openTwoGenerationFile } from '../../src/host/two-generation-file.ts';
 import { encodeMemory, type Memory, parseMemory, readMemory } from '../../src/sidecar/memory.ts';
+import { buildMemoryStore } from '../../src/sidecar/memory-store.ts';
 import { rememberNews, rememberStep } from '../../src/sidecar/remember.ts';
 import { readTrust } from '../../src/sidecar/trust.ts';
 import { aList } from '../list/documents.ts';
@@ -19,7 +20,7 @@ async function fullMemory(): Promise<Memory> {
   return {
     ...rememberStep(known, step, 5),
     lastManager: 'wm-01',
-    held: { key: 'k', untilMs: 7, why: 'w' },
+    held: { key: 'k', untilMs: 7, atMs: 3, why: 'w' },
     ...(known.list === undefined ? {} : { pending: known.list }),
   };
 }
@@ -79,4 +80,25 @@ test('a remembered list that was tampered with does not prove itself', async () 
   await assert.rejects(readTrust({ ...memory, list: { ...memory.list, envelope } }, 0), {
     name: 'ListError',
   });
+});
+
+test('state that is removed or destroyed under a running sidecar is put back as it was known', async (context) => {
+  const folder = mkdtempSync(join(tmpdir(), 'pf-memory-'));
+  context.after(() => rmSync(folder, { recursive: true, force: true }));
+  const path = join(folder, 'state', 'memory');
+  const file = openTwoGenerationFile(path);
+  await file.write(encodeMemory(await fullMemory()));
+  const store = buildMemoryStore(file);
+  const known = wireOf(await store.read());
+  assert.equal(await store.mend(), false, 'nothing is missing');
+
+  rmSync(join(folder, 'state'), { recursive: true });
+  assert.equal(await store.mend(), true);
+  const back = await readMemory(openTwoGenerationFile(path));
+  assert.deepEqual(back && wireOf(back), known);
+
+  for (const generation of ['a', 'b']) writeFileSync(`${path}.${generation}`, 'rubbish');
+  assert.equal(await store.mend(), true);
+  const again = await readMemory(openTwoGenerationFile(path));
+  assert.deepEqual(again && wireOf(again), known);
 });
