@@ -10,6 +10,11 @@ function stopSignal(): AbortSignal {
   const end = (): void => stop.abort(new DOMException('asked to stop', 'AbortError'));
   process.once('SIGTERM', end);
   process.once('SIGINT', end);
+  // Windows has no SIGTERM: the service host closes our standard input instead.
+  if (process.env.PILOTFISH_STOP_CHANNEL === 'stdin') {
+    for (const event of ['end', 'error', 'close']) process.stdin.once(event, end);
+    process.stdin.resume();
+  }
   return stop.signal;
 }
 

@@ -33,13 +33,10 @@ export interface BinaryRequest {
   readonly target: Target;
   /** Where the executable goes. */
   readonly output: string;
-  /** Another Node than the locked one: tests under Wine. */
-  readonly nodeVersion?: string;
 }
 
-export function buildBinary({ program, target, output, nodeVersion }: BinaryRequest): void {
-  const choice = nodeVersion === undefined ? {} : { version: nodeVersion };
-  const executable = prepareNode(target, choice);
+export function buildBinary({ program, target, output }: BinaryRequest): void {
+  const executable = prepareNode(target);
   mkdirSync(dirname(output), { recursive: true });
   const made = `${output}.new`;
   const config = {

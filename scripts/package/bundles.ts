@@ -27,15 +27,18 @@ export interface Stamp {
   readonly epoch: number;
 }
 
-/** PILOTFISH_COMMIT and SOURCE_DATE_EPOCH speak for a source tree without its repository. */
+/**
+ * PILOTFISH_COMMIT and SOURCE_DATE_EPOCH speak for a source tree without its repository;
+ * PILOTFISH_VERSION makes a package that a test upgrades to.
+ */
 export function readStamp(): Stamp {
-  const version = JSON.parse(readFileSync(`${root}/package.json`, 'utf8')).version as string;
-  const { PILOTFISH_COMMIT, SOURCE_DATE_EPOCH } = process.env;
+  const own = JSON.parse(readFileSync(`${root}/package.json`, 'utf8')).version as string;
+  const { PILOTFISH_COMMIT, PILOTFISH_VERSION, SOURCE_DATE_EPOCH } = process.env;
   const dirty = git('status', '--porcelain', '--untracked-files=no') === '' ? '' : '+';
-  const own = git('rev-parse', '--short=12', 'HEAD');
+  const head = git('rev-parse', '--short=12', 'HEAD');
   return {
-    version,
-    commit: PILOTFISH_COMMIT ?? (own === undefined ? 'unknown' : `${own}${dirty}`),
+    version: PILOTFISH_VERSION ?? own,
+    commit: PILOTFISH_COMMIT ?? (head === undefined ? 'unknown' : `${head}${dirty}`),
     epoch: Number(SOURCE_DATE_EPOCH ?? git('log', '-1', '--format=%ct') ?? 0),
   };
 }

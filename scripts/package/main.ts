@@ -1,48 +1,26 @@
 /** `npm run package`: binaries and packages in `dist/package/`, a table of sizes and hashes. */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { artefactOf, renderArtefacts, renderSums } from './artefact.ts';
+import { type Artefact, artefactOf, renderArtefacts, renderSums } from './artefact.ts';
 import { buildBinary } from './binary.ts';
-import { type Bundle, buildBundles, readStamp, root, type Stamp } from './bundles.ts';
+import { type Bundle, buildBundles, readStamp, type Stamp } from './bundles.ts';
 import { buildDeb } from './deb.ts';
+import { buildMacTarball, packFolder } from './macos.ts';
+import { buildMsi } from './msi.ts';
+import { help, type Options, readOptions } from './options.ts';
+import { buildRpm } from './rpm.ts';
 import { missingPackages, type Tool } from './run.ts';
-import { programs, type Target, targets } from './targets.ts';
+import { renderSbom } from './sbom.ts';
+import { signSums } from './sign-sums.ts';
+import { programs, type Target } from './targets.ts';
 
-const help = `usage: npm run package -- [--all | --target NAME …] [options]
+type Print = (line: string) => void;
 
-Builds pilotfish and pilotfish-publisher, each with Node.js inside, and the packages around them.
-Same commit, same bytes: times are the commit's (or SOURCE_DATE_EPOCH), nothing else varies.
-
-  --all            every target: ${targets.map(({ name }) => name).join(', ')}
-  --target NAME    one target; without any: linux-x64
-  --quick          little compression, for packages that are only installed in a test
-  --output DIR     where finished files go (default dist/package)
-
-The single-executable files are made by Node's own --build-sea, not by @yao-pkg/pkg: pkg's classic
-form downloads a patched Node from its makers' site, its --sea form wants a cache of its inner
-layout filled by hand and then does what --build-sea does. Node itself is the registry's package of
-package-lock.json, checked by its integrity, stripped of symbols and of its maker's signature.
-Start-up snapshot and code cache stay off: the first does not end, the second differs in each build.
-`;
-
-interface Options {
-  readonly chosen: readonly Target[];
-  readonly quick: boolean;
-  readonly output: string;
-}
-
-export async function packageAll(
-  argv: readonly string[],
-  print: (line: string) => void,
-): Promise<number> {
-  if (argv.includes('--help')) {
-    print(help);
-    return 0;
-  }
-  const options = readOptions(argv);
+export async function packageAll(argv: readonly string[], print: Print): Promise<number> {
+  const options = argv.includes('--help') ? undefined : readOptions(argv);
   if (options === undefined) {
     print(help);
-    return 2;
+    return argv.includes('--help') ? 0 : 2;
   }
   const missing = missingPackages(toolsFor(options.chosen));
   if (missing.length > 0) {
@@ -50,48 +28,51 @@ export async function packageAll(
     return 1;
   }
   process.umask(0o022);
-  const artefacts = await buildAll(options, print);
-  print(renderArtefacts(artefacts));
-  return 0;
+  const first = await buildAll(options, print);
+  print(renderArtefacts(first));
+  return options.verify ? verify(options, first, print) : 0;
 }
 
-function readOptions(argv: readonly string[]): Options | undefined {
-  const names: string[] = [];
-  let [quick, output] = [false, join(root, 'dist/package')];
-  for (let index = 0; index < argv.length; index += 1) {
-    const word = argv[index];
-    if (word === '--all') names.push(...targets.map(({ name }) => name));
-    else if (word === '--quick') quick = true;
-    else if (word === '--target') names.push(argv[++index] ?? '');
-    else if (word === '--output') output = argv[++index] ?? output;
-    else return undefined;
-  }
-  const wanted = names.length === 0 ? ['linux-x64'] : names;
-  const chosen = targets.filter(({ name }) => wanted.includes(name));
-  return wanted.every((name) => targets.some((target) => target.name === name))
-    ? { chosen, quick, output }
-    : undefined;
+/** Everything once more: the same bytes, or the build is not reproducible. */
+async function verify(options: Options, first: readonly Artefact[], print: Print): Promise<number> {
+  const output = `${options.output}-again`;
+  const second = await buildAll({ ...options, output }, print);
+  const differing = first.filter(({ sha256 }, index) => sha256 !== second[index]?.sha256);
+  rmSync(output, { recursive: true });
+  for (const { path } of differing) print(`differs in a second build: ${path}`);
+  if (differing.length === 0) print(`second build: all ${first.length} files identical`);
+  return differing.length === 0 ? 0 : 1;
 }
 
 function toolsFor(chosen: readonly Target[]): readonly Tool[] {
   return chosen.flatMap(({ os, toolPrefix }): readonly Tool[] => {
-    if (os === 'linux') return ['dpkg-deb', `${toolPrefix}gcc` as Tool];
-    return os === 'windows' ? ['osslsigncode'] : [];
+    if (os === 'linux') return ['dpkg-deb', 'rpmbuild', `${toolPrefix}gcc` as Tool];
+    if (os !== 'windows') return [];
+    return ['osslsigncode', 'wixl', 'msibuild', 'faketime', 'x86_64-w64-mingw32-gcc'];
   });
 }
 
-async function buildAll(options: Options, print: (line: string) => void) {
+async function buildAll(options: Options, print: Print): Promise<readonly Artefact[]> {
+  const { output, chosen, sumsKey } = options;
   const stamp = readStamp();
   const bundles = await buildBundles(stamp);
-  rmSync(options.output, { recursive: true, force: true });
-  mkdirSync(options.output, { recursive: true });
+  rmSync(output, { recursive: true, force: true });
+  mkdirSync(output, { recursive: true });
   const paths: string[] = [];
-  for (const target of options.chosen) {
+  for (const program of programs) {
+    const path = join(output, `${program}-${stamp.version}.cdx.json`);
+    writeFileSync(path, renderSbom(program, bundles, stamp));
+    paths.push(path);
+  }
+  for (const target of chosen) {
     print(`${target.name} …`);
     paths.push(...buildTarget({ target, options, stamp, bundles }));
   }
   const artefacts = await Promise.all(paths.map(artefactOf));
-  writeFileSync(join(options.output, 'SHA256SUMS'), renderSums(artefacts));
+  const sums = join(output, 'SHA256SUMS');
+  writeFileSync(sums, renderSums(artefacts));
+  if (sumsKey === undefined) print('SHA256SUMS is not signed: --sums-key names an Ed25519 key');
+  else signSums(sums, sumsKey);
   return artefacts;
 }
 
@@ -102,13 +83,33 @@ interface TargetRequest {
   readonly bundles: readonly Bundle[];
 }
 
-/** Paths of the finished files. */
-function buildTarget({ target, options, stamp, bundles }: TargetRequest): readonly string[] {
-  const { output: outputFolder, quick } = options;
-  return programs.flatMap((program) => {
+/** Paths of the finished files; the bare executables travel as an archive for each target. */
+function buildTarget(request: TargetRequest): readonly string[] {
+  const { target, options, stamp } = request;
+  const { output: outputFolder } = options;
+  const packages = programs.flatMap((program) => {
     const binary = join(outputFolder, target.name, `${program}${target.suffix}`);
     buildBinary({ program, target, output: binary });
-    const request = { program, target, stamp, bundles, binary, outputFolder, quick };
-    return target.os === 'linux' ? [buildDeb(request)] : [binary];
+    return packagesOf(request, program, binary);
   });
+  if (options.quick) return packages;
+  const archive = join(outputFolder, `pilotfish-binaries-${stamp.version}-${target.name}.tar.gz`);
+  packFolder(outputFolder, target.name, archive, stamp);
+  return [...packages, archive];
+}
+
+function packagesOf(
+  { target, options, stamp, bundles }: TargetRequest,
+  program: (typeof programs)[number],
+  binary: string,
+): readonly string[] {
+  const { output: outputFolder, quick, signer } = options;
+  if (target.os === 'linux') {
+    const request = { program, target, stamp, bundles, binary, outputFolder, quick };
+    return [buildDeb(request), buildRpm(request)];
+  }
+  // Managers run on Linux: the publisher has no installer elsewhere.
+  if (program !== 'pilotfish') return [];
+  if (target.os === 'macos') return [buildMacTarball({ target, stamp, binary, outputFolder })];
+  return [buildMsi({ binary, outputFolder, stamp, signer })];
 }

@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { buildCertificateMaker } from '../host/certificate-maker.ts';
 import { announceChange } from '../host/change-socket.ts';
 import { acquireLock } from '../host/lock.ts';
+import { becomeOwnerOf } from '../host/privilege.ts';
 import { buildProber } from '../host/probe-socket.ts';
 import { openPublisherFolder } from '../host/publisher-folder.ts';
 import { systemClock, systemRandom } from '../host/system-clock.ts';
@@ -27,13 +28,18 @@ export function buildPublisherHost(): PublisherHost {
     hostName: () => hostname(),
     userName: readUserName,
     frozen: ({ rollout }, nowMs) => calendarOf(rollout)(nowMs),
-    init: (directory, request) => {
+    async init(directory, request) {
+      await becomeOwnerOf(resolve(directory));
       const folder = openPublisherFolder(resolve(directory));
       const tools = { folder, maker, clock, random, renderConfig: renderPublisherConfig };
       return locked(directory, 'init', () => initPublisher(tools, request));
     },
-    open: (directory) => openOffice(resolve(directory)),
+    async open(directory) {
+      await becomeOwnerOf(resolve(directory));
+      return openOffice(resolve(directory));
+    },
     async renewRoot(directory, flags) {
+      await becomeOwnerOf(resolve(directory));
       await requireFile(openPublisherFolder(resolve(directory)), configName);
       const renew = () => renewInOffice(resolve(directory), flags);
       // A running publisher signs with the key it began with.
@@ -42,6 +48,7 @@ export function buildPublisherHost(): PublisherHost {
     },
     announce: (directory) => announceChange(join(resolve(directory), socketName), clock),
     async run(directory, signals) {
+      await becomeOwnerOf(resolve(directory));
       await requireFile(openPublisherFolder(resolve(directory)), configName);
       await locked(directory, 'run', () => runOffice(resolve(directory), signals));
     },

@@ -27,6 +27,12 @@ export async function asOwnerOf<T>(directory: string, work: () => Promise<T>): P
   }
 }
 
+/** The same for good: for a command that ends soon. */
+export async function becomeOwnerOf(directory: string): Promise<void> {
+  const owner = await stat(directory).catch(() => undefined);
+  if (owner !== undefined && owner.uid !== 0 && process.geteuid?.() === 0) become(owner);
+}
+
 /** `work` as root again, inside `asOwnerOf`; refused by nobody, because we came from there. */
 export async function asRoot<T>(work: () => Promise<T>): Promise<T> {
   const uid = process.geteuid?.() ?? 0;

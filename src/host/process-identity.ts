@@ -5,21 +5,18 @@
 import { crc32 } from 'node:zlib';
 import { readProc } from './proc-file.ts';
 import { runProgram } from './run-program.ts';
+import { windowsStartOf } from './windows-tools.ts';
 
 /** A short word that no other process of this pid has, or undefined when there is none alive. */
 export async function processStamp(pid: number): Promise<string | undefined> {
   if (!Number.isInteger(pid) || pid <= 0) return undefined;
   if (process.platform === 'linux') return linuxStamp(pid);
   if (!answersSignal(pid)) return undefined;
-  const argv =
-    process.platform === 'win32'
-      ? [
-          'powershell.exe',
-          '-NoProfile',
-          '-Command',
-          `(Get-Process -Id ${pid}).StartTime.ToFileTimeUtc()`,
-        ]
-      : ['/bin/ps', '-o', 'lstart=', '-p', String(pid)];
+  if (process.platform === 'win32') {
+    const started = await windowsStartOf(pid);
+    return started === undefined ? undefined : shorten(started);
+  }
+  const argv = ['/bin/ps', '-o', 'lstart=', '-p', String(pid)];
   const { exit, stdout } = await runProgram({ argv, timeoutMs: 10_000 });
   return exit === 0 ? shorten(stdout.toString().trim()) : undefined;
 }

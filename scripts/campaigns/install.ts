@@ -1,0 +1,67 @@
+/** Installs the packages into a booted Debian and lives through everything; see `--help`. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Container, debianRoot } from '../install/container.ts';
+import { measureInstallation } from '../install/figures.ts';
+import { type Format, Installation, type Packages } from '../install/scenario.ts';
+import { root } from '../package/bundles.ts';
+import { packageAll } from '../package/main.ts';
+
+const usage = `usage: npm run campaign -- install [--format deb|rpm] [--root DIR] [--first DIR --later DIR]
+
+Root only; needs debootstrap and systemd-container. Builds packages of two versions (or takes those
+of two folders), boots a Debian by systemd-nspawn for each format, and there: publisher, stand-in
+agent and managers, join by token, rewrite and move by the applier, a manager killed, a search for
+secrets, upgrade, downgrade, timer, figures, removal. The root is kept in dist/roots.`;
+
+export const campaign = {
+  name: 'install',
+  summary: 'deb and rpm in a booted system: join, move, upgrade, downgrade, purge, figures',
+  usage,
+  run,
+};
+
+async function run(args: readonly string[], print: (line: string) => void): Promise<number> {
+  const value = (name: string): string | undefined => {
+    const index = args.indexOf(name);
+    return index < 0 ? undefined : args[index + 1];
+  };
+  const formats: readonly Format[] =
+    value('--format') === undefined ? ['deb', 'rpm'] : [value('--format') as Format];
+  const lower = debianRoot(value('--root'));
+  const built = mkdtempSync(join(tmpdir(), 'pilotfish-packages-'));
+  const first = value('--first') ?? join(built, 'first');
+  const later = value('--later') ?? join(built, 'later');
+  try {
+    if (value('--first') === undefined) await packageAll(['--quick', '--output', first], print);
+    if (value('--later') === undefined) {
+      process.env.PILOTFISH_VERSION = '99.0.0';
+      await packageAll(['--quick', '--output', later], print);
+    }
+    for (const format of formats) await once(format, { first, later }, lower, print);
+    return 0;
+  } finally {
+    rmSync(built, { recursive: true, force: true });
+  }
+}
+
+async function once(
+  format: Format,
+  packages: Packages,
+  lower: string,
+  print: (line: string) => void,
+): Promise<void> {
+  print(`-- ${format}`);
+  const folders = [...new Set([root, packages.first, packages.later])];
+  const host = await Container.boot(lower, folders);
+  try {
+    const installation = new Installation(host, format, packages, print);
+    await installation.live((container) => measureInstallation(container, print));
+  } catch (error) {
+    print(host.try("journalctl --no-pager -n 60 -o cat -u 'pilotfish*'").out);
+    throw error;
+  } finally {
+    await host.stop();
+  }
+}
