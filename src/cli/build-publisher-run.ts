@@ -32,6 +32,7 @@ import { type EdgesView, runEdges } from './build-publisher-edges.ts';
 import { openOffice, readConfig, requireFile } from './build-publisher-office.ts';
 import { openReportOffice } from './build-publisher-reports.ts';
 import { withRollout } from './build-publisher-rollout.ts';
+import { runRoster } from './build-publisher-roster.ts';
 import type { PublisherConfig } from './publisher-config.ts';
 import type { PublisherOffice, Signals } from './publisher-host.ts';
 
@@ -69,14 +70,7 @@ async function serveOffice({ path, office, log, lagMs, signals }: Serving): Prom
   let { roots } = office;
   const folder = openPublisherFolder(path);
   let { config } = office;
-  const ledger = buildConnectionLedger(config.limits);
-  const service = buildListService({
-    clock,
-    listKey: office.desk.listKey,
-    ledger,
-    maxReceiptsPerSecond: config.limits.maxReceiptsPerSecond,
-    isBusy: () => lagMs() > shedReceiptsLagMs,
-  });
+  const { ledger, service } = openService(office, lagMs);
   const identity = await openIdentity(folder, config, hostsOf(urlsOf(office)), log);
   const complaints = new Complaints(log, clock.nowMs);
   const reports = await openReportOffice(path, config, complaints);
@@ -129,7 +123,32 @@ async function serveOffice({ path, office, log, lagMs, signals }: Serving): Prom
     config.cluster === undefined
       ? undefined
       : runClusterBeside(config.cluster, path, log, signals.stop);
-  await Promise.all([daemon, watch, beside, node, reports?.run(signals.stop)]);
+  const roster = runRoster(
+    {
+      // Always under the newest root: the daemon follows it while we run.
+      desk: () => ({ ...office.desk, root: roots.newest.root }),
+      service,
+      config: () => config,
+      healths: () => view.healths(),
+      rows: () => reports?.book.rows() ?? [],
+      log,
+      complaints,
+    },
+    signals.stop,
+  );
+  await Promise.all([daemon, watch, beside, node, roster, reports?.run(signals.stop)]);
+}
+
+function openService({ config, desk }: PublisherOffice, lagMs: () => number) {
+  const ledger = buildConnectionLedger(config.limits);
+  const service = buildListService({
+    clock,
+    listKey: desk.listKey,
+    ledger,
+    maxReceiptsPerSecond: config.limits.maxReceiptsPerSecond,
+    isBusy: () => lagMs() > shedReceiptsLagMs,
+  });
+  return { ledger, service };
 }
 
 /** The list that is served now, with what the publisher's own probes add up to. */

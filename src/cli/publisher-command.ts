@@ -21,8 +21,9 @@ export interface Common {
 
 export const defaultDirectory = '/var/lib/pilotfish-publisher';
 
-export const firstForm = `What probes do here: they are shown by \`nodes\` and logged by \`run\`. A manager that does not
-answer stays in the list until it is drained or its state is set: sidecars probe for themselves.
+export const firstForm = `What probes do here: they are shown by \`nodes\` and logged by \`run\`. Without \`roster.enabled\` a
+manager that does not answer stays in the list until it is drained: sidecars probe for themselves.
+With it, managers come and go by what the probes, the cluster and the sidecars of each site see.
 One audience is published: list.group and list.site, by default every group and site.
 `;
 

@@ -11,6 +11,7 @@ import { clusterSection } from './cluster-config.ts';
 import { duration, parseConfig } from './config-file.ts';
 import { balancersSection, zoneSection } from './publisher-edges-config.ts';
 import { rolloutSection, wavesFault } from './rollout-config.ts';
+import { rosterSection } from './roster-config.ts';
 
 const id = (text: string) =>
   z
@@ -27,6 +28,7 @@ const whole = (min: number, max: number) => z.number().int().min(min).max(max);
 const day = 86_400;
 
 const manager = z.strictObject({
+  node: id('its node in the cluster, where that has another name than the manager').optional(),
   id: id('the name of the manager in every command; unique'),
   address: z
     .string()
@@ -116,6 +118,7 @@ export const publisherSchema = z.strictObject({
     })
     .prefault({}),
   rollout: rolloutSection.prefault({}),
+  roster: rosterSection.prefault({}),
   reports: z
     .strictObject({
       enabled: z.boolean().default(true).describe('take reports of sidecars'),
@@ -166,6 +169,8 @@ type Settings = z.output<typeof publisherSchema>;
 
 export interface PublisherConfig extends Omit<Settings, 'managers' | 'listen' | 'limits'> {
   readonly configured: ConfiguredContent;
+  /** The cluster node of each manager, by manager id. */
+  readonly nodes: ReadonlyMap<string, string>;
   readonly listen: { readonly host: string; readonly port: number };
   readonly limits: ConnectionLimits & {
     readonly maxRequestsPerSocket: number;
@@ -184,13 +189,15 @@ export function parsePublisherConfig(text: string, path: string): PublisherConfi
     const message = `${path}: list.resignEvery: expected at most half of list.validFor`;
     throw new ConfigError('config_invalid', message);
   }
-  return { ...rest, listen: parseListen(listen, path), configured: configuredOf(settings) };
+  const nodes = new Map(managers.map(({ id: name, node }) => [name, node ?? name]));
+  return { ...rest, nodes, listen: parseListen(listen, path), configured: configuredOf(settings) };
 }
 
-function configuredOf({ list: settings, managers }: Settings): ConfiguredContent {
+function configuredOf({ list: settings, managers, roster }: Settings): ConfiguredContent {
   const { validFor, resignEvery: _resign, group, site, ...client } = settings;
   return {
-    managers,
+    managers: managers.map(({ node: _node, ...listed }) => listed),
+    ...(roster.enabled ? { isGated: true } : {}),
     client: present(client),
     validFor: Math.round(validFor / 1_000),
     aud: { group, site },

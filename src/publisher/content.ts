@@ -11,6 +11,10 @@ export interface Content {
   readonly managers: readonly Manager[];
   /** Ids of managers drained by command, sorted. */
   readonly drained: readonly string[];
+  /** Ids of managers that are not ready now, as the roster found, sorted; absent when all are. */
+  readonly unready?: readonly string[];
+  /** The roster lets a manager in; without one, the configuration does. */
+  readonly isGated?: boolean;
   readonly client: ListClient;
   /** Seconds. */
   readonly validFor: number;
@@ -18,27 +22,46 @@ export interface Content {
 }
 
 /** The configured part of a content: what a changed configuration changes. */
-export type ConfiguredContent = Omit<Content, 'drained'>;
+export type ConfiguredContent = Omit<Content, 'drained' | 'unready'>;
 
 /** The managers as the list names them. `down` by configuration stays down while drained. */
-export function listedManagers(content: Content): readonly Manager[] {
-  return content.managers.map((manager) =>
-    manager.state === 'up' && content.drained.includes(manager.id)
-      ? { ...manager, state: 'drain' }
-      : manager,
-  );
+export function listedManagers({ managers, drained, unready }: Content): readonly Manager[] {
+  return managers.map((manager) => {
+    if (unready?.includes(manager.id)) return { ...manager, state: 'down' };
+    const isDrained = manager.state === 'up' && drained.includes(manager.id);
+    return isDrained ? { ...manager, state: 'drain' } : manager;
+  });
 }
 
-/** Drains of managers that are no longer configured are forgotten. */
-export function contentOf(configured: ConfiguredContent, drained: readonly string[]): Content {
+/**
+ * Drains of managers that are no longer configured are forgotten. `before`: what was published last;
+ * a manager that is new since then is not offered before the roster has found it ready.
+ */
+export function contentOf(
+  configured: ConfiguredContent,
+  drained: readonly string[],
+  before?: Content,
+): Content {
   const known = new Set(configured.managers.map((manager) => manager.id));
-  return { ...configured, drained: drained.filter((id) => known.has(id)).sort() };
+  const content = { ...configured, drained: drained.filter((id) => known.has(id)).sort() };
+  if (configured.isGated !== true || before === undefined) return content;
+  const old = new Set(before.managers.map((manager) => manager.id));
+  const fresh = [...known].filter((id) => !old.has(id));
+  return withUnready(content, [...(before.unready ?? []), ...fresh]);
+}
+
+/** The same content with exactly these managers not offered. */
+export function withUnready(content: Content, unready: readonly string[]): Content {
+  const { unready: _, ...rest } = content;
+  const known = new Set(content.managers.map((manager) => manager.id));
+  const left = [...new Set(unready)].filter((id) => known.has(id)).sort();
+  return left.length === 0 ? rest : { ...rest, unready: left };
 }
 
 /** Throws ConfigError `unknown_manager` with the known ids. */
 export function drainManager(content: Content, id: string): Content {
   requireManager(content, id);
-  return contentOf(content, [...new Set([...content.drained, id])]);
+  return { ...content, drained: [...new Set([...content.drained, id])].sort() };
 }
 
 /** Throws ConfigError `unknown_manager`; a state set in the configuration is not ours to undo. */
@@ -48,10 +71,7 @@ export function undrainManager(content: Content, id: string): Content {
     const seen = `manager ${id} is configured with \`state: ${manager.state}\``;
     throw new ConfigError('usage', `${seen}; change that in publisher.yml and publish`);
   }
-  return contentOf(
-    content,
-    content.drained.filter((one) => one !== id),
-  );
+  return { ...content, drained: content.drained.filter((one) => one !== id) };
 }
 
 /** Two contents that would give the same list. */

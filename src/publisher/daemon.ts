@@ -197,7 +197,7 @@ async function runRounds(world: DaemonWorld, daemon: Daemon, signal: AbortSignal
 }
 
 /** While a rollout goes on, what hosts without any list get: nobody is a canary by being new. */
-function stableOf(
+export function stableOf(
   history: PublishDesk['history'],
   newest: PublishedList | undefined,
   nowMs: number,

@@ -13,6 +13,7 @@ export type Reason =
   | 'rollback'
   | 'resign'
   | 'rollout'
+  | 'roster'
   | 'halt';
 
 export interface PublishedList extends Position {

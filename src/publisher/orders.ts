@@ -7,6 +7,7 @@ import {
   drainManager,
   fingerprint,
   undrainManager,
+  withUnready,
 } from './content.ts';
 import type { History, PublishedList } from './history.ts';
 import type { PublishOrder } from './publish.ts';
@@ -21,7 +22,7 @@ export function publishConfigured(
     detail: '',
     evenIfSame: false,
     want: (newest) => ({
-      content: contentOf(configured, newest?.content.drained ?? []),
+      content: contentOf(configured, newest?.content.drained ?? [], newest?.content),
       source: fingerprint(configured),
     }),
   };
@@ -74,6 +75,24 @@ export function rollbackOrder(
       content: requireVersion(history, version).content,
       source: fingerprint(configured),
       rollout: undefined, // what was there before goes back to everybody at once
+    }),
+  };
+}
+
+/** What the roster found: for everybody at once, beside whatever is rolled out. */
+export function rosterOrder(
+  configured: ConfiguredContent,
+  unready: readonly string[],
+  detail: string,
+): PublishOrder {
+  return {
+    reason: 'roster',
+    detail,
+    evenIfSame: false,
+    want: (newest) => ({
+      content: withUnready(newest?.content ?? contentOf(configured, []), unready),
+      source: newest?.source ?? fingerprint(configured),
+      rollout: newest?.rollout,
     }),
   };
 }

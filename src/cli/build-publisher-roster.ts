@@ -1,0 +1,78 @@
+/** The roster of a running publisher from real parts. */
+import { LocalClient } from '../cluster/local/local-client.ts';
+import type { Health } from '../health/judge.ts';
+import { dialUnix, localSocketPath } from '../host/cluster-local-socket.ts';
+import { readManagerHome } from '../host/manager-home.ts';
+import { systemClock as clock, systemRandom as random } from '../host/system-clock.ts';
+import type { Log } from '../log.ts';
+import type { Complaints } from '../publisher/complaints.ts';
+import { stableOf } from '../publisher/daemon.ts';
+import type { ListService } from '../publisher/list-service.ts';
+import { rosterOrder } from '../publisher/orders.ts';
+import { type PublishDesk, publish } from '../publisher/publish.ts';
+import type { AgentRow } from '../publisher/reports/agent-book.ts';
+import { keepRoster, type RosterParts } from '../publisher/roster/keep-roster.ts';
+import { knownReadiness } from '../publisher/roster/readiness.ts';
+import type { PublisherConfig } from './publisher-config.ts';
+import { readinessSettingsOf } from './roster-config.ts';
+
+export interface RosterGround {
+  readonly desk: () => PublishDesk;
+  readonly service: Pick<ListService, 'serve'>;
+  readonly config: () => PublisherConfig;
+  readonly healths: () => ReadonlyMap<string, Health>;
+  readonly rows: () => Iterable<AgentRow>;
+  readonly log: Log;
+  readonly complaints: Complaints;
+}
+
+/** Until `signal` aborts; at once where no roster is kept. */
+export async function runRoster(ground: RosterGround, signal: AbortSignal): Promise<void> {
+  const { desk, config, log, complaints } = ground;
+  if (!config().roster.enabled) return;
+  const { history } = desk();
+  const content = history.newest()?.content;
+  const offered = (content?.managers ?? config().configured.managers)
+    .map(({ id }) => id)
+    .filter((id) => content?.unready?.includes(id) !== true);
+  const parts: RosterParts = {
+    clock,
+    log,
+    complaints,
+    managers: () => config().configured.managers,
+    nodeOf: (id) => config().nodes.get(id),
+    healths: ground.healths,
+    rows: ground.rows,
+    ...asking(config),
+    settings: () => {
+      const { roster } = config();
+      return { ...readinessSettingsOf(roster), everyMs: roster.interval, maxAgeMs: roster.maxAge };
+    },
+    async publish(unready, round) {
+      const names = unready.map((id) => `${id}: ${round.readiness.get(id)?.why ?? ''}`);
+      const detail = names.length === 0 ? 'all are ready' : names.join('; ').slice(0, 500);
+      const order = rosterOrder(config().configured, unready, detail);
+      const { kind, entry } = await publish(desk(), order);
+      if (kind === 'published')
+        ground.service.serve(entry, stableOf(history, entry, clock.nowMs()));
+    },
+  };
+  await keepRoster(parts, knownReadiness(offered, clock.nowMs()), signal);
+}
+
+/** The local socket and the files of the node on this host, where one is named. */
+function asking(config: () => PublisherConfig): Pick<RosterParts, 'askCluster' | 'readLocal'> {
+  const { home, local } = config().roster;
+  if (home === undefined) return {};
+  const dial = (signal: AbortSignal) => dialUnix(clock, localSocketPath(home), signal);
+  const client = new LocalClient({ clock, random, dial });
+  const askCluster: RosterParts['askCluster'] = (signal) => client.health(null, { signal });
+  if (local === undefined) return { askCluster };
+  return {
+    askCluster,
+    async readLocal() {
+      const seen = await readManagerHome(home);
+      return new Map(seen === undefined ? [] : [[local, seen]]);
+    },
+  };
+}

@@ -1,0 +1,39 @@
+/** `roster:` in publisher.yml. */
+import { z } from 'zod';
+import { defaultReadiness, type ReadinessSettings } from '../publisher/roster/readiness.ts';
+import { duration } from './config-file.ts';
+
+const whole = (min: number, max: number) => z.number().int().min(min).max(max);
+
+export const rosterSection = z.strictObject({
+  enabled: z
+    .boolean()
+    .default(false)
+    .describe('let managers in when they are ready and take them out when they are lost'),
+  home: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('home of a cluster node on this host (stock or ours); its local socket is asked'),
+  local: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{1,64}$/, 'expected the id of a manager')
+    .optional()
+    .describe('manager that runs in `home`: its daemons, queues and disk count'),
+  interval: duration('500ms', { min: '100ms', max: '1m' }, 'time between two rounds'),
+  maxAge: duration(
+    '2m',
+    { min: '1s', max: '1d' },
+    'a worker whose keys and groups were not checked for so long is behind',
+  ),
+  minReady: whole(1, 16).default(defaultReadiness.minReady).describe('so many managers stay'),
+  panicPct: whole(1, 100)
+    .default(defaultReadiness.panicPct)
+    .describe('when more of them look lost at once, the list stays as it is'),
+});
+
+export type RosterConfig = z.output<typeof rosterSection>;
+
+export function readinessSettingsOf({ minReady, panicPct }: RosterConfig): ReadinessSettings {
+  return { ...defaultReadiness, minReady, panicPct };
+}

@@ -1,0 +1,130 @@
+/**
+ * The roster round of the running publisher: ask the cluster, take the probes and the reports, judge,
+ * and publish what follows. Each question has a deadline; a cluster that hangs or is gone says
+ * nothing, which takes nobody out of the list.
+ */
+import { type Clock, deadline, sleep } from '../../clock.ts';
+import type { ClusterHealth } from '../../cluster/local/node-health.ts';
+import { PilotfishError } from '../../errors.ts';
+import { messageOf } from '../../guards.ts';
+import type { Health } from '../../health/judge.ts';
+import type { Manager } from '../../list/model.ts';
+import type { Log } from '../../log.ts';
+import type { Complaints } from '../complaints.ts';
+import type { AgentRow } from '../reports/agent-book.ts';
+import { clusterOpinion, clusterStep } from './cluster-views.ts';
+import { judgeRound, type Readiness, type ReadinessSettings, type Round } from './readiness.ts';
+import { siteViews } from './site-views.ts';
+import type { LocalState, ManagerViews, Opinion } from './view.ts';
+
+export interface RosterParts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly complaints: Complaints;
+  /** As configured: what agents dial. Only these are ever published. */
+  managers(): readonly Manager[];
+  /** The cluster node behind a manager; undefined where none is named. */
+  nodeOf(id: string): string | undefined;
+  /** The publisher's own probes, by manager id. */
+  healths(): ReadonlyMap<string, Health>;
+  rows(): Iterable<AgentRow>;
+  /** Absent where no cluster is asked. */
+  askCluster?(signal: AbortSignal): Promise<ClusterHealth>;
+  /** By manager id: only of the node beside which this publisher runs. */
+  readLocal?(): Promise<ReadonlyMap<string, LocalState>>;
+  settings(): ReadinessSettings & { readonly everyMs: number; readonly maxAgeMs: number };
+  /** What follows; the ids that are not offered. */
+  publish(unready: readonly string[], round: Round): Promise<void>;
+}
+
+const askMs = 1_500;
+const topics = {
+  cluster: 'roster.cluster',
+  guard: 'roster.guard',
+  publish: 'roster.publish',
+} as const;
+
+export async function keepRoster(
+  parts: RosterParts,
+  known: ReadonlyMap<string, Readiness>,
+  signal: AbortSignal,
+): Promise<void> {
+  let readiness = known;
+  while (!signal.aborted) {
+    readiness = await rosterRound(parts, readiness, signal);
+    await sleep(parts.clock, parts.settings().everyMs, signal).catch(() => undefined);
+  }
+}
+
+export async function rosterRound(
+  parts: RosterParts,
+  before: ReadonlyMap<string, Readiness>,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, Readiness>> {
+  const { clock, complaints, log } = parts;
+  const views = await lookAround(parts, signal);
+  if (signal.aborted || views.some(({ probe }) => probe === 'unknown')) return before;
+  const round = judgeRound(before, views, parts.settings(), clock.nowMs());
+  if (round.guarded === undefined) complaints.end(topics.guard);
+  else complaints.begin(topics.guard, round.guarded);
+  for (const one of round.readiness.values()) {
+    const was = before.get(one.id);
+    if (was?.isReady === one.isReady) continue;
+    const fields = { manager: one.id, why: one.why };
+    if (one.isReady) log.info('roster.ready', fields);
+    else log.warn('roster.unready', fields);
+  }
+  try {
+    await parts.publish(round.unready, round);
+    complaints.end(topics.publish);
+  } catch (thrown) {
+    if (!(thrown instanceof PilotfishError)) throw thrown;
+    complaints.begin(topics.publish, thrown.message);
+  }
+  return round.readiness;
+}
+
+async function lookAround(
+  parts: RosterParts,
+  signal: AbortSignal,
+): Promise<readonly ManagerViews[]> {
+  const [health, local] = await Promise.all([askBounded(parts, signal), parts.readLocal?.()]);
+  const nowMs = parts.clock.nowMs();
+  const sight = { health, nowMs, maxAgeMs: parts.settings().maxAgeMs };
+  const healths = parts.healths();
+  const sites = siteViews(parts.rows(), nowMs);
+  return parts.managers().map(({ id }) => {
+    const node = parts.nodeOf(id);
+    const own = local?.get(id);
+    return {
+      id,
+      probe: opinionOf(healths.get(id)),
+      cluster: clusterOpinion(sight, node),
+      inStep: clusterStep(sight, node),
+      sites: sites.get(id) ?? [],
+      ...(own === undefined ? {} : { local: own }),
+    };
+  });
+}
+
+function opinionOf(health: Health | undefined): Opinion {
+  return health?.verdict ?? 'unknown';
+}
+
+async function askBounded(
+  { askCluster, clock, complaints }: RosterParts,
+  signal: AbortSignal,
+): Promise<ClusterHealth | undefined> {
+  if (askCluster === undefined) return undefined;
+  const limit = deadline(clock, askMs, signal);
+  try {
+    const health = await askCluster(limit.signal);
+    complaints.end(topics.cluster);
+    return health;
+  } catch (thrown) {
+    if (!signal.aborted) complaints.begin(topics.cluster, messageOf(thrown));
+    return undefined;
+  } finally {
+    limit.cancel();
+  }
+}

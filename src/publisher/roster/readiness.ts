@@ -1,0 +1,168 @@
+/**
+ * Which managers are ready, from all views of them, with damping and a guard. Pure; called once a
+ * round with what is seen then. It decides what the list says beside the operator's own words, and
+ * it never says so little that agents have nowhere to go: then the last good word stays.
+ *
+ * Invariants: one place alone condemns nobody that another place sees up; a manager that was never
+ * ready is not let in before everything known speaks for it; no round takes away more than the
+ * guard allows.
+ */
+import { type Damping, defaultDamping, isSuppressed, punish } from '../../health/damping.ts';
+import type { LocalState, ManagerViews, Opinion } from './view.ts';
+
+export interface Readiness {
+  readonly id: string;
+  readonly isReady: boolean;
+  readonly why: string;
+  readonly sinceAtMs: number;
+  /** False until it was let in for the first time. */
+  readonly wasReady: boolean;
+  /** Rounds in a row that spoke for the other verdict. */
+  readonly against: number;
+  readonly damping?: Damping;
+}
+
+export interface ReadinessSettings {
+  /** Rounds in a row before a manager leaves, and before it comes (back). */
+  readonly fall: number;
+  readonly rise: number;
+  /** At least so many stay; else nothing is taken away. */
+  readonly minReady: number;
+  /** Per cent of the managers that may be away at once before the publisher doubts itself. */
+  readonly panicPct: number;
+  readonly maxQueueUsage: number;
+  readonly minDiskFree: number;
+}
+
+export const defaultReadiness: ReadinessSettings = {
+  fall: 1,
+  rise: 2,
+  minReady: 1,
+  panicPct: 50,
+  maxQueueUsage: 0.95,
+  minDiskFree: 0.03,
+};
+
+export interface Round {
+  readonly readiness: ReadonlyMap<string, Readiness>;
+  /** Ids that the list should not offer now, sorted. */
+  readonly unready: readonly string[];
+  /** Why more was not taken away; undefined while the guard was not needed. */
+  readonly guarded?: string;
+}
+
+export function judgeRound(
+  before: ReadonlyMap<string, Readiness>,
+  views: readonly ManagerViews[],
+  settings: ReadinessSettings,
+  nowMs: number,
+): Round {
+  const now = views.map((view) => nextReadiness(before.get(view.id), view, settings, nowMs));
+  const readiness = new Map(now.map((one) => [one.id, one]));
+  const wanted = now.filter((one) => !isOffered(one, nowMs)).map(({ id }) => id);
+  const left = views.length - wanted.length;
+  const isTooFew = left < settings.minReady;
+  const isPanic = wanted.length > 1 && wanted.length * 100 > settings.panicPct * views.length;
+  if (!isTooFew && !isPanic) return { readiness, unready: wanted.sort() };
+  // What was never in stays out all the same: nobody misses it.
+  const newcomers = now.filter(({ wasReady }) => !wasReady).map(({ id }) => id);
+  const isAnybodyIn = newcomers.length < views.length;
+  const guarded = `${wanted.length} of ${views.length} managers look unready at once; the list stays`;
+  return { readiness, unready: isAnybodyIn ? newcomers.sort() : [], guarded };
+}
+
+/** A manager that comes and goes is offered again only when it has been quiet for long. */
+function isOffered({ isReady, damping }: Readiness, nowMs: number): boolean {
+  return isReady && !isSuppressed(damping, defaultDamping, nowMs);
+}
+
+/** How a publisher that starts sees those whom the last list offers: in, until something speaks against them. */
+export function knownReadiness(
+  ids: readonly string[],
+  nowMs: number,
+): ReadonlyMap<string, Readiness> {
+  return new Map(
+    ids.map((id) => [
+      id,
+      { id, isReady: true, why: 'in the last list', sinceAtMs: nowMs, wasReady: true, against: 0 },
+    ]),
+  );
+}
+
+function nextReadiness(
+  before: Readiness | undefined,
+  view: ManagerViews,
+  settings: ReadinessSettings,
+  nowMs: number,
+): Readiness {
+  const verdict = judgeViews(view, before?.wasReady ?? false, settings);
+  if (before === undefined) {
+    const isReady = verdict.isReady;
+    return { id: view.id, ...verdict, sinceAtMs: nowMs, wasReady: isReady, against: 0 };
+  }
+  if (verdict.isReady === before.isReady) return { ...before, why: verdict.why, against: 0 };
+  const against = before.against + 1;
+  const needed = verdict.isReady ? settings.rise : settings.fall;
+  if (against < needed) return { ...before, against };
+  const damping = verdict.isReady ? before.damping : punish(before.damping, defaultDamping, nowMs);
+  return {
+    id: view.id,
+    ...verdict,
+    sinceAtMs: nowMs,
+    wasReady: before.wasReady || verdict.isReady,
+    against: 0,
+    ...(damping === undefined ? {} : { damping }),
+  };
+}
+
+interface Verdict {
+  readonly isReady: boolean;
+  readonly why: string;
+}
+
+/** One look: everything must speak for a newcomer; two places must speak against one that is in. */
+export function judgeViews(
+  view: ManagerViews,
+  wasReady: boolean,
+  settings: ReadinessSettings,
+): Verdict {
+  const local = localFault(view.local, settings);
+  if (local !== undefined) return { isReady: false, why: local };
+  const opinions: readonly Opinion[] = [
+    view.probe,
+    view.cluster,
+    ...view.sites.map(({ opinion }) => opinion),
+  ];
+  const up = opinions.filter((one) => one === 'up').length;
+  const down = opinions.filter((one) => one === 'down').length;
+  if (!wasReady) return judgeNewcomer(view, down);
+  const isAlone = up === 0 && down === 1;
+  // A lone witness counts only where there is no other.
+  const isLost = down > up && (down > 1 || isAlone);
+  if (isLost) return { isReady: false, why: `${down} of ${up + down} places see it down` };
+  if (view.inStep.kind === 'behind') return { isReady: false, why: view.inStep.why };
+  return { isReady: true, why: `${up} of ${up + down} places see it up` };
+}
+
+function judgeNewcomer({ probe, cluster, inStep }: ManagerViews, down: number): Verdict {
+  if (probe !== 'up') return { isReady: false, why: 'does not answer as a manager yet' };
+  if (cluster === 'down') return { isReady: false, why: 'its node has not joined the cluster' };
+  if (inStep.kind === 'behind') return { isReady: false, why: inStep.why };
+  if (down > 0) return { isReady: false, why: 'not reached from everywhere yet' };
+  return { isReady: true, why: 'answers, and its keys are in step' };
+}
+
+function localFault(
+  local: LocalState | undefined,
+  { maxQueueUsage, minDiskFree }: ReadinessSettings,
+): string | undefined {
+  if (local === undefined) return undefined;
+  if (local.missingDaemons.length > 0) return `not running: ${local.missingDaemons.join(', ')}`;
+  if (local.queueUsage > maxQueueUsage) return `a queue is ${percent(local.queueUsage)} full`;
+  if (local.diskFree < minDiskFree) return `only ${percent(local.diskFree)} of its disk is free`;
+  return undefined;
+}
+
+function percent(share: number): string {
+  return `${Math.round(share * 100)} %`;
+}

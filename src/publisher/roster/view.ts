@@ -1,0 +1,32 @@
+/** What the publisher sees of one manager from its different places, as values. */
+
+/** One place's opinion; `unknown` where it cannot see. */
+export type Opinion = 'up' | 'down' | 'unknown';
+
+/** How far the keys and groups of a node are known to be in step with its master. */
+export type InStep =
+  | { readonly kind: 'in_step' }
+  | { readonly kind: 'behind'; readonly why: string }
+  | { readonly kind: 'unknown' };
+
+/** Wazuh's own files, where the publisher sits beside the node. */
+export interface LocalState {
+  /** Daemons that should run and do not. */
+  readonly missingDaemons: readonly string[];
+  /** Highest share of a queue in use, 0 to 1. */
+  readonly queueUsage: number;
+  /** Share of the disk that is free, 0 to 1. */
+  readonly diskFree: number;
+}
+
+export interface ManagerViews {
+  readonly id: string;
+  /** The publisher's own protocol probe. */
+  readonly probe: Opinion;
+  /** Is its node in the cluster? */
+  readonly cluster: Opinion;
+  readonly inStep: InStep;
+  /** The majority of the voters of each site; sites without enough voters are left out. */
+  readonly sites: readonly { readonly site: string; readonly opinion: Opinion }[];
+  readonly local?: LocalState;
+}
