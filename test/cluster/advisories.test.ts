@@ -29,3 +29,32 @@ for (const [id, name] of Object.entries(locked.tests)) {
     );
   });
 }
+
+/** Hazards of the stock design (cluster-protocol.md 9, real-cluster-lab.md 2); only ever more. */
+const hazards = [
+  'abandoned-upload',
+  'bad-checksum',
+  'before-hello',
+  'broken-manifest',
+  'duplicate name',
+  'empty-map',
+  'empty-token',
+  'ghost',
+  'hang',
+  'killed-midway',
+  'log-flood',
+  'mass-deletion',
+  'merged-name',
+  'no-permission',
+  'second-hello',
+  'separator',
+  'ten-connections',
+  'unreadable',
+  'worker-called-master',
+];
+
+for (const hazard of hazards) {
+  test(`the test of the hazard ${hazard} exists and runs`, () => {
+    assert.ok(sources.includes(`'hazard ${hazard}: `), `no test is called: hazard ${hazard}: …`);
+  });
+}
