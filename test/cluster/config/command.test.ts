@@ -1,9 +1,12 @@
 /** `cluster` with the switches of the stock daemon, over real files. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { buildClusterHost } from '../../../src/cli/build-cluster-host.ts';
 import { addCluster } from '../../../src/cli/cluster-commands.ts';
 import { parsePublisherConfig } from '../../../src/cli/publisher-config.ts';
@@ -95,6 +98,28 @@ test('a running node writes cluster.log in the stock format, and its status', as
     /^\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d INFO: \[Master\] \[Main\] Serving on \('127\.0\.0\.1', 29516\)$/m,
   );
   assert.equal(JSON.parse(status.out).role, 'master');
+});
+
+test('-f logs to standard error too, -d with DEBUG lines; SIGTERM ends it in order', async (t) => {
+  const { home, dir } = room(t, block('<port>29517</port><bind_addr>127.0.0.1</bind_addr>'));
+  mkdirSync(dir);
+  const yml = 'org: acme\nmanagers:\n  - {id: a, address: a.example}\ncluster: {user: root}\n';
+  writeFileSync(join(dir, 'publisher.yml'), yml);
+  const main = fileURLToPath(new URL('../../../src/publisher-main.ts', import.meta.url));
+  const argv = [main, 'cluster', '-f', '-r', '-d', '--home', home, '--dir', dir];
+  const child = spawn(process.execPath, argv, { stdio: ['ignore', 'ignore', 'pipe'] });
+  t.after(() => child.kill('SIGKILL'));
+  let shown = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    shown += chunk.toString();
+  });
+  await until('served', () => /INFO: \[Master\] \[Main\] Serving on/.test(shown));
+  await until('debug', () => /DEBUG: \[Master\] \[Keep alive\] Calculating\./.test(shown));
+  child.kill('SIGTERM');
+  const [code] = await once(child, 'exit');
+  assert.equal(code, 0, shown);
+  const log = readFileSync(join(home, 'logs/cluster.log'), 'utf8').split('\n');
+  assert.ok(log.filter((line) => line !== '').every((line) => shown.includes(line)));
 });
 
 test('accept-deletions and forget-peer check their arguments', async (t) => {
