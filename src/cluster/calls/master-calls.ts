@@ -10,6 +10,7 @@ import type { ServedPeer, Service } from '../tasks/services.ts';
 import { type StringPeer, takeString } from '../tasks/taken-string.ts';
 import { expectOk, sendString } from '../upload.ts';
 import { fault } from '../wire/fault.ts';
+import type { ClusterQuestion } from '../wire/payload-call.ts';
 import { pythonJson } from '../wire/python-json.ts';
 import { answerCall, maxResultBytes } from './call-answer.ts';
 import type { CallDesk } from './call-desk.ts';
@@ -48,6 +49,7 @@ export class MasterCalls {
       handlers: {
         listNodes: ({ value }) => nodesReply(parts.view, value),
         readHealth: ({ value }, worker) => healthReply(parts.view, value, worker.signal),
+        askCluster: ({ value }, worker) => clusterReply(parts.view, value, worker.signal),
         call: ({ value }, worker) => this.#call(value, worker),
         callResult: ({ value }, worker) => this.#result(value, worker),
         callFailed: ({ value: { id, text } }, worker) =>
@@ -155,6 +157,16 @@ export function nodesReply(view: NodeView, value: Parameters<typeof queryNodes>[
   } catch (error) {
     return faultReply(error);
   }
+}
+
+/** `dapi_clus`. */
+export async function clusterReply(
+  view: NodeView,
+  question: ClusterQuestion,
+  signal: AbortSignal,
+): Promise<Reply> {
+  const { about, arguments: value } = question;
+  return about === 'nodes' ? nodesReply(view, value) : healthReply(view, value, signal);
 }
 
 export async function healthReply(

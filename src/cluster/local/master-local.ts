@@ -3,7 +3,14 @@ import { askPeer, type LinkedPeer } from '../calls/ask-peers.ts';
 import type { CallDesk } from '../calls/call-desk.ts';
 import { CallQueue } from '../calls/call-queue.ts';
 import { parseCallRequest } from '../calls/call-request.ts';
-import { addedToQueue, full, healthReply, nameOf, nodesReply } from '../calls/master-calls.ts';
+import {
+  addedToQueue,
+  clusterReply,
+  full,
+  healthReply,
+  nameOf,
+  nodesReply,
+} from '../calls/master-calls.ts';
 import type { NodeView } from '../calls/node-view.ts';
 import type { PendingCalls } from '../calls/pending-calls.ts';
 import type { Reply } from '../session/output.ts';
@@ -42,6 +49,7 @@ export function masterLocal(parts: MasterLocalParts): Service<LocalPeer> {
       ...commonHandlers(view),
       listNodes: ({ value }) => nodesReply(view, value),
       readHealth: ({ value }, program) => healthReply(view, value, program.signal),
+      askCluster: ({ value }, program) => clusterReply(view, value, program.signal),
       localCall: ({ value }, program) => call(Buffer.from(value), program),
       localCallTo: ({ value: { id, body } }, program) =>
         callTo(parts, queue, id, Buffer.from(body), program),

@@ -38,6 +38,9 @@ export function workerLocal(parts: WorkerLocalParts): Service<LocalPeer> {
       ...commonHandlers(parts.view),
       listNodes: ({ value }, program) => askMaster(parts, 'listNodes', value, program),
       readHealth: ({ value }, program) => askMaster(parts, 'readHealth', value, program),
+      // A stock master knows no such word: it is asked by the words it knows.
+      askCluster: ({ value: { about, arguments: value } }, program) =>
+        askMaster(parts, about === 'nodes' ? 'listNodes' : 'readHealth', value, program),
       localCall: ({ value }, program) => call(parts, queue, Buffer.from(value), program),
       localCallTo: () => unknownCommand('localCallTo'),
       localAskDaemon: ({ value, counter }, program) => {

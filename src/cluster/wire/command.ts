@@ -4,7 +4,12 @@
  * send it does not exist: origin is part of a command.
  */
 import type { Codec } from './payload.ts';
-import { addressedPayload, addressedStringPayload, addressedTextPayload } from './payload-call.ts';
+import {
+  addressedPayload,
+  addressedStringPayload,
+  addressedTextPayload,
+  clusterPayload,
+} from './payload-call.ts';
 import { helloPayload } from './payload-hello.ts';
 import { jsonPayload, syncResultPayload } from './payload-json.ts';
 import {
@@ -68,6 +73,8 @@ export const commands = {
   allGroupsFailed: { wire: 'syn_wgc_err', from: worker, payload: textPayload },
   listNodes: { wire: 'get_nodes', from: ['worker', 'localClient'], payload: jsonPayload },
   readHealth: { wire: 'get_health', from: ['worker', 'localClient'], payload: jsonPayload },
+  /** In stock's documentation, not in its code: nodes or health, told by the body. */
+  askCluster: { wire: 'dapi_clus', from: ['worker', 'localClient'], payload: clusterPayload },
   askDaemon: { wire: 'sendsync', from: worker, payload: addressedPayload },
   // Either node, towards the other.
   call: { wire: 'dapi', from: node, payload: addressedPayload },

@@ -260,6 +260,36 @@ test('a worker’s program asks a daemon of the master and gets its raw answer',
   assert.deepEqual(onMaster, ['err', "unknown command 'b'sendsync''"]);
 });
 
+const words: readonly (readonly [string, string])[] = [
+  ['{"filter_node": "w2"}', 'w2'],
+  ['get_nodes {"filter_type": "master"}', 'm'],
+  ['get_nodes', 'm w w2'],
+  ['null', 'health m w w2'],
+  ['get_health ["w"]', 'health w'],
+  ['get_nodes {"filter_node": "x"}', 'code 1730'],
+  ['nonsense', 'code 1000'],
+];
+
+for (const [body, expected] of words) {
+  test(`the documented dapi_clus ${body} gives ${expected}`, async () => {
+    const [, text] = await askAsDaemon('m', body, 'dapi_clus');
+
+    const { items, nodes, __wazuh_exception__: failed } = JSON.parse(text);
+    const names = (items ?? Object.values(nodes ?? {})).map(
+      (one: JsonObject) => one.name ?? (one.info as JsonObject).name,
+    );
+    const told =
+      failed === undefined ? [...names].sort().join(' ') : `code ${failed.__object__.code}`;
+    assert.equal(nodes === undefined ? told : `health ${told}`, expected);
+  });
+}
+
+test('a worker passes dapi_clus on by words that any master knows', async () => {
+  const [, direct] = await askAsDaemon('w', 'get_nodes', 'dapi_clus');
+
+  assert.equal(direct, 'Sent request to master node');
+});
+
 test('a hundred daemons’ questions at once are all answered, each with its own', async () => {
   const asked = Array.from({ length: 100 }, (_, index) => ({
     daemon_name: 'authd',
