@@ -18,6 +18,7 @@ import {
 } from '../list/sign.ts';
 import type { History } from '../publisher/history.ts';
 import type { PublisherFolder } from '../publisher/init.ts';
+import { changeKeys, type KeyChange, type KeyOutcome } from '../publisher/keys.ts';
 import { loadRoots } from '../publisher/load-roots.ts';
 import type { PublishDesk } from '../publisher/publish.ts';
 import { renewRoot } from '../publisher/renew-root.ts';
@@ -98,11 +99,8 @@ export async function renewInOffice(path: string, flags: RenewFlags): Promise<Ac
   const folder = openPublisherFolder(path);
   const config = await readConfig(folder);
   const { newest } = await loadRoots(folder, config.files.roots, config.org);
-  const here = (await folder.list(keyDirectory)).map((name) => join(keyDirectory, name));
-  const named = flags.keyFiles.map((name) => resolve(name));
-  const keys = await Promise.all([...here, ...named].map((name) => readKey(folder, name)));
-  const distinct = [...new Map(keys.map((key) => [key.kid, key])).values()];
-  const request = { managers: flags.managers, keys: distinct, directory: config.files.roots };
+  const keys = await readRootKeys(folder, flags.keyFiles);
+  const request = { managers: flags.managers, keys, directory: config.files.roots };
   const renew = (more: { readonly newListKey?: SigningKey }) =>
     renewRoot({ folder, clock }, newest, { ...request, ...more });
   if (!flags.newListKey) return renew({});
@@ -143,12 +141,36 @@ async function openListKey(folder: PublisherFolder, name: string, root: Root): P
   throw new ListError('unknown_key', `${seen}; root ${root.version} does not let it sign lists`);
 }
 
+export async function changeKeysInOffice(
+  path: string,
+  change: KeyChange,
+  keyFiles: readonly string[],
+): Promise<KeyOutcome> {
+  const folder = openPublisherFolder(path);
+  const { files, org } = await readConfig(folder);
+  const { newest } = await loadRoots(folder, files.roots, org);
+  const rootKeys = await readRootKeys(folder, keyFiles);
+  const ground = { current: newest, rootKeys, roots: files.roots };
+  return changeKeys({ folder, clock, random: systemRandom }, ground, change);
+}
+
+/** Those in the directory and those named, each once. */
+export async function readRootKeys(
+  folder: PublisherFolder,
+  keyFiles: readonly string[],
+): Promise<readonly SigningKey[]> {
+  const here = (await folder.list(keyDirectory)).map((name) => join(keyDirectory, name));
+  const named = keyFiles.map((name) => resolve(name));
+  const keys = await Promise.all([...here, ...named].map((name) => readKey(folder, name)));
+  return [...new Map(keys.map((key) => [key.kid, key])).values()];
+}
+
 export async function readConfig(folder: PublisherFolder): Promise<PublisherConfig> {
   const text = await requireFile(folder, configName);
   return parsePublisherConfig(text, join(folder.path, configName));
 }
 
-async function readKey(folder: PublisherFolder, name: string): Promise<SigningKey> {
+export async function readKey(folder: PublisherFolder, name: string): Promise<SigningKey> {
   const text = await requireFile(folder, name);
   try {
     return parseSigningKey(JSON.parse(text));

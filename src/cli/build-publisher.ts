@@ -10,7 +10,17 @@ import { openPublisherFolder } from '../host/publisher-folder.ts';
 import { systemClock, systemRandom } from '../host/system-clock.ts';
 import { readUserName } from '../host/user-name.ts';
 import { initPublisher } from '../publisher/init.ts';
-import { configName, openOffice, renewInOffice, requireFile } from './build-publisher-office.ts';
+import { loadAnyRoots } from '../publisher/load-roots.ts';
+import { recoverPublisher } from '../publisher/recover.ts';
+import {
+  changeKeysInOffice,
+  configName,
+  openOffice,
+  readKey,
+  readRootKeys,
+  renewInOffice,
+  requireFile,
+} from './build-publisher-office.ts';
 import { calendarOf } from './build-publisher-rollout.ts';
 import { runOffice, socketName } from './build-publisher-run.ts';
 import type { PublisherHost } from './publisher-host.ts';
@@ -46,6 +56,18 @@ export function buildPublisherHost(): PublisherHost {
       const alone = flags.newListKey ? () => locked(directory, 'run', renew) : renew;
       return locked(directory, 'init', alone);
     },
+    changeKeys: (directory, change, keyFiles) =>
+      locked(directory, 'init', () => changeKeysInOffice(resolve(directory), change, keyFiles)),
+    readKeyFile: (path) => readKey(openPublisherFolder('.'), resolve(path)),
+    recover: (directory, request, keyFiles) =>
+      locked(directory, 'init', async () => {
+        const folder = openPublisherFolder(resolve(directory));
+        const rootKeys = await readRootKeys(folder, keyFiles);
+        const { newest } = await loadAnyRoots(folder);
+        const tools = { folder, maker, clock, random, renderConfig: renderPublisherConfig };
+        const whole = { ...request, org: newest.root.org };
+        return recoverPublisher(tools, { current: newest, rootKeys, request: whole });
+      }),
     announce: (directory) => announceChange(join(resolve(directory), socketName), clock),
     async run(directory, signals) {
       await becomeOwnerOf(resolve(directory));

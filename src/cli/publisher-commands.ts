@@ -4,6 +4,7 @@ import { renderReference } from './config-file.ts';
 import { addAgents, addExplain } from './publisher-agent-commands.ts';
 import { type CommandParts, defaultDirectory, firstForm } from './publisher-command.ts';
 import { publisherSchema } from './publisher-config.ts';
+import { addKeys } from './publisher-key-commands.ts';
 import {
   addDrains,
   addHistory,
@@ -33,6 +34,7 @@ export function buildPublisherProgram(parts: CommandParts): Command {
   addDrains(program, parts);
   addHistory(program, parts);
   addRollback(program, parts);
+  addKeys(program, parts);
   addRollout(program, parts);
   addAgents(program, parts);
   addExplain(program, parts);

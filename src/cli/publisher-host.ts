@@ -2,8 +2,10 @@
 import type { Clock, Random } from '../clock.ts';
 import type { Prober } from '../health/probe.ts';
 import type { AcceptedRoot } from '../list/root.ts';
+import type { SigningKey } from '../list/sign.ts';
 import type { History } from '../publisher/history.ts';
 import type { InitManager, InitOutcome, InitRequest } from '../publisher/init.ts';
+import type { KeyChange, KeyOutcome } from '../publisher/keys.ts';
 import type { RootChain } from '../publisher/load-roots.ts';
 import type { PublishDesk } from '../publisher/publish.ts';
 import type { ReportStore } from '../publisher/reports/report-keeper.ts';
@@ -49,6 +51,20 @@ export interface PublisherHost {
   open(directory: string): Promise<PublisherOffice>;
   /** The next root, signed with every key in `root-keys` and in `keyFiles`, written. */
   renewRoot(directory: string, request: RenewFlags): Promise<AcceptedRoot>;
+  /** The next root with other keys or another epoch, signed and written. */
+  changeKeys(
+    directory: string,
+    change: KeyChange,
+    keyFiles: readonly string[],
+  ): Promise<KeyOutcome>;
+  /** A publisher made anew in a directory that holds nothing but `roots`. */
+  recover(
+    directory: string,
+    request: Omit<InitRequest, 'org'>,
+    keyFiles: readonly string[],
+  ): Promise<AcceptedRoot>;
+  /** Throws ConfigError when it is none of ours. */
+  readKeyFile(path: string): Promise<SigningKey>;
   /** Tells the running publisher; its answer, or undefined when none runs. */
   announce(directory: string): Promise<string | undefined>;
   /** Until SIGTERM. */

@@ -30,11 +30,23 @@ export function addNodes(program: Command, { terminal, host }: CommandParts): vo
     );
 }
 
+interface PublishWords {
+  readonly dryRun: boolean;
+  readonly rescueKey?: readonly string[];
+}
+
 export function addPublish(program: Command, parts: CommandParts): void {
   addCommand(program, 'publish', 'sign a new version if the configuration differs from the last')
     .option('--dry-run', 'say what would change, write nothing; exit code 3 if it would', false)
-    .action((flags: Common & { readonly dryRun: boolean }) =>
-      withOffice(parts.host, flags.dir, async (office) => {
+    .option(
+      '--rescue-key <file...>',
+      'root keys that sign too: needed to take more managers away at once than the root allows',
+    )
+    .action((flags: Common & PublishWords) =>
+      withOffice(parts.host, flags.dir, async (plain) => {
+        const files = flags.rescueKey ?? [];
+        const rescueKeys = await Promise.all(files.map((path) => parts.host.readKeyFile(path)));
+        const office = { ...plain, desk: { ...plain.desk, rescueKeys } };
         const order = publishConfigured(office.config.configured);
         if (!flags.dryRun) return publishAndTell(parts, flags, office, order);
         const planned = await preparePublication(office.desk, order);

@@ -2,6 +2,7 @@
 import { sha256Tag } from '../bytes.ts';
 import { ConfigError } from '../errors.ts';
 import { parseEnvelope } from '../list/envelope.ts';
+import { parseRoot } from '../list/parse-root.ts';
 import { type AcceptedRoot, verifyNextRoot, verifyPinnedRoot } from '../list/root.ts';
 import type { PublisherFolder } from './init.ts';
 
@@ -23,6 +24,14 @@ export async function loadRoots(
   if (chain !== undefined) return chain;
   const seen = `${folder.path}/${directory}/1.json is missing`;
   throw new ConfigError('config_unreadable', `${seen}; \`pilotfish-publisher init\` makes it`);
+}
+
+/** The chain in `roots`, of whichever organisation its first root is. Throws as `loadRoots`. */
+export async function loadAnyRoots(folder: PublisherFolder): Promise<RootChain> {
+  const text = (await folder.read('roots/1.json')) ?? '';
+  const bytes = Buffer.from(text, 'utf8');
+  const { org } = parseRoot(parseEnvelope(bytes).payloadBytes);
+  return loadRoots(folder, 'roots', org);
 }
 
 /** `known` with the roots that came after it; the very same value when none did. */

@@ -20,6 +20,8 @@ export interface PublishDesk {
   readonly history: History;
   readonly root: VerifiedRoot;
   readonly listKey: SigningKey;
+  /** Root keys that sign too, for what a list key alone may not do: taking most managers away. */
+  readonly rescueKeys?: readonly SigningKey[];
   readonly clock: Clock;
   /** How a new content is rolled out; absent, or undefined for one: to everybody at once. */
   plan?(before: PublishedList, content: Content): RolloutRecord | undefined;
@@ -84,7 +86,7 @@ export async function preparePublication(
   }
   const list = nextList(desk, { content, rollout }, before);
   const payload = renderList(list);
-  const envelope = signDocument('list', payload, [desk.listKey]);
+  const envelope = signDocument('list', payload, [desk.listKey, ...(desk.rescueKeys ?? [])]);
   const hash = sha256Tag(payload);
   await judgeAsSidecar(desk, { list, envelope, hash }, before);
   const { epoch, term, version, rootVersion, issuedAtMs } = list;
