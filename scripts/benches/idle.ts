@@ -17,8 +17,9 @@ Builds dist/ first.`;
 const firstAddress = 230;
 /** Everything is loaded, compiled and quiet by then. */
 const settleMs = 15_000;
-/** What an installation adds: the young generation stays small, memory is not spread over arenas. */
-const frugal = { NODE_OPTIONS: '--max-semi-space-size=1', MALLOC_ARENA_MAX: '1' };
+/** What the packages add (scripts/package/binary.ts, pilotfish.service). */
+const options = ['--max-old-space-size=96', '--max-semi-space-size=1', '--max-lazy'];
+const env = { MALLOC_ARENA_MAX: '1' };
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 interface Subject {
@@ -32,9 +33,9 @@ function subjectsOf(configPath: string): readonly Subject[] {
   const bundle = ['dist/pilotfish.cjs', 'run', '--config', configPath];
   return [
     { name: 'node, doing nothing', mode: 'agentd', argv: ['-e', 'setInterval(() => 0, 1e9)'] },
-    { name: 'pilotfish', mode: 'agentd', argv: bundle },
-    { name: 'pilotfish, frugal', mode: 'agentd', argv: bundle, env: frugal },
-    { name: 'pilotfish, frugal, relay', mode: 'relay', argv: bundle, env: frugal },
+    { name: 'pilotfish, plain node', mode: 'agentd', argv: bundle },
+    { name: 'pilotfish, as packaged', mode: 'agentd', argv: [...options, ...bundle], env },
+    { name: 'the same with the relay', mode: 'relay', argv: [...options, ...bundle], env },
   ];
 }
 
@@ -91,9 +92,9 @@ interface Sample {
   readonly privateMb: number;
 }
 
-async function measure({ argv, env }: Subject, seconds: number): Promise<Sample> {
-  const options = { cwd: root, stdio: 'ignore', env: { ...process.env, ...env } } as const;
-  const child = spawn(process.execPath, argv, options);
+async function measure({ argv, env: own }: Subject, seconds: number): Promise<Sample> {
+  const where = { cwd: root, stdio: 'ignore', env: { ...process.env, ...own } } as const;
+  const child = spawn(process.execPath, argv, where);
   try {
     await pause(settleMs);
     const beforeNs = cpuNs(child);

@@ -84,6 +84,7 @@ async function buildBundle(name: keyof typeof entries, stamp: Stamp): Promise<Bu
     format: 'cjs',
     metafile: true,
     minifySyntax: true,
+    minifyWhitespace: true, // a third less to keep in memory; names stay readable in a stack
     legalComments: 'none',
     define: {
       'import.meta.url': '__moduleUrl',

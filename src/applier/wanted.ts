@@ -5,6 +5,7 @@
 import type { EditWish, Tuning, WantedServer } from '../agent-config/wish.ts';
 import { ListError } from '../errors.ts';
 import type { Manager, ManagerList } from '../list/model.ts';
+import { relayProtocolOf } from '../list/relay-protocol.ts';
 import type { ApplyRequest, RelayAddress } from './request.ts';
 import type { ApplierSettings } from './settings.ts';
 
@@ -25,7 +26,7 @@ export function chooseServers(
   if (managers.length < least) {
     throw notAllowed(`the order names ${managers.length} managers, at least ${least} must stay`);
   }
-  return [...relayEntry(request.relay, settings), ...managers.map(entryOf)];
+  return [...relayEntry(request.relay, list, settings), ...managers.map(entryOf)];
 }
 
 function findManager(list: ManagerList, id: string): Manager {
@@ -40,11 +41,12 @@ function entryOf({ address, port, protocol }: Manager): WantedServer {
 
 function relayEntry(
   relay: RelayAddress | undefined,
+  { managers }: ManagerList,
   settings: Pick<ApplierSettings, 'mode'>,
 ): readonly WantedServer[] {
   if (relay === undefined) return [];
   if (settings.mode !== 'relay') throw notAllowed(`a relay was asked for in mode ${settings.mode}`);
-  return [{ ...relay, protocol: 'tcp', ...relayTuning }];
+  return [{ ...relay, protocol: relayProtocolOf(managers), ...relayTuning }];
 }
 
 /** The whole wish for the editor. `present` are the addresses that the file names now. */

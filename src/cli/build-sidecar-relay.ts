@@ -10,6 +10,7 @@ import { closesAtOnce, holdPort, readHolder, readPortFacts } from '../host/relay
 import { relayNetwork } from '../host/relay-sockets.ts';
 import { readAgentFile } from '../host/sidecar-files.ts';
 import { systemClock as clock } from '../host/system-clock.ts';
+import { relayProtocolOf } from '../list/relay-protocol.ts';
 import {
   type EnrollmentFacts,
   judgeRelay,
@@ -56,6 +57,7 @@ export function openRelayKeeper(
     place,
     judge: () => desk.judge(),
     hold: () => desk.hold(),
+    protocol: () => relayProtocolOf(board.list?.list.managers ?? []),
     choose: () => chooseManagers(board.list?.ranking ?? [], watch.snapshot(), clock.nowMs()),
     admission: (managerId, lostForMs) => {
       const { list } = board;

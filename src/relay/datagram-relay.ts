@@ -5,11 +5,13 @@
  * With no manager up its datagrams are dropped, as a dead manager would; the port stays ours.
  */
 import type { Cancel } from '../clock.ts';
+import { HostError } from '../errors.ts';
 import { Avoided } from './avoid.ts';
 import { isLoopback } from './loopback.ts';
 import type {
   Datagrams,
   ListenAddress,
+  ListenPlace,
   RefusedWhy,
   RelayManager,
   RelayPorts,
@@ -54,8 +56,14 @@ export class DatagramRelay {
   }
 
   /** Throws HostError `listen_failed`. Returns where the agent may send. */
-  async open(at: ListenAddress): Promise<ListenAddress> {
-    this.#local = await this.#ports.network.bind(at, {
+  async open(place: ListenPlace): Promise<ListenAddress> {
+    if (place.kind === 'inherited') {
+      throw new HostError(
+        'listen_failed',
+        'a relay for UDP takes no socket of the service manager',
+      );
+    }
+    this.#local = await this.#ports.network.bind(place, {
       datagram: (datagram, from) => this.#forward(datagram, from),
       failed: () => undefined, // an answer to an agent that has gone
     });

@@ -1,6 +1,7 @@
 /** Where the agent is connected, as far as that can be seen. Pure. */
 import { isIP } from 'node:net';
 import type { Manager } from '../list/model.ts';
+import { relayProtocolOf } from '../list/relay-protocol.ts';
 import { canonicalAddress } from '../wazuh/connections.ts';
 import type { Memory } from './memory.ts';
 import type { RankedList, RelaySeen, Seen, ServerSeen } from './seen.ts';
@@ -25,7 +26,7 @@ export interface ConnectionGround {
 
 type OpenRelay = Extract<RelaySeen, { kind: 'open' }>;
 
-/** The relay speaks TCP, and a 5.x agent cannot be pointed at an address literal of ours. */
+/** It must speak what the list speaks; a 5.x agent cannot be pointed at an address literal of ours. */
 export function openRelayOf({
   list,
   seen,
@@ -33,14 +34,21 @@ export function openRelayOf({
   const { relay, file } = seen;
   if (relay?.kind !== 'open') return undefined;
   if (file.kind === 'readable' && file.dialect === '5') return undefined;
-  return list.list.managers.some(({ protocol }) => protocol === 'tcp') ? relay : undefined;
+  return relayProtocolOf(list.list.managers) === protocolOf(relay) ? relay : undefined;
+}
+
+function protocolOf({ protocol = 'tcp' }: OpenRelay): 'tcp' | 'udp' {
+  return protocol;
 }
 
 export function isRelayEntry(
-  server: Pick<ServerSeen, 'address' | 'port'> | undefined,
+  server:
+    | (Pick<ServerSeen, 'address' | 'port'> & Partial<Pick<ServerSeen, 'protocol'>>)
+    | undefined,
   relay: OpenRelay,
 ): boolean {
   if (server === undefined || server.port !== relay.port) return false;
+  if (server.protocol !== undefined && server.protocol !== protocolOf(relay)) return false;
   return canonicalAddress(server.address) === canonicalAddress(relay.address);
 }
 
@@ -79,13 +87,21 @@ export function connectionOf(ground: ConnectionGround): Connection {
   return { kind: 'none', last };
 }
 
+/** Over UDP there is no connection to see: its first entry, its own word and our flow say so together. */
+function isIn(relay: OpenRelay, { seen: { agent, file } }: ConnectionGround): boolean {
+  if (protocolOf(relay) === 'tcp') return agent.peers.some((peer) => isRelayEntry(peer, relay));
+  const isFirst = file.kind === 'readable' && isRelayEntry(file.servers[0], relay);
+  const saysConnected = agent.running && agent.status === 'connected' && !agent.waiting;
+  return isFirst && saysConnected && relay.managerId !== undefined;
+}
+
 /** Undefined: the agent is not in our relay. */
 function relayedTo(
   ground: ConnectionGround,
 ): { readonly manager: Manager | undefined } | undefined {
   const relay = openRelayOf(ground);
   if (relay === undefined) return undefined;
-  if (!ground.seen.agent.peers.some((peer) => isRelayEntry(peer, relay))) return undefined;
+  if (!isIn(relay, ground)) return undefined;
   return { manager: ground.list.list.managers.find(({ id }) => id === relay.managerId) };
 }
 

@@ -110,6 +110,9 @@ export function goHome(view: View): Answer {
   const [home] = list.ranking;
   const here = connection.manager;
   if (home === undefined || home.id === here.id) return pass(`${here.id} is home`);
+  if (isRelayed(view) && home.protocol !== here.protocol) {
+    return pass(`home is ${home.id}, which the relay does not reach over ${here.protocol}`);
+  }
   const isSurplus = here.weight === 0 && home.weight > 0;
   const mayGo = policy.failBack === 'always' || (policy.failBack === 'relay' && isRelayed(view));
   if (!isSurplus && !mayGo) return pass(`home is ${home.id}; not worth a restart`);

@@ -6,6 +6,7 @@
 import { type Clock, sleep } from '../clock.ts';
 import { ConfigError, PilotfishError } from '../errors.ts';
 import type { Log } from '../log.ts';
+import { DatagramRelay } from '../relay/datagram-relay.ts';
 import type { RelayPermission } from '../relay/guard.ts';
 import type {
   ListenAddress,
@@ -31,6 +32,8 @@ export interface RelayParts {
   judge(): Promise<RelayPermission>;
   /** The enrollment port beside it, while we run; undefined where somebody better holds it. */
   hold(): Promise<{ close(): Promise<void> } | undefined>;
+  /** What the managers of the list speak now. */
+  protocol(): 'tcp' | 'udp';
   /** Best first; empty: none is up. */
   choose(): readonly RelayManager[];
   /** See `RelayPorts.admission`. */
@@ -59,7 +62,8 @@ class Keeper implements RelayKeeper {
   readonly opened: Promise<void>;
   readonly #parts: RelayParts;
   #tellOpened: () => void = () => undefined;
-  #relay: Relay | undefined;
+  #relay: Relay | DatagramRelay | undefined;
+  #protocol: 'tcp' | 'udp' | undefined;
   #at: ListenAddress | undefined;
   #guard: { close(): Promise<void> } | undefined;
   #seen: RelaySeen = { kind: 'refused', code: 'E043', why: 'not opened yet' };
@@ -79,7 +83,7 @@ class Keeper implements RelayKeeper {
     if (this.#seen.kind !== 'open') return this.#seen;
     const newest = this.#relay?.sessions.at(-1);
     if (newest !== undefined) return { ...this.#seen, managerId: newest.managerId };
-    const admitsInMs = this.#relay?.admitsInMs;
+    const admitsInMs = this.#relay instanceof Relay ? this.#relay.admitsInMs : undefined;
     if (admitsInMs === undefined) return this.#seen;
     return { ...this.#seen, admitsAtMs: this.#parts.clock.nowMs() + admitsInMs };
   }
@@ -91,6 +95,14 @@ class Keeper implements RelayKeeper {
   async run(signal: AbortSignal): Promise<void> {
     try {
       for (;;) {
+        if (this.#protocol !== undefined && this.#protocol !== this.#parts.protocol()) {
+          await this.#close(); // another list, other sockets
+          this.#seen = {
+            kind: 'refused',
+            code: 'E043',
+            why: 'the managers changed their protocol',
+          };
+        }
         const refusal = await this.#refusal();
         if (refusal !== undefined) await this.#refuse(refusal);
         else if (this.#seen.kind !== 'open') await this.#open();
@@ -119,7 +131,8 @@ class Keeper implements RelayKeeper {
       const { address, port } = await this.#listen();
       this.#isBarred = false;
       this.#guard ??= await this.#parts.hold();
-      this.#seen = { kind: 'open', address, port };
+      const protocol = this.#protocol === 'udp' ? { protocol: this.#protocol } : {};
+      this.#seen = { kind: 'open', address, port, ...protocol };
       this.#complained = '';
       this.#parts.log.info('relay.opened', { address, port });
     } catch (thrown) {
@@ -133,9 +146,13 @@ class Keeper implements RelayKeeper {
     const { clock, network, settings, place, admission } = this.#parts;
     const choose = (): readonly RelayManager[] => (this.#isBarred ? [] : this.#parts.choose());
     const report = (event: RelayEvent): void => this.#report(event);
-    const relay = new Relay({ clock, network, choose, admission, report }, settings);
+    const ports = { clock, network, choose, admission, report };
+    const protocol = this.#parts.protocol();
+    const relay =
+      protocol === 'udp' ? new DatagramRelay(ports, settings) : new Relay(ports, settings);
     this.#at = await relay.open(place);
     this.#relay = relay;
+    this.#protocol = protocol;
     return this.#at;
   }
 
@@ -161,6 +178,7 @@ class Keeper implements RelayKeeper {
     const [relay, guard] = [this.#relay, this.#guard];
     this.#relay = undefined;
     this.#at = undefined;
+    this.#protocol = undefined;
     this.#guard = undefined;
     await relay?.close();
     await guard?.close();

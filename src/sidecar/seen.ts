@@ -51,6 +51,8 @@ export type RelaySeen =
       readonly kind: 'open';
       readonly address: string;
       readonly port: number;
+      /** TCP when absent. */
+      readonly protocol?: 'tcp' | 'udp';
       /** Where it leads the agent now; absent while nobody is connected. */
       readonly managerId?: string;
       /** The agent waits in it for its admission until then. */

@@ -58,7 +58,7 @@ async function open(settings: Partial<RelaySettings> = {}) {
     { ...defaultRelaySettings, ...settings },
   );
   relays.push(relay);
-  const { port } = await relay.open({ address: '127.0.0.1', port: 0 });
+  const { port } = await relay.open({ kind: 'address', address: '127.0.0.1', port: 0 });
   return { relay, port };
 }
 
@@ -207,6 +207,8 @@ test('an address outside this host is refused as a place to listen', async () =>
     { clock: systemClock, network: relayNetwork, choose: () => [], report: () => undefined },
     defaultRelaySettings,
   );
-  await assert.rejects(relay.open({ address: '0.0.0.0', port: 0 }), { reason: 'listen_failed' });
+  await assert.rejects(relay.open({ kind: 'address', address: '0.0.0.0', port: 0 }), {
+    reason: 'listen_failed',
+  });
   await relay.close();
 });

@@ -157,13 +157,19 @@ function addressOf(id: string): string {
 
 const relayAt = { address: '127.0.0.1', port: 840 };
 
-function relayOf({ relay, agent = '' }: DecideCase): Pick<Seen, 'relay'> {
+function usesUdp({ list = [] }: DecideCase): boolean {
+  return list.length > 0 && list.every((text) => text.split(' ').includes('udp'));
+}
+
+function relayOf(one: DecideCase): Pick<Seen, 'relay'> {
+  const { relay, agent = '' } = one;
   if (relay === undefined) return {};
   if (relay === 'refused') return { relay: { kind: 'refused', code: 'E043', why: 'a reason' } };
   const [word, id = '-'] = agent.split(' ');
   const leads = word === 'relayed' && id !== '-' ? { managerId: id } : {};
   const waits = word === 'admitted' ? { admitsAtMs: nowMs + Number(id) * 1000 } : {};
-  return { relay: { kind: 'open', ...relayAt, ...leads, ...waits } };
+  const protocol = usesUdp(one) ? { protocol: 'udp' as const } : {};
+  return { relay: { kind: 'open', ...relayAt, ...protocol, ...leads, ...waits } };
 }
 
 function seenOf(one: DecideCase, managers: readonly Manager[]): Seen {
@@ -178,7 +184,7 @@ function seenOf(one: DecideCase, managers: readonly Manager[]): Seen {
       pids: isRunning ? [1] : [],
       status: isConnected ? 'connected' : 'disconnected',
       waiting: ['lost', 'retrying', 'admitted'].includes(word),
-      peers: peersOf(word, detail),
+      peers: peersOf(word, detail, usesUdp(one)),
       ...ackOf(word),
       upgrade: word === 'upgrading' ? 'var/upgrade/x' : undefined,
     },
@@ -201,8 +207,8 @@ function pauseOf({ pause, resumed }: DecideCase): Pick<Seen, 'pause'> {
   return { pause: { untilMs: endedAtMs, reason: 'resumed', endedAtMs } };
 }
 
-function peersOf(word: string, detail: string) {
-  if (word === 'relayed') return [relayAt];
+function peersOf(word: string, detail: string, isUdp: boolean) {
+  if (word === 'relayed') return isUdp ? [] : [relayAt];
   const hasPeer = ['on', 'retrying', 'wedged', 'late'].includes(word);
   return hasPeer ? [{ address: addressOf(detail), port: 1514 }] : [];
 }
@@ -246,6 +252,7 @@ function fileOf(one: DecideCase, managers: readonly Manager[]): FileSeen {
   const { file = managers.filter(({ state }) => state !== 'down').map(({ id }) => id) } = one;
   if (file === 'refused') return { kind: 'refused', code: 'E504', why: 'line 3: not an element' };
   if (typeof file === 'string') return { kind: 'missing', hasBackup: file.endsWith('backup') };
+  const other = usesUdp(one) ? 'udp' : 'tcp';
   const { maxRetries = 5, retryInterval = 10, notifyTime, timeReconnect } = one.tuned ?? {};
   return {
     kind: 'readable',
@@ -253,7 +260,7 @@ function fileOf(one: DecideCase, managers: readonly Manager[]): FileSeen {
     servers: file.map((id) => ({
       address: addressOf(id),
       port: id === 'relay' ? relayAt.port : 1514,
-      protocol: managers.find((manager) => manager.id === id)?.protocol ?? 'tcp',
+      protocol: managers.find((manager) => manager.id === id)?.protocol ?? other,
       maxRetries: id === 'relay' ? 1 : maxRetries,
       retryInterval: id === 'relay' ? 1 : retryInterval,
     })),
