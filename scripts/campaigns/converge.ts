@@ -167,7 +167,8 @@ interface Step {
 function runStep(lab: Lab, step: Step): void {
   const startMs = performance.now();
   const playbook = step.playbook.includes('/') ? step.playbook : `pilotfish.fleet.${step.playbook}`;
-  const ran = play(lab.site, playbook, ...(step.flags ?? []));
+  const flags = (step.flags ?? []).map((flag) => flag.replace('FOLDER', lab.folder));
+  const ran = play(lab.site, playbook, ...flags);
   if (ran.exit !== 0) throw new Error(`${step.name}: exit ${ran.exit}\n${ran.output}`);
   try {
     step.judge(lab, ran);
@@ -183,7 +184,8 @@ function demand(isTrue: boolean, what: string): void {
 }
 
 function entries({ machine }: Lab): readonly string[] {
-  const text = machine.read('var/ossec/etc/ossec.conf').toString('latin1');
+  const file = machine.read('var/ossec/etc/ossec.conf').toString('latin1');
+  const text = file.replaceAll(/<!--.*?-->/gs, '');
   return [...text.matchAll(/<address>(.*?)<\/address>/g)].map(([, address = '']) => address);
 }
 
@@ -240,7 +242,7 @@ const steps: readonly Step[] = [
   {
     name: 'upgrade',
     playbook: 'rollout',
-    flags: ['-e', '{"pilotfish_package_file": "NEXT"}'],
+    flags: ['-e', 'pilotfish_package_file=FOLDER/pilotfish-next.deb'],
     judge(lab, ran) {
       demand(changesOf(ran) > 0, 'nothing was upgraded');
       demand(

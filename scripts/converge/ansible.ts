@@ -1,6 +1,6 @@
 /** Ansible against one machine: an inventory, the collection from the source tree, recaps as values. */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -31,9 +31,8 @@ const playDeadlineMs = 900_000;
 
 /** Lays out a site; its playbooks are named `pilotfish.fleet.NAME` or by path. */
 export function layOutSite(site: AnsibleSite): void {
-  const home = join(site.folder, 'collections/ansible_collections/pilotfish');
-  mkdirSync(home, { recursive: true });
-  symlinkSync(collection, join(home, 'fleet'));
+  const home = join(site.folder, 'collections/ansible_collections/pilotfish/fleet');
+  cpSync(collection, home, { recursive: true, dereference: true });
   writeFileSync(join(site.folder, 'inventory.ini'), `${site.inventory.join('\n')}\n`);
 }
 
@@ -45,6 +44,8 @@ export function environmentOf(site: AnsibleSite): NodeJS.ProcessEnv {
     ANSIBLE_REMOTE_TMP: site.remoteTmp,
     ANSIBLE_LOCAL_TEMP: join(site.folder, 'tmp'),
     ANSIBLE_NOCOLOR: '1',
+    ANSIBLE_PIPELINING: '1',
+    ANSIBLE_DEPRECATION_WARNINGS: 'false',
     ANSIBLE_LOCALHOST_WARNING: 'false',
     ANSIBLE_RETRY_FILES_ENABLED: 'false',
     ANSIBLE_GATHER_SUBSET: '!all,min,system,pkg_mgr,service_mgr',

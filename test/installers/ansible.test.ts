@@ -42,9 +42,10 @@ test('ansible-lint has nothing to say, profile production', async (t) => {
 
 /** Runs the plays in one mount namespace, so that /opt and /etc/pilotfish are nobody's but ours. */
 const script = `set -e
-mkdir -p /etc/pilotfish
 mount -t tmpfs tmpfs /opt
-mount -t tmpfs tmpfs /etc/pilotfish
+mount -t tmpfs tmpfs layers
+mkdir layers/upper layers/work
+mount -t overlay overlay -o "lowerdir=/etc,upperdir=$PWD/layers/upper,workdir=$PWD/layers/work" /etc
 run() { name=$1; shift; rc=0; ansible-playbook -i inventory.ini play.yml "$@" >"$name.log" 2>&1 || rc=$?; echo "$rc" >"$name.rc"; }
 run check --check
 test ! -e /opt/pilotfish
@@ -54,8 +55,8 @@ cp "$HOME_OF_AGENT/etc/ossec.conf" written.conf
 run second
 ls -ld /etc/pilotfish/join.token >token.mode
 run absent -e pilotfish_state=absent
-run again -e pilotfish_state=absent
 test ! -e /opt/pilotfish
+test ! -e /etc/pilotfish
 `;
 
 const playbook = `- hosts: all
@@ -75,6 +76,10 @@ const playbook = `- hosts: all
 test('the shell applier by Ansible: check mode, first run, second run unchanged, removal byte for byte', async (t) => {
   if (process.getuid?.() !== 0 || !has('ansible-playbook')) return t.skip('needs root and ansible');
   if (spawnSync('unshare', ['-m', 'true']).status !== 0) return t.skip('no mount namespaces here');
+  const overlay =
+    'mount -t tmpfs t /mnt && mkdir /mnt/u /mnt/w && mount -t overlay o -o lowerdir=/etc,upperdir=/mnt/u,workdir=/mnt/w /etc';
+  if (spawnSync('unshare', ['-m', 'sh', '-c', overlay]).status !== 0)
+    return t.skip('no overlays here');
   const publisher = new OwnPublisher();
   await publisher.start(t);
   const list = listNow();
@@ -94,6 +99,7 @@ test('the shell applier by Ansible: check mode, first run, second run unchanged,
     `pilotfish_agent_config=${host.configPath}`,
   ]);
   writeFileSync(join(site.folder, 'play.yml'), playbook);
+  mkdirSync(join(site.folder, 'layers'));
   const bin = join(site.folder, 'bin');
   mkdirSync(bin);
   writeFileSync(join(bin, 'crontab'), fakeCrontab(join(site.folder, 'crontab')));
@@ -106,7 +112,7 @@ test('the shell applier by Ansible: check mode, first run, second run unchanged,
   const [exit] = await once(child, 'close');
   const log = (name: string) => readFileSync(join(site.folder, `${name}.log`), 'utf8');
   const changed = (name: string) => Number(/changed=(\d+)/.exec(log(name))?.[1]);
-  for (const name of ['check', 'first', 'second', 'absent', 'again']) {
+  for (const name of ['check', 'first', 'second', 'absent']) {
     assert.equal(
       readFileSync(join(site.folder, `${name}.rc`), 'utf8'),
       '0\n',
@@ -116,7 +122,7 @@ test('the shell applier by Ansible: check mode, first run, second run unchanged,
   }
   assert.equal(exit, 0);
   assert.ok(changed('check') > 3 && changed('first') > 3 && changed('absent') > 1);
-  assert.deepEqual([changed('second'), changed('again')], [0, 0], log('second') + log('again'));
+  assert.equal(changed('second'), 0, log('second'));
   const order = rankManagers(list.managers, { agentId: '007' }).map((one) => one.address);
   const written = readFileSync(join(site.folder, 'written.conf'), 'latin1');
   assert.deepEqual(

@@ -5,6 +5,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { parseAllDocuments } from 'yaml';
+import { readConfig } from '../../src/agent-config/servers.ts';
 import { parseSidecarConfig } from '../../src/cli/sidecar-config.ts';
 import { isJsonObject, type JsonObject } from '../../src/guards.ts';
 
@@ -69,10 +70,14 @@ test('our own containers run as an ordinary user, without capabilities, on a rea
 
 test("the pod's configuration passes the sidecar's own schema, and its relay is where the agent dials", () => {
   const config = parseSidecarConfig(read('kubernetes/pilotfish.yml'), 'pilotfish.yml');
-  const agent = containers.find(({ spec }) => spec.name === 'agent');
-  const env = Object.fromEntries(objects(agent?.spec.env).map(({ name, value }) => [name, value]));
-  assert.equal(env.WAZUH_MANAGER_SERVER, config.relay.address);
-  assert.equal(env.WAZUH_MANAGER_PORT, String(config.relay.port));
+  const conf = /<ossec_config>.*<\/ossec_config>/s.exec(read('kubernetes/agent-with-sidecar.yaml'));
+  const reading = readConfig(Buffer.from(conf?.[0] ?? ''), '4');
+  assert.equal(reading.kind, 'starts');
+  const servers = reading.kind === 'starts' ? reading.servers : [];
+  assert.deepEqual(
+    servers.map(({ address, port }) => [address, port]),
+    [[config.relay.address, config.relay.port]],
+  );
   assert.equal(config.apply.mode, 'relay');
 });
 
