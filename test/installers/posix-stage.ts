@@ -45,6 +45,14 @@ export const shells = [
   ({ argv: [command = '', ...rest] }) => spawnSync(command, [...rest, '-c', ':']).status === 0,
 );
 
+/** The awks of this machine, by name. */
+export const awks = [
+  { name: 'awk', argv: ['awk'] },
+  { name: 'busybox awk', argv: ['busybox', 'awk'] },
+].filter(
+  ({ argv: [command = '', ...rest] }) => spawnSync(command, [...rest, 'BEGIN{}']).status === 0,
+);
+
 export type Answer = Uint8Array | string | undefined;
 
 /** Serves `answers` by path; what is not there is 404. */
@@ -53,7 +61,7 @@ export class OwnPublisher {
     string,
     (nonce: string | undefined) => { body: Answer; receipt?: string }
   >();
-  url = '';
+  url = 'https://127.0.0.1:1';
   readonly pin = authority.pin;
   requests = 0;
   get root(): Root {
