@@ -33,13 +33,16 @@ if (-not (Test-Path -LiteralPath $config)) {
     $lines = @("joinToken: $text")
     if ($Zone -ne '') { $lines += "zone: $Zone" }
     $lines += 'apply:', "  mode: $ApplyMode"
+    if ($Proxy -ne '') {
+        if ($Proxy -notmatch '^https?://[A-Za-z0-9.:-]+$') { Write-Error 'Proxy: http://HOST:PORT'; exit 2 }
+        $lines += 'sources:', "  proxy: $Proxy"
+    }
     # UTF-8 without a mark, and whole or not at all.
     [IO.File]::WriteAllText("$config.new", ($lines -join "`r`n") + "`r`n")
     Move-Item -LiteralPath "$config.new" -Destination $config -Force
 }
 
 $arguments = @('/i', "`"$($msi.FullName)`"", '/qn', '/norestart')
-if ($Proxy -ne '') { $arguments += "PROXY=`"$Proxy`"" }
 $run = Start-Process -FilePath "$env:SystemRoot\System32\msiexec.exe" -ArgumentList $arguments -Wait -PassThru
 # 0 done, 3010 done and a restart is due; Intune knows both.
 exit $run.ExitCode
