@@ -204,7 +204,7 @@ export class Stage {
   }
 
   /** Waits until a cycle that ended after this call gives `manager` this verdict. */
-  async seenAs(manager: StageManager, verdict: string, withinMs = 40_000): Promise<void> {
+  async seenAs(manager: StageManager, verdict: string, withinMs = 90_000): Promise<void> {
     const calledAtMs = Date.now();
     for (;;) {
       const status = await this.sidecarJson<Status>('status').catch(() => undefined);
@@ -240,7 +240,7 @@ export class Stage {
     await eventually(
       `the agent is connected to ${address}`,
       () => this.home.readLog().split('(4102)').at(-1)?.includes(`[${address}]`) === true,
-      40_000,
+      90_000,
     );
   }
 

@@ -83,7 +83,7 @@ describe('a restart of the sidecar', { concurrency: 3 }, () => {
       const lost = await agent.waitFor({ event: 'lost' }, { after: mark });
       const moved = await agent.waitFor({ event: 'connected', index: 1 }, { after: mark });
       assert.equal(of(agent, 'lost').length, 1);
-      assert.ok(moved.atMs - lost.atMs < 3_000, `back after ${moved.atMs - lost.atMs} ms`);
+      assert.ok(moved.atMs - lost.atMs < 20_000, `back after ${moved.atMs - lost.atMs} ms`);
     });
   }
 });

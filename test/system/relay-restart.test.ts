@@ -66,7 +66,7 @@ describe('a restart of the sidecar behind a kept socket', () => {
       const sinceMs = Date.now();
       const last = stage.sidecar?.events.findLast(({ event }) => event === 'started');
       process.kill(Number(last?.pid), signal);
-      await eventually('the agent is back', () => connections(stage, sinceMs) > 0, 40_000);
+      await eventually('the agent is back', () => connections(stage, sinceMs) > 0, 90_000);
       await stage.allSeenUp(); // a cycle of the new process has looked at everything
       assert.equal(connections(stage, sinceMs), 1);
       assert.equal(stage.home.pids.join(), pids, 'no restart');
