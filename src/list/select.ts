@@ -12,15 +12,22 @@ export interface AgentPlace {
   readonly zone?: string;
 }
 
+/** `chanceOf`, or one that remembers what it said. */
+export type ChanceOf = (agentId: string, managerId: string) => number;
+
 /**
  * Best first. By state (`up` before `drain`), then weight 0 last, then `prio`, then own zone, then
  * hash. Managers that are `down` are left out, unless nothing else is left: never empty for a
  * non-empty list.
  */
-export function rankManagers(managers: readonly Manager[], place: AgentPlace): readonly Manager[] {
+export function rankManagers(
+  managers: readonly Manager[],
+  place: AgentPlace,
+  chance: ChanceOf = chanceOf,
+): readonly Manager[] {
   const usable = managers.filter((manager) => manager.state !== 'down');
   return (usable.length > 0 ? usable : managers)
-    .map((manager) => ({ manager, score: scoreOf(manager, place.agentId) }))
+    .map((manager) => ({ manager, score: scoreOf(manager, chance(place.agentId, manager.id)) }))
     .sort(
       (left, right) =>
         compareClass(left.manager, right.manager, place.zone) ||
@@ -42,12 +49,12 @@ function compareClass(left: Manager, right: Manager, zone: string | undefined): 
 }
 
 /** Independent per pair, and the highest of several is manager i with probability weight i / sum. */
-function scoreOf(manager: Manager, agentId: string): number {
-  return -Math.max(1, manager.weight) / Math.log(uniform(`${agentId}\n${manager.id}`));
+function scoreOf(manager: Manager, chance: number): number {
+  return -Math.max(1, manager.weight) / Math.log(chance);
 }
 
 /** 52 bits of SHA-256, strictly between 0 and 1. The same on every host and version. */
-function uniform(text: string): number {
-  const bits = Number.parseInt(hash('sha256', text, 'hex').slice(0, 13), 16);
+export function chanceOf(agentId: string, managerId: string): number {
+  const bits = Number.parseInt(hash('sha256', `${agentId}\n${managerId}`, 'hex').slice(0, 13), 16);
   return (bits + 0.5) / 2 ** 52;
 }

@@ -35,7 +35,7 @@ function switchReason(reason: MoveReason): 'failed' | 'planned' {
 }
 
 /** The agent is without a manager, stuck, or on a dead one: it must not wait for a budget of choice. */
-function isUrgent(reason: MoveReason): boolean {
+export function isUrgent(reason: MoveReason): boolean {
   return reason === 'manager_down' || reason === 'agent_lost' || reason === 'agent_wedged';
 }
 

@@ -4,8 +4,10 @@
  * nobody is turned away. Nobody coordinates: every agent knows from the list how many share the
  * managers and what one manager admits. Pure.
  *
- * What it does not know: how the agents are really spread. It assumes that they follow the weights.
+ * What it does not know: how the agents are really spread. It assumes that they follow the weights,
+ * and that a manager which fell and came back has lost its own to those that did not fall.
  */
+import { defaultSlowStart } from '../health/damping.ts';
 import { doubtEndsAtMs, type Health } from '../health/judge.ts';
 import type { Manager, ManagerList } from '../list/model.ts';
 import { fractionOf } from './decide-slot.ts';
@@ -17,14 +19,19 @@ export interface LeaveQuestion {
   readonly leaving: Manager;
   /** Managers that answer from here, best first: those that will take the agents in. */
   readonly candidates: readonly Manager[];
+  /** By manager id, as this host sees it. */
+  readonly health: ReadonlyMap<string, Health>;
   /**
    * Wall clock from which slots are counted: when this host knew of the death or the loss, and not
    * before there was somewhere to go, see `firstChanceAtMs`.
    */
   readonly sinceAtMs: number;
   readonly nowMs: number;
-  /** This agent's first choice. Those that go home come on top of the others: they go after them. */
-  readonly homeId?: string | undefined;
+  /**
+   * It goes where it would rather have been all along. Such agents all go to one manager, on top
+   * of the share of the others that it gets: they go after them.
+   */
+  readonly isReturning?: boolean;
 }
 
 /** The admitted rate is used to four fifths, so that strays still find room. */
@@ -35,23 +42,24 @@ const assumedRatePerServer = 100;
 const slotLastsMs = 3_000;
 /** Nobody waits longer, however many there are: by then most are in. */
 const maxWindowMs = 90_000;
+/** Not all know of a death at one instant: those that return keep off the last of the others. */
+const returnGapMs = 5_000;
+/** By then everybody that waits for a slot has had it. */
+const longestMs = 3 * maxWindowMs;
 
 /** The instant from which this agent may go; in the past for a small fleet. */
 export function leaveAtMs(question: LeaveQuestion): number {
   const { agentId, leaving, sinceAtMs, nowMs } = question;
   const windowMs = leaveWindowMs(question);
   const offsetMs = Math.floor(fractionOf(`${agentId}|leave|${leaving.id}`) * windowMs);
-  if (sinceAtMs - nowMs <= 2 * maxWindowMs) {
-    return sinceAtMs + offsetMs + (isGoingHome(question) ? windowMs : 0);
+  if (Math.abs(nowMs - sinceAtMs) <= longestMs) {
+    const laterMs = windowMs + Math.min(returnGapMs, windowMs / 2);
+    return sinceAtMs + offsetMs + (question.isReturning === true ? laterMs : 0);
   }
-  // The clock was set back: that instant would never come. Slots then come round again and again.
+  // The clock was set: that instant would never come, or came for everybody at once. Slots then
+  // come round again and again.
   const pastMs = (((nowMs - offsetMs) % windowMs) + windowMs) % windowMs;
   return windowMs <= slotLastsMs || pastMs < slotLastsMs ? nowMs : nowMs + windowMs - pastMs;
-}
-
-function isGoingHome({ homeId, leaving, candidates }: LeaveQuestion): boolean {
-  const target = candidates.find(({ id }) => id !== leaving.id);
-  return target !== undefined && target.id === homeId && leaving.id !== homeId;
 }
 
 export interface ChanceQuestion {
@@ -60,51 +68,55 @@ export interface ChanceQuestion {
   readonly health: ReadonlyMap<string, Health>;
   /** How long this host doubts itself when most managers look dead at once. */
   readonly doubtMs: number;
+  /** When this host knew: the verdict, the list, or the end of the grace for a lost agent. */
+  readonly knownAtMs: number;
   readonly nowMs: number;
 }
 
 /**
  * The first instant at which agents could go anywhere: a target was up, and the doubt about this
- * host was over. Whoever counts slots from an earlier one finds all of them past, and everybody
- * goes at once.
+ * host was over, by its time or because a manager came back. Whoever counts slots from an earlier
+ * one finds all of them past, and everybody goes at once.
  */
 export function firstChanceAtMs(question: ChanceQuestion): number {
-  const { list, candidates, health, doubtMs, nowMs } = question;
-  // Instants of the future (the clock was set back) say nothing.
-  const sinceOf = ({ sinceAtMs }: Health): number =>
-    sinceAtMs > nowMs + maxWindowMs ? 0 : sinceAtMs;
+  const { candidates, health } = question;
   const upSince = candidates.flatMap(({ id }) => {
     const one = health.get(id);
-    return one === undefined ? [] : [sinceOf(one)];
+    return one === undefined ? [] : [believed(one.sinceAtMs, question)];
   });
-  const judged = list.managers
-    .filter(({ state }) => state !== 'down')
-    .map(({ id }) => {
-      const one = health.get(id);
-      return one && { ...one, sinceAtMs: sinceOf(one) };
-    });
-  const endsMs = doubtEndsAtMs(judged, { panicPct: list.client.panicPct, doubtMs });
-  const doubtEndsMs = Number.isFinite(endsMs) ? endsMs : 0; // without a target nothing is counted
-  return Math.max(doubtEndsMs, upSince.length === 0 ? 0 : Math.min(...upSince));
+  return Math.max(doubtEndsMs(question), upSince.length === 0 ? 0 : Math.min(...upSince));
 }
 
-export interface SlotsQuestion extends ChanceQuestion {
-  /** When this host knew: the verdict, the list, or the end of the grace for a lost agent. */
-  readonly knownAtMs: number;
-  readonly cooldownMs: number;
-  /** The last restart of this agent by us. */
-  readonly lastMoveAtMs: number | undefined;
+/** Instants of the future (the clock was set back) say nothing. */
+function believed(atMs: number, { nowMs }: ChanceQuestion): number {
+  return atMs > nowMs + maxWindowMs ? 0 : atMs;
+}
+
+function doubtEndsMs(question: ChanceQuestion): number {
+  const { list, health, doubtMs, knownAtMs, nowMs } = question;
+  const { panicPct } = list.client;
+  const listed = list.managers.filter(({ state }) => state !== 'down');
+  const judged = listed.map(({ id }) => {
+    const one = health.get(id);
+    return one && { ...one, sinceAtMs: believed(one.sinceAtMs, question) };
+  });
+  const endsAtMs = doubtEndsAtMs(judged, { panicPct, doubtMs });
+  if (endsAtMs > 0) return Number.isFinite(endsAtMs) ? endsAtMs : 0; // nowhere to go: none counts
+  const dead = judged.filter((one) => one?.verdict === 'down').length;
+  const returns = judged
+    .map((one) => one?.returnedAtMs ?? 0)
+    .filter((atMs) => atMs > knownAtMs && atMs <= nowMs);
+  const gone = dead + returns.length;
+  const wasDoubted = gone > 1 && gone * 100 > listed.length * panicPct;
+  return wasDoubted ? Math.max(0, ...returns) : 0;
 }
 
 /**
  * From which instant the slots of a rescue are counted: when it was known, but not before there
- * was a chance, nor before a cooldown that held everybody back was over.
+ * was a chance. A cooldown needs nothing here: it ends as spread as the restarts before it were.
  */
-export function slotsFromMs(question: SlotsQuestion): number {
-  const { knownAtMs, cooldownMs, lastMoveAtMs, nowMs } = question;
-  const freeAtMs = lastMoveAtMs === undefined ? 0 : lastMoveAtMs + cooldownMs;
-  const heldUntilMs = freeAtMs <= nowMs ? freeAtMs : 0;
-  return Math.max(knownAtMs, firstChanceAtMs(question), heldUntilMs);
+export function slotsFromMs(question: ChanceQuestion): number {
+  return Math.max(question.knownAtMs, firstChanceAtMs(question));
 }
 
 /**
@@ -132,34 +144,63 @@ export function isComingBack(health: Health | undefined): boolean {
 }
 
 /** How long the busiest of the takers needs for its share of those that leave. */
-export function leaveWindowMs({
-  list,
-  leaving,
-  candidates,
-}: Pick<LeaveQuestion, 'list' | 'leaving' | 'candidates'>): number {
-  const takers = takersOf(candidates, leaving);
-  const total = weightOf(list.managers);
-  if (takers.length === 0 || total === 0) return 0;
-  // Lost although its manager answers: nobody knows how many others are; count with all of them.
-  const isUnexplained = candidates.some(({ id }) => id === leaving.id);
-  const staying = weightOf(list.managers.filter(({ id }) => candidates.some((c) => c.id === id)));
-  const leavingWeight = isUnexplained ? total : Math.max(weightOf([leaving]), total - staying);
-  const leavers = (list.client.agents * leavingWeight) / total;
+export function leaveWindowMs(
+  question: Omit<LeaveQuestion, 'agentId' | 'nowMs' | 'isReturning'>,
+): number {
+  const { list } = question;
+  const takers = takersOf(question);
+  if (takers.length === 0) return 0;
+  const leavers = list.client.agents * leavingShare(question);
   const heaviest = Math.max(...takers.map((taker) => weightOf([taker])));
   const busiestShare = heaviest / weightOf(takers);
   const rate = list.admission?.ratePerServer ?? assumedRatePerServer;
   return Math.min(maxWindowMs, Math.ceil((leavers * busiestShare * 1000) / (rate * usedShare)));
 }
 
-/** Those as good as the best one: the others are taken only when these are gone. */
-function takersOf(candidates: readonly Manager[], leaving: Manager): readonly Manager[] {
+/**
+ * The share of all agents that goes now: those of this manager and of every other one that does not
+ * answer, out of those that hold agents at all.
+ */
+function leavingShare({
+  list: { managers },
+  leaving,
+  candidates,
+  health,
+}: Omit<LeaveQuestion, 'agentId' | 'sinceAtMs' | 'nowMs' | 'isReturning'>): number {
+  const answers = (id: string): boolean => candidates.some((one) => one.id === id);
+  // Lost although its manager answers: nobody knows how many others are; count with all of them.
+  if (answers(leaving.id)) return 1;
+  const hasFallen = (id: string): boolean => health.get(id)?.returnedAtMs !== undefined;
+  const holders = managers.filter(({ id }) => id === leaving.id || !hasFallen(id));
+  const going = holders.filter(({ id }) => id === leaving.id || !answers(id));
+  return weightOf(going) / weightOf(holders);
+}
+
+/**
+ * Those as good as the best one: the others are taken only when these are gone. Who came back so
+ * late that few are sent there does not count, nor who does so while the slots run: a window that
+ * shrank would free all whose slots it leaps over.
+ */
+function takersOf({
+  candidates,
+  leaving,
+  health,
+  sinceAtMs,
+}: Omit<LeaveQuestion, 'agentId' | 'nowMs' | 'isReturning'>): readonly Manager[] {
   const others = candidates.filter(({ id }) => id !== leaving.id);
-  const [best] = others.length > 0 ? others : candidates;
+  const ripe = others.filter(({ id }) => isRipeAt(health.get(id), sinceAtMs));
+  const [best] = [ripe, others, candidates].find(({ length }) => length > 0) ?? [];
   if (best === undefined) return [];
-  return candidates.filter(
+  return (ripe.length > 0 ? ripe : candidates).filter(
     ({ prio, zone, weight }) =>
       prio === best.prio && zone === best.zone && (weight === 0) === (best.weight === 0),
   );
+}
+
+function isRipeAt(health: Health | undefined, atMs: number): boolean {
+  const { returnedAtMs, damping } = health ?? {};
+  if (damping?.isSuppressed === true) return false;
+  return returnedAtMs === undefined || returnedAtMs + defaultSlowStart.lengthMs <= atMs;
 }
 
 function weightOf(managers: readonly Manager[]): number {

@@ -66,8 +66,7 @@ export function connectionOf(ground: ConnectionGround): Connection {
   }
   for (const peer of agent.peers) {
     const manager = managers.find(
-      (one) =>
-        one.port === peer.port && addressesOf(one, health.get(one.id)?.ips).has(peer.address),
+      (one) => one.port === peer.port && isAt(one, peer.address, health.get(one.id)?.ips),
     );
     if (manager !== undefined) return { kind: 'listed', manager };
   }
@@ -105,8 +104,9 @@ function relayedTo(
   return { manager: ground.list.list.managers.find(({ id }) => id === relay.managerId) };
 }
 
-function addressesOf(manager: Manager, ips: readonly string[] = []): ReadonlySet<string> {
-  return new Set([manager.address, ...ips].map(canonicalAddress));
+function isAt(manager: Manager, address: string, ips: readonly string[] = []): boolean {
+  const isThat = (one: string): boolean => canonicalAddress(one) === address;
+  return isThat(manager.address) || ips.some(isThat);
 }
 
 function isName(address: string): boolean {

@@ -4,11 +4,15 @@
  */
 import { judgeAgent } from '../health/passive.ts';
 import type { Manager } from '../list/model.ts';
-import { isComingBack, leaveAtMs } from './decide-admission.ts';
+import { rankManagers } from '../list/select.ts';
+import { isComingBack, leaveAtMs, slotsFromMs } from './decide-admission.ts';
 import { nativeLoop } from './decide-native.ts';
 import { restartWait } from './decide-planned.ts';
 import { type Answer, go, hold, pass, type StepAnswer, seconds } from './decide-rule.ts';
 import type { View } from './decide-view.ts';
+
+/** An agent that its last restart did not bring to a manager is not left for a whole cooldown. */
+const againMs = 60_000;
 
 /** The list must leave this agent as many managers as the operator wants at least. */
 export function enoughManagers({ list, policy }: View): Answer {
@@ -54,15 +58,30 @@ function relayLeads({ connection, isRelayFirst }: View): string | undefined {
 
 /** A fleet that loses a manager is taken in as fast as the others can, and no faster. */
 function admission(
-  { agentId, list, candidates, nowMs }: View,
+  view: View,
   leaving: Manager,
-  sinceAtMs: number,
+  knownAtMs: number,
   why: string,
 ): StepAnswer | undefined {
-  const question = { agentId, list: list.list, leaving, candidates, sinceAtMs, nowMs };
-  const untilMs = leaveAtMs(question);
+  const { agentId, list, candidates, seen, nowMs } = view;
+  const { doubtMs } = view.policy;
+  const ground = { list: list.list, candidates, health: seen.health, doubtMs, nowMs };
+  const sinceAtMs = slotsFromMs({ ...ground, knownAtMs });
+  const isReturning = returns(view, leaving);
+  const where = { list: list.list, leaving, candidates, health: seen.health };
+  const untilMs = leaveAtMs({ ...where, agentId, sinceAtMs, nowMs, isReturning });
   if (nowMs >= untilMs) return undefined;
   return hold('slot', `${why}; admitted in ${seconds(untilMs - nowMs)}`, untilMs);
+}
+
+/** The target stands before this manager in the agent's own order, were both of them up. */
+function returns({ agentId, list, candidates }: View, leaving: Manager): boolean {
+  const target = candidates.find(({ id }) => id !== leaving.id);
+  // Lost although its manager answers: the window is that of the whole fleet already.
+  if (target === undefined || candidates.includes(leaving)) return false;
+  const zone = list.ranking[0]?.zone;
+  const pair = [{ ...leaving, state: 'up' }, target] as const;
+  return rankManagers(pair, { agentId, ...(zone === undefined ? {} : { zone }) })[0] === target;
 }
 
 /**
@@ -90,7 +109,9 @@ export function reconnect(view: View): Answer {
   if (!seen.agent.running) return pass('the agent is stopped');
   if (connection.kind !== 'none') return pass('connected');
   if (panic) return hold('panic', 'not connected; most managers look dead: suspect this host');
-  const [target] = candidates;
+  // The one that it was on, and tries all the time, does not take it in: rather another one.
+  const isElsewhere = ({ id }: Manager): boolean => isRelayFirst || id !== connection.last?.id;
+  const target = candidates.find(isElsewhere) ?? candidates[0];
   if (target === undefined) return hold('none_is_up', 'not connected, and no manager answers');
   const admitsAtMs = view.relay?.admitsAtMs;
   if (admitsAtMs !== undefined) {
@@ -108,6 +129,6 @@ export function reconnect(view: View): Answer {
     return hold('agent_reconnecting', 'not connected; it may find a manager by itself', untilMs);
   }
   const why = `not connected for ${seconds(nowMs - sinceMs)}`;
-  const early = connection.last && admission(view, connection.last, sinceMs, why);
-  return early ?? restartWait(view) ?? go(view, target.id, 'agent_lost', why);
+  const early = connection.last && admission(view, connection.last, untilMs, why);
+  return early ?? restartWait(view, againMs) ?? go(view, target.id, 'agent_lost', why);
 }

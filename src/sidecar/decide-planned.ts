@@ -3,6 +3,7 @@
  * for its slot, its window and, where it costs a restart, the cooldown. Pure.
  */
 import type { Manager } from '../list/model.ts';
+import { plannedFromMs } from './decide-admission.ts';
 import {
   type Answer,
   go,
@@ -65,10 +66,14 @@ function plannedMove(view: View): Planned {
 
 /** Freeze, slot and window bound every move of choice; the cooldown those that cost a restart. */
 function plannedWait(view: View, why: string): StepAnswer | undefined {
-  const { agentId, list, policy, nowMs } = view;
+  const { agentId, list, seen, policy, nowMs } = view;
   const kept = choiceWait(view, why);
   if (kept !== undefined) return kept;
-  const arrivedAtMs = Math.min(list.acceptedAtMs, nowMs); // the clock may have been set back
+  // Neither from an instant of the future (the clock was set back) nor among those that flee.
+  const arrivedAtMs = Math.max(
+    Math.min(list.acceptedAtMs, nowMs),
+    plannedFromMs(list.list, seen.health, nowMs),
+  );
   const slot = slotAtMs({
     agentId,
     list: { ...list, acceptedAtMs: arrivedAtMs },
@@ -90,8 +95,12 @@ function isRelayed({ connection }: View): boolean {
 }
 
 /** Undefined: the last restart is long enough ago. */
-export function restartWait({ memory, list, policy, nowMs }: View): StepAnswer | undefined {
-  const cooldownMs = policy.cooldownMs ?? list.list.client.cooldownSec * 1000;
+export function restartWait(
+  { memory, list, policy, nowMs }: View,
+  mostMs = Number.POSITIVE_INFINITY,
+): StepAnswer | undefined {
+  const wantedMs = policy.cooldownMs ?? list.list.client.cooldownSec * 1000;
+  const cooldownMs = Math.min(wantedMs, mostMs);
   const recent = memory.attempts.findLast(
     ({ kind, atMs }) => kind === 'move' && happenedAfter(atMs, nowMs - cooldownMs, nowMs),
   );

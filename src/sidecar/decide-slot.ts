@@ -3,7 +3,7 @@
  * (trust-and-safety 4.4). Every agent computes its own slot from its id and the list; nobody
  * coordinates. A move away from a dead manager never waits for it.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { RankedList } from './seen.ts';
 
 export interface SlotQuestion {
@@ -43,5 +43,5 @@ function admissionWindowMs({ list }: RankedList): number | undefined {
 
 /** Uniform in [0, 1) over ids, the same on every host. */
 export function fractionOf(text: string): number {
-  return createHash('sha256').update(text).digest().readUIntBE(0, 6) / 2 ** 48;
+  return Number.parseInt(hash('sha256', text, 'hex').slice(0, 12), 16) / 2 ** 48;
 }

@@ -173,13 +173,13 @@ function failedLast(
 }
 
 function idOf(managers: readonly Manager[]): (server: ServerSeen) => string | undefined {
-  return (server) =>
-    managers.find(
-      (manager) =>
-        canonicalAddress(manager.address) === canonicalAddress(server.address) &&
-        manager.port === server.port &&
-        manager.protocol === server.protocol,
-    )?.id;
+  const addresses = managers.map(({ address }) => canonicalAddress(address));
+  return (server) => {
+    const address = canonicalAddress(server.address);
+    const isThat = ({ port, protocol }: Manager, place: number): boolean =>
+      addresses[place] === address && port === server.port && protocol === server.protocol;
+    return managers.find(isThat)?.id;
+  };
 }
 
 /**

@@ -1,6 +1,7 @@
 /** Leaving a dead manager: at once in a small fleet, as fast as the survivors admit in a big one. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Health } from '../../src/health/judge.ts';
 import type { Manager, ManagerList } from '../../src/list/model.ts';
 import { clientDefaults } from '../../src/list/parse-list.ts';
 import { leaveAtMs, leaveWindowMs } from '../../src/sidecar/decide-admission.ts';
@@ -32,29 +33,67 @@ function listOf(managers: readonly Manager[], agents: number, ratePerServer?: nu
 const [dead, ...others] = ['a', 'b', 'c', 'd'].map((id) => managerOf(id));
 assert.ok(dead !== undefined);
 const all = [dead, ...others];
+/** Nobody was ever seen to fall. */
+const health: ReadonlyMap<string, Health> = new Map();
 
 test('a fleet of unknown or small size leaves at once', () => {
-  assert.equal(leaveWindowMs({ list: listOf(all, 0), leaving: dead, candidates: others }), 0);
-  assert.ok(leaveWindowMs({ list: listOf(all, 40), leaving: dead, candidates: others }) < 100);
+  assert.equal(
+    leaveWindowMs({
+      list: listOf(all, 0),
+      leaving: dead,
+      health,
+      candidates: others,
+      sinceAtMs: startMs,
+    }),
+    0,
+  );
+  assert.ok(
+    leaveWindowMs({
+      list: listOf(all, 40),
+      leaving: dead,
+      health,
+      candidates: others,
+      sinceAtMs: startMs,
+    }) < 100,
+  );
 });
 
 test('ten thousand agents of four managers at 100 a second leave within the time of the spec', () => {
   const list = listOf(all, 40_000, 100);
-  const windowMs = leaveWindowMs({ list, leaving: dead, candidates: others });
+  const windowMs = leaveWindowMs({
+    list,
+    leaving: dead,
+    health,
+    candidates: others,
+    sinceAtMs: startMs,
+  });
   assert.equal(windowMs, 41_667); // 10 000 / (3 * 100 * 0.8)
 });
 
 test('the busiest taker sets the pace', () => {
   const heavy = [managerOf('b', 300), managerOf('c'), managerOf('d')];
   const list = listOf([dead, ...heavy], 6_000, 100);
-  const windowMs = leaveWindowMs({ list, leaving: dead, candidates: heavy });
+  const windowMs = leaveWindowMs({
+    list,
+    leaving: dead,
+    health,
+    candidates: heavy,
+    sinceAtMs: startMs,
+  });
   assert.equal(windowMs, 7_500); // 1 000 leave, 600 of them to b, at 80 a second
 });
 
 test('slots of different agents fill the window evenly', () => {
   const list = listOf(all, 40_000, 100);
   const slots = Array.from({ length: 1_000 }, (_, agent) => {
-    const shared = { list, leaving: dead, candidates: others, sinceAtMs: startMs, nowMs: startMs };
+    const shared = {
+      list,
+      leaving: dead,
+      health,
+      candidates: others,
+      sinceAtMs: startMs,
+      nowMs: startMs,
+    };
     return leaveAtMs({ ...shared, agentId: String(agent) }) - startMs;
   });
   const early = slots.filter((slot) => slot < 41_667 / 2).length;
@@ -65,10 +104,37 @@ test('slots of different agents fill the window evenly', () => {
 test('a clock that was set back neither frees everybody at once nor holds anybody for long', () => {
   const list = listOf(all, 40_000, 100);
   const waits = Array.from({ length: 1_000 }, (_, agent) => {
-    const shared = { list, leaving: dead, candidates: others, nowMs: startMs };
+    const shared = { list, leaving: dead, health, candidates: others, nowMs: startMs };
     const sinceAtMs = startMs + 86_400_000;
     return leaveAtMs({ ...shared, sinceAtMs, agentId: String(agent) }) - startMs;
   });
   assert.ok(waits.every((waitMs) => waitMs >= 0 && waitMs <= 41_667));
   assert.ok(waits.filter((waitMs) => waitMs === 0).length < 120);
 });
+
+test('a manager that fell and came back holds nobody: the others have more to give', () => {
+  const list = listOf(all, 40_000, 100);
+  const back = judgedBack();
+  const windowMs = leaveWindowMs({
+    list,
+    leaving: dead,
+    health: new Map([['b', back]]),
+    candidates: others,
+    sinceAtMs: startMs,
+  });
+  assert.equal(windowMs, 83_334); // 40 000 / 3, on two (b is too young), at 80 a second each
+});
+
+function judgedBack(): Health {
+  return {
+    verdict: 'up',
+    streak: 9,
+    lastKind: 'alive',
+    sinceAtMs: startMs,
+    probedAtMs: startMs,
+    tookMs: 1,
+    seen: 'answered',
+    returnedAtMs: startMs,
+    ips: [],
+  };
+}
