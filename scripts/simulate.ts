@@ -12,7 +12,12 @@ import { renderPlot } from '../src/simulation/plot.ts';
 import { recordReplaceOps } from '../src/simulation/replace-trace.ts';
 import { runWorld } from '../src/simulation/run.ts';
 import { defaultWorld, type WorldSettings } from '../src/simulation/settings.ts';
-import { renderSchedule, renderTable, renderViolations } from '../src/simulation/table.ts';
+import {
+  type Cost,
+  renderSchedule,
+  renderTable,
+  renderViolations,
+} from '../src/simulation/table.ts';
 import type { World } from '../src/simulation/world.ts';
 
 const usage = `usage: npm run simulate -- [--agents 1000] [--managers 4] [--sites 4] [--seed 1] [--days 1 | --hours N]
@@ -91,7 +96,7 @@ function progressOf(settings: WorldSettings, startMs: number) {
   };
 }
 
-function report(outcome: Outcome, values: Values, cost: { wallMs: number; rssMb: number }): void {
+function report(outcome: Outcome, values: Values, cost: Cost): void {
   if (values.json) {
     const { stats, doors, violations, seed, traceHash } = outcome;
     const { awayBins: _, ...counts } = stats;
@@ -131,8 +136,12 @@ async function main(argv: readonly string[]): Promise<number> {
     const onProgress = progressOf(settings, startMs);
     const parts = { settings, faults, replaceOps, logic: productLogic, maxViolations: 20 };
     const outcome = runWorld({ ...parts, onProgress });
-    const wallMs = Math.round(performance.now() - startMs);
-    report(outcome, values, { wallMs, rssMb: process.resourceUsage().maxRSS / 1024 });
+    const { userCPUTime, systemCPUTime, maxRSS } = process.resourceUsage();
+    report(outcome, values, {
+      wallMs: Math.round(performance.now() - startMs),
+      cpuMs: Math.round((userCPUTime + systemCPUTime) / 1000),
+      rssMb: maxRSS / 1024,
+    });
     if (values.plot !== undefined) {
       writeFileSync(values.plot, renderPlot(outcome, settings.sampleMs));
       process.stderr.write(`plot: ${values.plot}\n`);

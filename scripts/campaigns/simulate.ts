@@ -47,7 +47,7 @@ export const campaign = {
         failovers: { type: 'string' },
       },
     });
-    const maxSeeds = values.seeds ?? (values.short ? '12' : undefined);
+    const maxSeeds = values.seeds ?? (values.short ? '4' : undefined);
     const wanted = Number(values.failovers ?? (maxSeeds === undefined ? 100_000 : Infinity));
     const fixed = { isStrict: values.strict };
     const parts: SeedParts = { logic: productLogic, replaceOps: await recordReplaceOps(), fixed };

@@ -10,6 +10,7 @@ import type { AcceptedList, Memory } from '../sidecar/memory.ts';
 import type { News } from '../sidecar/source.ts';
 import { agentIdOf } from './fleet.ts';
 import type { Published } from './published-list.ts';
+import { react } from './sidecar.ts';
 import { rankAgent } from './situation.ts';
 import type { World } from './world.ts';
 
@@ -21,15 +22,37 @@ export function hearNews(world: World, agent: number, number: number): void {
   const offer = world.lists[number];
   const before = fleet.memory[agent];
   if (offer === undefined || before === undefined) return;
-  const after = takeIn(world, agent, before, offer);
+  const { rollout } = offer.list;
+  const wave = rollout === undefined || world.logic.isInWave(rollout, agentIdOf(agent));
+  const offsetMs = fleet.clockOffsetMs[agent] ?? 0;
+  const variant = `news ${number} ${wave} ${offsetMs}`;
+  const after = world.memories.take(nowMs, variant, before, () => {
+    const taken = takeIn(world, agent, before, offer);
+    if (taken !== before) checkMemory(world, agent, before, taken);
+    return taken;
+  });
   fleet.memory[agent] = after;
-  if (after === before) return;
-  checkMemory(world, agent, before, after);
-  const hasNewList = after.list?.hash !== before.list?.hash;
-  if (!hasNewList) return;
+  if (after === before) {
+    world.stats.listsRefused += (before.pending ?? before.list)?.hash === offer.hash ? 0 : 1;
+    return;
+  }
+  if (after.list?.hash === before.list?.hash) return;
+  checkWave(world, agent, offer.list);
   world.stats.listsAccepted += 1;
   rankAgent(world, agent);
-  world.scheduleCycle(agent, nowMs);
+  const blockedUntilMs = Math.max(fleet.pausedUntilMs[agent] ?? 0, fleet.busyUntilMs[agent] ?? 0);
+  if (blockedUntilMs > nowMs) world.scheduleCycle(agent, blockedUntilMs);
+  else react(world, agent);
+}
+
+/** A cohort is served one list: most of its agents remember the same, and share the result. */
+export function hearTogether(world: World, cohort: number, number: number): void {
+  const { cohorts, fleet, lists } = world;
+  const hash = lists[number]?.hash;
+  for (const agent of cohorts.members(cohort)) {
+    const { list, pending } = fleet.memory[agent] ?? {};
+    if ((pending ?? list)?.hash !== hash) hearNews(world, agent, number);
+  }
 }
 
 /** In the product's order: a refused list leaves the memory as it was. */
@@ -42,9 +65,23 @@ function takeIn(world: World, agent: number, before: Memory, offer: Published): 
   return memory;
 }
 
+/** Every check of the product, once for all that know the same and are offered the same. */
 function passes(world: World, { list, pending }: Memory, offer: Published): boolean {
+  const key = `${offer.hash} ${pending?.hash} ${list?.hash}`;
+  const known = world.passed.get(key);
+  if (known !== undefined) return known;
+  const verdict = check(world, pending ?? list, list, offer);
+  world.passed.set(key, verdict);
+  return verdict;
+}
+
+function check(
+  world: World,
+  known: AcceptedList | undefined,
+  list: AcceptedList | undefined,
+  offer: Published,
+): boolean {
   const { logic, constraints } = world;
-  const known = pending ?? list;
   const lastGood = list === undefined ? undefined : listOf(world, list)?.list;
   try {
     const kind = logic.position({ position: offer.list, hash: offer.hash }, known);
@@ -54,7 +91,6 @@ function passes(world: World, { list, pending }: Memory, offer: Published): bool
     return true;
   } catch (error) {
     if (!(error instanceof PilotfishError)) throw error;
-    world.stats.listsRefused += 1;
     return false;
   }
 }
@@ -94,9 +130,11 @@ function checkMemory(world: World, agent: number, before: Memory, after: Memory)
     return;
   }
   checkRoster(world, agent, list, lastGood);
-  const id = agentIdOf(agent);
-  const isEarly = list !== lastGood && lastGood !== undefined && !isInWave(list.rollout, id);
-  if (isEarly) world.violate('stages', agent, `takes list ${list.version} before its wave`);
+}
+
+function checkWave(world: World, agent: number, list: ManagerList): void {
+  if (isInWave(list.rollout, agentIdOf(agent))) return;
+  world.violate('stages', agent, `takes list ${list.version} before its wave`);
 }
 
 /** Written a second time on purpose: the oracle must not share the product's comparison. */

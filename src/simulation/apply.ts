@@ -3,17 +3,23 @@
  * the real budget, a restart, the wait for the connection. A kill or a power cut may fall between
  * any two steps. I1, I2, I4 and I5 are checked at every step.
  */
+import type { Purse } from '../applier/budget.ts';
 import type { WalkEntry } from '../applier/confirm.ts';
 import type { ApplyOutcome, ApplyReason, ApplyResult } from '../applier/result.ts';
 import { defaultSettings } from '../applier/settings.ts';
+import { isUrgent } from '../sidecar/act.ts';
+import type { Memory } from '../sidecar/memory.ts';
 import type { Step } from '../sidecar/step.ts';
 import { agentState } from './fleet.ts';
 import { beginAway, leaveDoor } from './native.ts';
+import { askOne } from './probing.ts';
 import { numberOf } from './situation.ts';
-import { eventKind, type World } from './world.ts';
+import { type Applying, eventKind, type World } from './world.ts';
 
 /** agentd alone; the whole agent; SIGTERM ignored by a wedged one, then SIGKILL. */
 const restartMs = { agentd: 60, service: 3_500 } as const;
+const hourMs = 3_600_000;
+const dayMs = 24 * hourMs;
 const { killAfterMs, stableMs, maxConfirmMs } = defaultSettings;
 
 type Ordered = Extract<Step, { kind: 'write' | 'move' }>;
@@ -22,7 +28,7 @@ type Ordered = Extract<Step, { kind: 'write' | 'move' }>;
 export function apply(world: World, agent: number, step: Ordered, listHash: string): void {
   const { fleet } = world;
   const order = step.order.map(numberOf);
-  const isChanged = !isSameOrder(fleet.filed(agent), order);
+  const isChanged = !fleet.isFiled(agent, order);
   if (isChanged && !replaceFile(world, agent, order)) return;
   if (step.kind === 'write') {
     report(world, agent, { step, listHash, outcome: isChanged ? 'written' : 'unchanged' });
@@ -33,16 +39,13 @@ export function apply(world: World, agent: number, step: Ordered, listHash: stri
     report(world, agent, { step, listHash, outcome: 'unchanged' });
     return;
   }
-  if (mayRestart(world, agent)) {
-    restart(world, agent, step, listHash);
+  const purse = purseOf(world, agent, step);
+  if (purse !== undefined) {
+    restart(world, agent, { step, listHash, purse });
     return;
   }
   fleet.isBudgetHeld[agent] = 1;
   report(world, agent, { step, listHash, outcome: 'held', reason: 'restart_budget' });
-}
-
-function isSameOrder(left: readonly number[], right: readonly number[]): boolean {
-  return left.length === right.length && left.every((one, index) => one === right[index]);
 }
 
 /** False when the process died on the way. */
@@ -86,9 +89,10 @@ function putFile(world: World, agent: number, order: readonly number[], isWhole:
 function checkFile(world: World, agent: number): void {
   const { fleet } = world;
   if (fleet.isFileWhole[agent] !== 1) world.violate('I1', agent, 'ossec.conf is not whole');
-  const filed = fleet.filed(agent);
-  if (filed.length === 0) world.violate('I4', agent, 'ossec.conf names no server');
-  if (filed.some((manager) => manager < 0)) {
+  const length = fleet.fileLength[agent] ?? 0;
+  if (length === 0) world.violate('I4', agent, 'ossec.conf names no server');
+  for (let place = 0; place < length; place += 1) {
+    if (fleet.entry(agent, place) >= 0) continue;
     world.violate('I2', agent, 'ossec.conf names a host that the root does not allow');
   }
 }
@@ -102,34 +106,49 @@ export function forgetHealth(world: World, agent: number): void {
   fleet.lostSinceMs[agent] = Number.NaN;
   fleet.calm[agent] = 0;
   fleet.busyUntilMs[agent] = 0;
-  fleet.hasProbed[agent] = 0;
+  fleet.askedAtMs[agent] = 0;
+  fleet.told[agent] = 0;
   fleet.cycleAtMs[agent] = Number.NaN;
   world.applying.delete(agent);
 }
 
-function mayRestart(world: World, agent: number): boolean {
-  const limits = {
-    restartsPerHour: world.settings.restartsPerHour,
-    restartsPerDay: world.settings.restartsPerDay,
-  };
-  const verdict = world.logic.budget(
-    world.fleet.restarts[agent] ?? [],
-    limits,
-    world.wallMs(agent),
-  );
-  return verdict.kind === 'allowed';
+/** What the restart is spent from, by the real budgets; undefined when both are used up. */
+function purseOf(world: World, agent: number, step: Ordered): Purse | undefined {
+  const { fleet, logic, settings } = world;
+  const { restartsPerHour, restartsPerDay, urgentRestartsPerHour } = settings;
+  const limits = { restartsPerHour, restartsPerDay, urgentRestartsPerHour };
+  const restarts = fleet.restarts[agent] ?? [];
+  const nowMs = world.wallMs(agent);
+  const isInNeed = fleet.isAway(agent) || (step.kind === 'move' && isUrgent(step.reason));
+  if (!isInNeed) {
+    return logic.budget(restarts, limits, nowMs).kind === 'allowed' ? 'normal' : undefined;
+  }
+  const verdict = logic.urgentBudget(restarts, limits, nowMs);
+  return verdict.kind === 'allowed' ? verdict.purse : undefined;
+}
+
+interface Paid {
+  readonly step: Ordered;
+  readonly listHash: string;
+  readonly purse: Purse;
 }
 
 /** Stop, start; the agent then begins with the first entry. */
-function restart(world: World, agent: number, step: Ordered, listHash: string): void {
+function restart(world: World, agent: number, { step, listHash, purse }: Paid): void {
   const { fleet, logic, nowMs, settings } = world;
   const kind = settings.restart;
-  const stamp = { atMs: world.wallMs(agent), kind, blindMs: 0 } as const;
+  const isUrgentOne = purse === 'urgent';
+  const stamp = {
+    atMs: world.wallMs(agent),
+    kind,
+    blindMs: 0,
+    ...(isUrgentOne ? { urgent: true } : {}),
+  } as const;
   fleet.restarts[agent] = logic.spend(fleet.restarts[agent] ?? [], stamp);
   world.stats.restarts += 1;
   world.stats.moves += 1;
   fleet.isBudgetHeld[agent] = 0;
-  countRestart(world, agent);
+  countRestart(world, agent, isUrgentOne);
   const isStuck = fleet.state[agent] === agentState.wedged;
   leaveDoor(world, agent);
   beginAway(world, agent, false);
@@ -139,27 +158,36 @@ function restart(world: World, agent: number, step: Ordered, listHash: string): 
   fleet.attempts[agent] = 0;
   fleet.isUnfinished[agent] = 1;
   world.scheduleAgent(agent, nowMs + restartMs[kind] + (isStuck ? killAfterMs : 0));
-  const walk: WalkEntry[] = fleet.filed(agent).map(() => ({
-    maxRetries: settings.native.maxRetries,
-    retryInterval: settings.native.retryIntervalSec,
-  }));
+  const { maxRetries, retryIntervalSec: retryInterval } = settings.native;
+  const walk = Array.from({ length: fleet.fileLength[agent] ?? 0 }, (): WalkEntry => {
+    return { maxRetries, retryInterval };
+  });
   const deadlineMs = nowMs + logic.confirmBudgetMs(walk, maxConfirmMs);
-  world.applying.set(agent, { step, listHash, orderedAtMs: nowMs, deadlineMs });
+  world.applying.set(agent, { step, listHash, orderedAtMs: nowMs, deadlineMs, askAtMs: nowMs });
   fleet.busyUntilMs[agent] = deadlineMs;
   world.queue.push(nowMs + stableMs + restartMs[kind], eventKind.applied, agent);
 }
 
-/** I5 in virtual time; a clock that jumped forward frees the host's own account, so those are left out. */
-function countRestart(world: World, agent: number): void {
+/**
+ * I5 in virtual time, restarts of choice and emergencies apart; a clock that jumped forward frees
+ * the host's own account, so those are left out.
+ */
+function countRestart(world: World, agent: number, isUrgentOne: boolean): void {
   const { fleet, nowMs, settings } = world;
-  const recent = (fleet.restartedAtMs[agent] ?? []).filter((atMs) => atMs > nowMs - 86_400_000);
-  fleet.restartedAtMs[agent] = [...recent, nowMs];
+  const { restartsPerHour, restartsPerDay, urgentRestartsPerHour } = settings;
+  const known = fleet.restarted[agent] ?? [];
+  const all = [...known.filter(({ atMs }) => atMs > nowMs - dayMs), { atMs: nowMs, isUrgentOne }];
+  fleet.restarted[agent] = all;
   if (fleet.hasJumped[agent] === 1) return;
-  const inHour = recent.filter((atMs) => atMs > nowMs - 3_600_000).length + 1;
-  if (inHour > settings.restartsPerHour)
-    world.violate('I5', agent, `${inHour} restarts in an hour`);
-  if (recent.length + 1 > settings.restartsPerDay) {
-    world.violate('I5', agent, `${recent.length + 1} restarts in a day`);
+  const since = (lengthMs: number, urgent: boolean): number =>
+    all.filter((one) => one.isUrgentOne === urgent && one.atMs > nowMs - lengthMs).length;
+  const limits = [
+    ['restarts of choice in an hour', since(hourMs, false), restartsPerHour],
+    ['restarts of choice in a day', since(dayMs, false), restartsPerDay],
+    ['urgent restarts in an hour', since(hourMs, true), urgentRestartsPerHour],
+  ] as const;
+  for (const [name, count, limit] of limits) {
+    if (count > limit) world.violate('I5', agent, `${count} ${name}, allowed: ${limit}`);
   }
 }
 
@@ -172,6 +200,7 @@ export function confirm(world: World, agent: number): void {
   if (pending === undefined) return;
   const isConnected = fleet.state[agent] === agentState.connected;
   if (!isConnected && nowMs < pending.deadlineMs) {
+    if (attendTarget(world, agent, pending)) return;
     const gapMs = nowMs - pending.orderedAtMs < 10_000 ? confirmPollMs : 5 * confirmPollMs;
     world.queue.push(nowMs + gapMs, eventKind.applied, agent);
     return;
@@ -182,6 +211,34 @@ export function confirm(world: World, agent: number): void {
   if (isConnected) report(world, agent, { step, listHash, outcome: 'moved' });
   else report(world, agent, { step, listHash, outcome: 'written', reason: 'not_connected' });
   world.scheduleCycle(agent, nowMs);
+}
+
+/** The target of a move is asked beside it, as often as the one in use. True: given up. */
+function attendTarget(world: World, agent: number, pending: Applying): boolean {
+  const { fleet, nowMs } = world;
+  const { step } = pending;
+  const isAsleep = Math.max(fleet.downUntilMs[agent] ?? 0, fleet.pausedUntilMs[agent] ?? 0) > nowMs;
+  if (step.kind !== 'move' || isAsleep || nowMs < pending.askAtMs) return false;
+  const { knownAtMs } = askOne(world, agent, numberOf(step.to), true);
+  pending.askAtMs = knownAtMs > nowMs ? knownAtMs : nowMs + world.intervalMs;
+  return lookForEscape(world, agent);
+}
+
+/** As `sidecar/escape.ts` has it: the target died, another manager of the order is up. */
+export function lookForEscape(world: World, agent: number): boolean {
+  const { fleet, applying } = world;
+  const pending = applying.get(agent);
+  if (pending?.step.kind !== 'move') return false;
+  const { step, listHash } = pending;
+  const verdictOf = (id: string) =>
+    fleet.health[agent * fleet.width + numberOf(id)]?.verdict ?? 'unknown';
+  if (verdictOf(step.to) !== 'down') return false;
+  if (!step.order.some((id) => id !== step.to && verdictOf(id) === 'up')) return false;
+  applying.delete(agent);
+  fleet.busyUntilMs[agent] = 0;
+  report(world, agent, { step, listHash, outcome: 'written', reason: 'not_connected' });
+  world.scheduleCycle(agent, world.nowMs);
+  return true;
 }
 
 interface Ending {
@@ -206,7 +263,12 @@ function report(world: World, agent: number, ending: Ending): void {
     notes: [],
   };
   const nowMs = world.wallMs(agent);
-  world.fleet.memory[agent] = world.logic.rememberResult(memory, { step, listHash, result, nowMs });
+  const end = (): Memory => world.logic.rememberResult(memory, { step, listHash, result, nowMs });
+  const isKept = outcome === 'held'; // remembered with the whole order, which is this agent's own
+  const to = step.kind === 'move' ? step.to : '';
+  world.fleet.memory[agent] = isKept
+    ? end()
+    : world.memories.take(world.nowMs, `${outcome} ${to} ${reason} ${nowMs}`, memory, end);
 }
 
 function reasonOf(name: ApplyReason['name']): ApplyReason {

@@ -23,6 +23,11 @@ export const agentState = {
   stopped: 8,
 } as const;
 
+export interface Restarted {
+  readonly atMs: number;
+  readonly isUrgentOne: boolean;
+}
+
 export class Fleet {
   readonly count: number;
   /** Columns per agent in `file`, `ranking`, `health`. */
@@ -39,8 +44,10 @@ export class Fleet {
   readonly agentAtMs: Float64Array;
   /** The same for its sidecar. */
   readonly cycleAtMs: Float64Array;
-  /** A round of probes is over, its decision is pending. */
-  readonly hasProbed: Uint8Array;
+  /** All managers were last asked then. */
+  readonly askedAtMs: Float64Array;
+  /** What speaks against its manager was told once: 0 nothing, 1 the loss, 2 the late ack. */
+  readonly told: Uint8Array;
   readonly site: Uint8Array;
   /** NaN while the agent has a working session. */
   readonly awaySinceMs: Float64Array;
@@ -78,9 +85,11 @@ export class Fleet {
   readonly rankedList: Int32Array;
   readonly memory: Memory[];
   readonly restarts: (readonly Restart[])[];
-  /** Virtual instants of the restarts, for I5: the host's clock may lie. */
-  readonly restartedAtMs: (readonly number[])[];
+  /** The same in virtual time, for I5: the host's clock may lie. */
+  readonly restarted: (readonly Restarted[])[];
   readonly health: (Health | undefined)[];
+  /** What `chanceOf` of the real ranking says of every pair. */
+  readonly chance: Float64Array;
 
   constructor(count: number, width: number) {
     this.count = count;
@@ -95,7 +104,8 @@ export class Fleet {
     this.attemptAtMs = instants(0);
     this.agentAtMs = instants(Number.NaN);
     this.cycleAtMs = instants(Number.NaN);
-    this.hasProbed = bytes();
+    this.askedAtMs = instants(0);
+    this.told = bytes();
     this.site = bytes();
     this.awaySinceMs = instants(Number.NaN);
     this.attempts = new Uint16Array(count);
@@ -122,8 +132,9 @@ export class Fleet {
     this.rankedList = new Int32Array(count).fill(-1);
     this.memory = new Array(count);
     this.restarts = new Array(count);
-    this.restartedAtMs = new Array(count);
+    this.restarted = new Array(count);
     this.health = new Array(count * width);
+    this.chance = new Float64Array(count * width);
   }
 
   isAway(agent: number): boolean {
@@ -137,9 +148,22 @@ export class Fleet {
       : -1;
   }
 
-  filed(agent: number): readonly number[] {
+  /** The file names what the list does, in this agent's own order. */
+  isOwnOrder(agent: number): boolean {
+    const length = this.rankingLength[agent] ?? 0;
+    if (this.fileLength[agent] !== length) return false;
     const start = agent * this.width;
-    return Array.from(this.file.subarray(start, start + (this.fileLength[agent] ?? 0)));
+    for (let place = start; place < start + length; place += 1) {
+      if (this.file[place] !== this.ranking[place]) return false;
+    }
+    return true;
+  }
+
+  /** The file names exactly these, in this order. */
+  isFiled(agent: number, order: readonly number[]): boolean {
+    if (this.fileLength[agent] !== order.length) return false;
+    const start = agent * this.width;
+    return order.every((manager, place) => this.file[start + place] === manager);
   }
 }
 

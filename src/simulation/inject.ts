@@ -6,7 +6,8 @@ import { type Fault, rogueKinds } from './fault.ts';
 import { agentState, chanceOf } from './fleet.ts';
 import { beginAway, leaveDoor, meetChange, startLoop } from './native.ts';
 import { condition } from './network.ts';
-import { archive, foreignAddress, managerOf } from './published.ts';
+import { probeLossOf, suffer } from './probing.ts';
+import { archive, managerOf } from './published.ts';
 import {
   catchUp,
   newestList,
@@ -15,8 +16,8 @@ import {
   publishInStages,
   tell,
 } from './publisher.ts';
-import { probeIntervalMs, probeLossOf, suffer, wakeSidecar } from './sidecar.ts';
-import { eventKind, type World } from './world.ts';
+import { react, wakeSidecar } from './sidecar.ts';
+import { eventKind, foreignAddress, type World } from './world.ts';
 
 /** A session outlives a sleep of its host that is shorter. */
 const sessionOutlivesMs = 30_000;
@@ -101,6 +102,7 @@ function turn(world: World, fault: Fault, by: 1 | -1): void {
 
 /** The world is asked for peace (I6) only when nothing changed for long enough. */
 export function markChange(world: World): void {
+  if (world.lastChangeMs === world.nowMs && world.nowMs > 0) return;
   world.lastChangeMs = world.nowMs;
   world.queue.push(world.nowMs + world.settings.strandedMs, eventKind.check, 0);
 }
@@ -116,6 +118,13 @@ function meetNetwork(world: World, before: Uint8Array): void {
       .some((now, manager) => now !== before[site * managers + manager]),
   );
   if (!changed.includes(true)) return;
+  after.forEach((now, pair) => {
+    const was = before[pair] ?? 0;
+    if (now !== was && (now === 0 || was === 0)) network.sinceMs[pair] = world.nowMs;
+  });
+  changed.forEach((isIt, site) => {
+    if (isIt) playRounds(world, site);
+  });
   for (let agent = 0; agent < fleet.count; agent += 1) {
     const site = fleet.site[agent] ?? 0;
     if (changed[site] !== true) continue;
@@ -124,8 +133,14 @@ function meetNetwork(world: World, before: Uint8Array): void {
     const isConcerned = on >= 0 && after[pair] !== before[pair];
     const hasMoved = isConcerned && ((after[pair] ?? 0) & 3) !== ((before[pair] ?? 0) & 3);
     if (hasMoved && !isPaused(world, agent)) meetChange(world, agent, (after[pair] ?? 0) & 3);
-    wakeSidecar(world, agent, isConcerned);
+    if (isConcerned) wakeSidecar(world, agent);
   }
+}
+
+/** Everybody there sees the change in the next round of its own. */
+function playRounds(world: World, site: number): void {
+  const { phases } = world.cohorts;
+  for (let phase = 0; phase < phases; phase += 1) world.scheduleRound(site * phases + phase);
 }
 
 function isPaused(world: World, agent: number): boolean {
@@ -278,7 +293,7 @@ export function scheduleBlip(world: World, agent: number): void {
   const perRound =
     probeLossOf(world, agent, fleet.on[agent] ?? -1, loss) +
     (settings.managers - 1) * probeLossOf(world, agent, -1, loss);
-  world.queue.push(nowMs + random.gap(probeIntervalMs(world) / perRound), eventKind.blip, agent);
+  world.queue.push(nowMs + random.gap(world.intervalMs / perRound), eventKind.blip, agent);
 }
 
 export function blip(world: World, agent: number): void {
@@ -291,7 +306,9 @@ export function blip(world: World, agent: number): void {
   const manager = random.isHit(kept / (kept + fresh)) ? on : random.below(settings.managers);
   const isBlocked = Math.max(fleet.downUntilMs[agent] ?? 0, fleet.pausedUntilMs[agent] ?? 0);
   if (manager >= 0 && isBlocked <= world.nowMs) {
-    world.scheduleCycle(agent, world.nowMs + suffer(world, agent, manager));
+    const { hasChanged } = suffer(world, agent, manager);
+    world.scheduleRound(world.cohorts.of(agent, fleet.site[agent] ?? 0));
+    if (hasChanged && (fleet.busyUntilMs[agent] ?? 0) <= world.nowMs) react(world, agent);
   }
   scheduleBlip(world, agent);
 }

@@ -14,6 +14,8 @@ export class Network {
   /** Packet loss by site. */
   readonly loss: Float64Array;
   readonly publisherCut: Uint8Array;
+  /** By (site, manager): since when probes from there are answered, or not. */
+  readonly sinceMs: Float64Array;
   publisherDown = 0;
 
   constructor(sites: number, managers: number) {
@@ -26,6 +28,7 @@ export class Network {
     this.delayed = new Uint8Array(sites * managers);
     this.loss = new Float64Array(sites);
     this.publisherCut = new Uint8Array(sites);
+    this.sinceMs = new Float64Array(sites * managers).fill(Number.NEGATIVE_INFINITY);
   }
 
   at(site: number, manager: number): number {

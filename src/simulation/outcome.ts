@@ -29,6 +29,8 @@ export class Stats {
   events = 0;
   cycles = 0;
   decisions = 0;
+  /** Of them, those that `decide` was asked for one by one; the others are known by their class. */
+  asked = 0;
   /** Sessions lost through a fault and found again. */
   failovers = 0;
   /** Handshakes with live managers that those took. */

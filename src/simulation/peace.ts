@@ -55,8 +55,7 @@ function lookOf(world: World, agent: number): string {
   const state = Object.entries(agentState).find(([, code]) => code === fleet.state[agent])?.[0];
   const situation = situationOf(world, agent);
   const thought = situation === undefined ? undefined : logic.decide(situation);
-  const trace =
-    situation && thought ? logic.admit(situation, thought).trace.slice(-2) : ['no list'];
+  const trace = thought?.trace.slice(-2) ?? ['no list'];
   return `${state} on manager ${fleet.on[agent]}; ${trace.join(' | ')}`;
 }
 

@@ -5,8 +5,6 @@ import { clientDefaults } from '../list/parse-list.ts';
 import { startOfTimeMs } from './settings.ts';
 import { addressOf, type World } from './world.ts';
 
-export const foreignAddress = '203.0.113.9';
-
 /** What the publisher knows now, as the next version. */
 export function nextList(world: World, rollout: Rollout | undefined): ManagerList {
   const { settings, random: _, nowMs } = world;

@@ -37,9 +37,8 @@ export function publish(world: World, rollout: Rollout | undefined): void {
   if (!world.settings.hasPublisher) return;
   archive(world, nextList(world, rollout), true);
   world.stats.published += 1;
-  for (let agent = 0; agent < world.fleet.count; agent += 1) {
-    if (!world.network.reachesPublisher(world.fleet.site[agent] ?? 0)) continue;
-    tell(world, agent, world.nowMs + world.random.between(50, 2_000));
+  for (let site = 0; site < world.settings.sites; site += 1) {
+    if (world.network.reachesPublisher(site)) tellSite(world, site, { fromMs: 50, toMs: 2_000 });
   }
 }
 
@@ -55,9 +54,21 @@ export function publishInStages(world: World): void {
 export function catchUp(world: World, site: number, outageMs: number): void {
   if (!world.network.reachesPublisher(site)) return;
   const spreadMs = Math.min(300_000, Math.max(2_000, outageMs));
-  for (let agent = 0; agent < world.fleet.count; agent += 1) {
-    if (world.fleet.site[agent] !== site || isCurrent(world, agent)) continue;
-    tell(world, agent, world.nowMs + 200 + world.random.between(0, spreadMs));
+  tellSite(world, site, { fromMs: 200, toMs: 200 + spreadMs });
+}
+
+/** Every cohort of the network hears the newest list at an instant of its own. */
+function tellSite(
+  world: World,
+  site: number,
+  { fromMs, toMs }: { readonly fromMs: number; readonly toMs: number },
+): void {
+  const { cohorts, nowMs, random, queue, settings } = world;
+  if (!settings.hasSidecar) return;
+  const number = newestList(world);
+  for (let phase = 0; phase < cohorts.phases; phase += 1) {
+    const cohort = site * cohorts.phases + phase;
+    queue.push(nowMs + random.between(fromMs, toMs), eventKind.cohortNews, cohort, number);
   }
 }
 
@@ -68,10 +79,4 @@ export function tell(world: World, agent: number, atMs: number): void {
 
 export function newestList(world: World): number {
   return world.lists.findLastIndex(({ isGenuine }) => isGenuine);
-}
-
-function isCurrent(world: World, agent: number): boolean {
-  const { list, pending } = world.fleet.memory[agent] ?? {};
-  const newest = world.lists[newestList(world)]?.hash;
-  return (pending ?? list)?.hash === newest;
 }

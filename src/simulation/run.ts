@@ -1,6 +1,6 @@
 /** One seed, one world, one history: from the first event to the last or to a violation. */
 import { newMemory } from '../sidecar/memory.ts';
-import { hearNews } from './accept.ts';
+import { hearNews, hearTogether } from './accept.ts';
 import { confirm } from './apply.ts';
 import type { SimEvent } from './event-queue.ts';
 import type { Fault } from './fault.ts';
@@ -13,7 +13,7 @@ import { checkFlap, checkPeace } from './peace.ts';
 import { archive, nextList } from './published.ts';
 import { publish, publishNoticed } from './publisher.ts';
 import { startOfTimeMs, type WorldSettings } from './settings.ts';
-import { stepSidecar } from './sidecar.ts';
+import { playRound, stepSidecar } from './sidecar.ts';
 import { rankAgent } from './situation.ts';
 import { addressOf, eventKind, World } from './world.ts';
 
@@ -78,7 +78,7 @@ function buildWorld(parts: RunParts): World {
 
 /** Everybody is connected to its first choice, and has been for long. */
 function populate(world: World): void {
-  const { fleet, settings } = world;
+  const { fleet } = world;
   const [first] = world.lists;
   if (first === undefined) return;
   const nothing = new Uint8Array();
@@ -93,10 +93,9 @@ function populate(world: World): void {
   };
   const blank = { ...newMemory('token', { envelope: nothing, pin: root.hash }, 0), list };
   for (let agent = 0; agent < fleet.count; agent += 1) {
-    fleet.site[agent] = world.random.below(settings.sites);
     fleet.memory[agent] = blank;
     fleet.restarts[agent] = blank.attempts as readonly never[];
-    fleet.restartedAtMs[agent] = blank.attempts as readonly never[];
+    fleet.restarted[agent] = blank.attempts as readonly never[];
     rankAgent(world, agent);
     const start = agent * fleet.width;
     fleet.fileLength[agent] = fleet.rankingLength[agent] ?? 0;
@@ -168,6 +167,12 @@ function handle(world: World, event: SimEvent): void {
       return;
     case eventKind.wakeHost:
       wakeHost(world, subject);
+      return;
+    case eventKind.round:
+      playRound(world, subject);
+      return;
+    case eventKind.cohortNews:
+      hearTogether(world, subject, detail);
       return;
     case eventKind.stage:
       publish(world, undefined);

@@ -56,11 +56,15 @@ export interface WorldSettings {
   readonly restart: 'agentd' | 'service';
   readonly restartsPerHour: number;
   readonly restartsPerDay: number;
+  /** On top of both, for an agent that lost its manager. */
+  readonly urgentRestartsPerHour: number;
   readonly probeBudgetPerManager: number;
   /** After this long without any change of the world every agent must be connected. */
   readonly strandedMs: number;
   /** Agents that one of our own bounds keeps away count as stranded too. */
   readonly isStrict: boolean;
+  /** Every agent decides for itself; else those of one class that stay are asked together. */
+  readonly isExact: boolean;
   /** Between two points of the plot; 0: no series. */
   readonly sampleMs: number;
 }
@@ -78,9 +82,11 @@ export const defaultWorld: WorldSettings = {
   restart: 'agentd',
   restartsPerHour: defaultSettings.restartsPerHour,
   restartsPerDay: defaultSettings.restartsPerDay,
+  urgentRestartsPerHour: defaultSettings.urgentRestartsPerHour,
   probeBudgetPerManager: 500,
   strandedMs: 120_000,
   isStrict: false,
+  isExact: false,
   sampleMs: 0,
 };
 

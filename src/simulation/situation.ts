@@ -1,13 +1,13 @@
 /** What one sidecar of the world sees, put together for the real `decide`. */
 import type { Health } from '../health/judge.ts';
 import type { Manager } from '../list/model.ts';
+import { chanceOf } from '../list/select.ts';
 import { connectionOf } from '../sidecar/decide-connection.ts';
-import { defaultPolicy, type Policy, type Situation } from '../sidecar/decide-view.ts';
+import type { Situation } from '../sidecar/decide-view.ts';
 import type { Memory } from '../sidecar/memory.ts';
 import type { FileSeen, RankedList, Seen, ServerSeen } from '../sidecar/seen.ts';
 import type { AgentFacts } from '../wazuh/agent-facts.ts';
 import { agentIdOf, agentState } from './fleet.ts';
-import { foreignAddress } from './published.ts';
 import type { Published } from './published-list.ts';
 import { addressOf, type World } from './world.ts';
 
@@ -17,12 +17,28 @@ export function rankAgent(world: World, agent: number): void {
   const number = world.listByHash.get(fleet.memory[agent]?.list?.hash ?? '') ?? -1;
   const published = world.lists[number];
   if (published === undefined) return;
-  const ranked = logic.rank(published.list.managers, { agentId: agentIdOf(agent), zone: 'z' });
+  const place = { agentId: agentIdOf(agent), zone: 'z' };
+  const ranked = logic.rank(published.list.managers, place, (agentId, id) =>
+    chanceFor(world, agent, agentId, id),
+  );
   ranked.forEach((manager, place) => {
     fleet.ranking[agent * fleet.width + place] = numberOf(manager.id);
   });
   fleet.rankingLength[agent] = ranked.length;
   fleet.rankedList[agent] = number;
+}
+
+/** What the real `chanceOf` says of this pair, asked once: it is the same for every list. */
+function chanceFor({ fleet }: World, agent: number, agentId: string, id: string): number {
+  const number = numberOf(id);
+  if (number < 0 || number >= fleet.width || agentId !== agentIdOf(agent)) {
+    return chanceOf(agentId, id);
+  }
+  const known = fleet.chance[agent * fleet.width + number] ?? 0;
+  if (known !== 0) return known;
+  const fresh = chanceOf(agentId, id);
+  fleet.chance[agent * fleet.width + number] = fresh;
+  return fresh;
 }
 
 /** -1 for a manager that is not of this world. */
@@ -50,7 +66,7 @@ export function situationOf(world: World, agent: number): Situation | undefined 
     memory: withLastManager(memory, list, seen),
     list,
     seen,
-    policy: policyOf(world),
+    policy: world.policy,
     agentId: agentIdOf(agent),
     nowMs: world.wallMs(agent),
   };
@@ -73,10 +89,6 @@ function withLastManager(memory: Memory, list: RankedList, seen: Seen): Memory {
   return { ...memory, lastManager: connection.manager.id };
 }
 
-function policyOf(world: World): Policy {
-  return { ...defaultPolicy, minApplyMs: world.constraints.minApplyInterval * 1000 };
-}
-
 function seenOf(world: World, agent: number, published: Published): Seen {
   const { fleet } = world;
   const health = new Map<string, Health>();
@@ -86,11 +98,15 @@ function seenOf(world: World, agent: number, published: Published): Seen {
   });
   const facts = factsOf(world, agent);
   const lostSinceAtMs = watchLoss(world, agent, facts);
+  const stuckForMs = fleet.isAway(agent)
+    ? world.nowMs - (fleet.lastHeardMs[agent] ?? world.nowMs)
+    : 0;
   return {
     agent: facts,
     file: fileOf(world, agent),
     health,
     ...(lostSinceAtMs === undefined ? {} : { lostSinceAtMs }),
+    ...(facts.running ? { stuckForMs } : {}),
   };
 }
 
@@ -131,16 +147,14 @@ function watchLoss(world: World, agent: number, facts: AgentFacts): number | und
 }
 
 function fileOf(world: World, agent: number): FileSeen {
-  const { fleet, settings } = world;
+  const { fleet } = world;
   if (fleet.isFileWhole[agent] !== 1) {
     return { kind: 'refused', code: 'E504', why: 'the file is cut off' };
   }
-  const servers: ServerSeen[] = fleet.filed(agent).map((manager) => ({
-    address: manager < 0 ? foreignAddress : addressOf(manager),
-    port: 1514,
-    protocol: 'tcp',
-    maxRetries: settings.native.maxRetries,
-    retryInterval: settings.native.retryIntervalSec,
-  }));
+  const servers: ServerSeen[] = [];
+  for (let place = 0; place < (fleet.fileLength[agent] ?? 0); place += 1) {
+    const manager = fleet.entry(agent, place);
+    servers.push(world.entries[manager] ?? world.stranger);
+  }
   return { kind: 'readable', dialect: '4', servers, hash: 'sha256:file' };
 }

@@ -4,6 +4,7 @@ import type { Outcome } from './outcome.ts';
 
 export interface Cost {
   readonly wallMs: number;
+  readonly cpuMs: number;
   readonly rssMb: number;
 }
 
@@ -16,8 +17,8 @@ export function renderTable(
   const { budget, confirm, cooldown } = stats.held;
   const rows: readonly (readonly [string, string])[] = [
     ['faults', String(faults.length)],
-    ['events', `${stats.events} (${Math.round((stats.events / cost.wallMs) * 1000)} a second)`],
-    ['decisions', String(stats.decisions)],
+    ['events', `${stats.events} (${Math.round((stats.events / cost.cpuMs) * 1000)} a CPU second)`],
+    ['decisions', `${stats.decisions} (${stats.asked} asked one by one)`],
     ['failovers', `${stats.failovers} (and ${stats.survived} sessions outlived their fault)`],
     ['agent away, median', sec(stats.awayQuantileMs(0.5))],
     ['agent away, 99 %', sec(stats.awayQuantileMs(0.99))],
@@ -37,7 +38,10 @@ export function renderTable(
     ],
     ['checks of the world at peace', String(stats.checks)],
     ['away then by budget, confirm, cooldown', `${budget}, ${confirm}, ${cooldown}`],
-    ['wall time, memory', `${sec(cost.wallMs)}, ${Math.round(cost.rssMb)} MiB`],
+    [
+      'wall time, CPU time, memory',
+      `${sec(cost.wallMs)}, ${sec(cost.cpuMs)}, ${Math.round(cost.rssMb)} MiB`,
+    ],
     ['trace', traceHash],
   ];
   const length = Math.max(...rows.map(([name]) => name.length));

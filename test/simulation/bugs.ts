@@ -2,7 +2,7 @@
  * Thirty bugs that somebody could write, each as a changed copy of the functions a world is given.
  * A simulator that does not find them proves nothing (trust-and-safety 5.3).
  */
-import type { Manager } from '../../src/list/model.ts';
+import type { Manager, ManagerList } from '../../src/list/model.ts';
 import type { Situation } from '../../src/sidecar/decide-view.ts';
 import type { Decision, Step } from '../../src/sidecar/step.ts';
 import { type DiskOp, type Logic, productLogic } from '../../src/simulation/logic.ts';
@@ -11,8 +11,8 @@ export interface Bug {
   readonly name: string;
   readonly logic: Partial<Logic>;
   readonly replaceOps?: readonly DiskOp[];
-  /** `herd`: many agents on few slow managers. */
-  readonly world: 'small' | 'herd';
+  /** `herd`: many agents on few slow managers; `tight`: hardly any restart is allowed. */
+  readonly world: 'small' | 'herd' | 'tight';
 }
 
 const real = productLogic;
@@ -40,6 +40,15 @@ function movedTo(
   if (target === undefined) return decision;
   const order = [target.id, ...step.order.filter((id) => id !== target.id)];
   return { ...decision, step: { ...step, order, to: target.id } };
+}
+
+function withList(situation: Situation, changed: Partial<ManagerList>): Situation {
+  const { list } = situation;
+  return { ...situation, list: { ...list, list: { ...list.list, ...changed } } };
+}
+
+function clientOf({ list }: Situation): ManagerList['client'] {
+  return list.list.client;
 }
 
 function withoutReason(reasons: readonly string[]): Logic['decide'] {
@@ -153,20 +162,23 @@ export const bugs: readonly Bug[] = [
       },
     },
   },
-  { name: 'slots are ignored', world: 'herd', logic: { admit: (_, d) => d } },
+  {
+    name: 'slots are ignored',
+    world: 'herd',
+    logic: { decide: (s) => real.decide(withList(s, { client: { ...clientOf(s), agents: 0 } })) },
+  },
   {
     name: 'everybody has the same slot',
     world: 'herd',
-    logic: { admit: (s, d) => real.admit({ ...s, agentId: '001' }, d) },
+    logic: { decide: (s) => real.decide({ ...s, agentId: '001' }) },
   },
   {
     name: 'slots are counted in seconds instead of milliseconds',
     world: 'herd',
     logic: {
-      admit: (s, d) => {
-        const { list } = s.list;
+      decide: (s) => {
         const admission = { id: 'x', startSlotAtMs: 0, ratePerServer: 25_000 };
-        return real.admit({ ...s, list: { ...s.list, list: { ...list, admission } } }, d);
+        return real.decide(withList(s, { admission }));
       },
     },
   },
@@ -182,16 +194,16 @@ export const bugs: readonly Bug[] = [
   },
   {
     name: 'the restart budget is ignored',
-    world: 'small',
-    logic: { budget: () => ({ kind: 'allowed' }) },
+    world: 'tight',
+    logic: { urgentBudget: () => ({ kind: 'allowed', purse: 'urgent' }) },
   },
-  { name: 'restarts are not remembered', world: 'small', logic: { spend: (restarts) => restarts } },
+  { name: 'restarts are not remembered', world: 'tight', logic: { spend: (restarts) => restarts } },
   {
     name: 'the budget counts a minute for an hour',
-    world: 'small',
+    world: 'tight',
     logic: {
-      budget: (r, l, n) =>
-        real.budget(
+      urgentBudget: (r, l, n) =>
+        real.urgentBudget(
           r.filter(({ atMs }) => atMs > n - 60_000),
           l,
           n,
@@ -200,14 +212,10 @@ export const bugs: readonly Bug[] = [
   },
   {
     name: 'the budget is compared with > instead of >=',
-    world: 'small',
+    world: 'tight',
     logic: {
-      budget: (r, l, n) =>
-        real.budget(
-          r,
-          { restartsPerHour: l.restartsPerHour + 1, restartsPerDay: l.restartsPerDay + 1 },
-          n,
-        ),
+      urgentBudget: (r, l, n) =>
+        real.urgentBudget(r, { ...l, urgentRestartsPerHour: l.urgentRestartsPerHour + 1 }, n),
     },
   },
   {
