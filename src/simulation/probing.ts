@@ -21,6 +21,8 @@ export interface Round {
   readonly hasChanged: boolean;
   /** Some verdict is not yet what the network says. */
   readonly isUnsettled: boolean;
+  /** A manager became dead. */
+  readonly hasFallen: boolean;
   /** When the silence of a manager will be known; 0 when nothing is waited for. */
   readonly knownAtMs: number;
 }
@@ -33,18 +35,43 @@ export function askAll(world: World, agent: number, mayLose: boolean): Round {
   const byNumber = publishedOf(world, agent)?.byNumber ?? [];
   for (let manager = 0; manager < byNumber.length; manager += 1) {
     if (byNumber[manager] === undefined) continue;
-    const asked = askOne(world, agent, manager, mayLose);
+    const asked = ask(world, agent, manager, mayLose);
     hasChanged ||= asked.hasChanged;
     isUnsettled ||= asked.isUnsettled;
+    if (asked.hasFallen) hearWitnesses(world, agent);
     if (asked.knownAtMs > knownAtMs) knownAtMs = asked.knownAtMs;
   }
-  return { hasChanged, isUnsettled, knownAtMs };
+  return { hasChanged, isUnsettled, knownAtMs, hasFallen: false };
 }
 
-const calm: Round = { hasChanged: false, isUnsettled: false, knownAtMs: 0 };
+/** One death makes the others answer again: it tells whether the fault is here. */
+function hearWitnesses(world: World, agent: number): void {
+  const { fleet, network, nowMs } = world;
+  const site = fleet.site[agent] ?? 0;
+  const byNumber = publishedOf(world, agent)?.byNumber ?? [];
+  for (let manager = 0; manager < byNumber.length; manager += 1) {
+    if (byNumber[manager] === undefined || !network.answersProbes(site, manager)) continue;
+    const place = agent * fleet.width + manager;
+    const { judge } = world.logic;
+    const before = fleet.health[place];
+    const offsetMs = fleet.clockOffsetMs[agent] ?? 0;
+    const variant = `witness ${manager} ${offsetMs}`;
+    fleet.health[place] = world.judgements.take(nowMs, variant, before, () =>
+      judge(before, outcomeOf('alive', manager), defaultJudgeSettings, world.wallMs(agent) + 1),
+    );
+  }
+}
+
+const calm: Round = { hasChanged: false, isUnsettled: false, knownAtMs: 0, hasFallen: false };
 
 /** A question to one manager, and its repetition when it fails. */
 export function askOne(world: World, agent: number, manager: number, mayLose: boolean): Round {
+  const round = ask(world, agent, manager, mayLose);
+  if (round.hasFallen) hearWitnesses(world, agent);
+  return round;
+}
+
+function ask(world: World, agent: number, manager: number, mayLose: boolean): Round {
   const { fleet, network, nowMs } = world;
   const place = agent * fleet.width + manager;
   const before = fleet.health[place];
@@ -60,7 +87,7 @@ export function askOne(world: World, agent: number, manager: number, mayLose: bo
   const failure = network.at(site, manager) === condition.refused ? 'refused' : 'silent';
   const sinceMs = network.sinceMs[site * network.managers + manager] ?? 0;
   if (failure === 'silent' && nowMs - sinceMs < silenceMs) {
-    return { hasChanged: false, isUnsettled: true, knownAtMs: sinceMs + silenceMs };
+    return { ...calm, isUnsettled: true, knownAtMs: sinceMs + silenceMs };
   }
   const first = judged(world, agent, manager, before, failure);
   return put(world, place, before, judged(world, agent, manager, first, failure), 'down');
@@ -99,7 +126,8 @@ function put(
 ): Round {
   world.fleet.health[place] = after;
   const hasChanged = before?.verdict !== after.verdict;
-  return { hasChanged, isUnsettled: after.verdict !== truth, knownAtMs: 0 };
+  const hasFallen = hasChanged && after.verdict === 'down';
+  return { hasChanged, isUnsettled: after.verdict !== truth, knownAtMs: 0, hasFallen };
 }
 
 const answers = ['alive', 'refused', 'silent'] as const satisfies readonly (

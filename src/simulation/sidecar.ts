@@ -43,9 +43,15 @@ function ask(world: World, agent: number): Round {
   const isDue = nowMs - (fleet.askedAtMs[agent] ?? 0) >= aboutOne * world.intervalMs;
   if (isDue || fleet.askedAtMs[agent] === 0) return askAll(world, agent, true);
   if (suspect >= 0) return askOne(world, agent, suspect, true);
-  return { hasChanged: false, isUnsettled: false, knownAtMs: 0 };
+  return nothingAsked;
 }
 
+const nothingAsked: Round = {
+  hasChanged: false,
+  isUnsettled: false,
+  hasFallen: false,
+  knownAtMs: 0,
+};
 const signs = ['', 'the agent lost its connection to it', "the agent's last ack is late"] as const;
 
 /** The manager that the agent itself speaks against, told once; -1 when there is none. */
