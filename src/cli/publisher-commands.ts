@@ -13,6 +13,7 @@ import {
   addRollback,
 } from './publisher-list-commands.ts';
 import { addRollout } from './publisher-rollout-commands.ts';
+import { addSimulate } from './publisher-simulate.ts';
 import { addInit, addRoot, addToken } from './publisher-trust-commands.ts';
 import { buildProgram } from './run-command.ts';
 
@@ -38,6 +39,7 @@ export function buildPublisherProgram(parts: CommandParts): Command {
   addRollout(program, parts);
   addAgents(program, parts);
   addExplain(program, parts);
+  addSimulate(program, parts);
   return program;
 }
 
@@ -55,6 +57,7 @@ Examples:
   pilotfish-publisher publish --dry-run        what a changed configuration would change
   pilotfish-publisher drain wm1                agents leave wm1; undrain takes them back
   pilotfish-publisher root renew --manager wm3.acme.example      allow one more manager
+  pilotfish-publisher simulate --down wm1      who would go where, before it happens
   pilotfish-publisher rollback 7               a new version with the content of version 7
 
 Exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 would change (--dry-run), 4 trust failure.
