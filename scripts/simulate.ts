@@ -4,6 +4,8 @@
  * and a picture at the end. Exit code 1 when an invariant was violated.
  */
 import { writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { planFaults } from '../src/simulation/fault.ts';
 import { productLogic } from '../src/simulation/logic.ts';
@@ -24,7 +26,7 @@ const usage = `usage: npm run simulate -- [--agents 1000] [--managers 4] [--site
   [--rate R]       new sessions a second that one manager takes in (default: 25 s for a full one)
   [--fault-gap S]  mean seconds between two faults (default 1800)
   [--no-publisher] [--no-sidecar] [--service] [--strict] [--schedule]
-  [--plot FILE.svg] [--json]`;
+  [--plot FILE.svg | --no-plot] [--json]   (default: pilotfish-simulation-SEED.svg in the temporary folder)`;
 
 const options = {
   agents: { type: 'string', default: '1000' },
@@ -41,6 +43,7 @@ const options = {
   strict: { type: 'boolean', default: false },
   schedule: { type: 'boolean', default: false },
   plot: { type: 'string' },
+  'no-plot': { type: 'boolean', default: false },
   json: { type: 'boolean', default: false },
   help: { type: 'boolean', default: false },
 } as const;
@@ -122,6 +125,12 @@ function report(outcome: Outcome, values: Values, cost: Cost): void {
   process.stdout.write(`${lines.join('\n')}\n`);
 }
 
+function writePlot(outcome: Outcome, { seed, sampleMs }: WorldSettings, path?: string): void {
+  const file = path ?? join(tmpdir(), `pilotfish-simulation-${seed}.svg`);
+  writeFileSync(file, renderPlot(outcome, sampleMs));
+  process.stderr.write(`plot: ${file}\n`);
+}
+
 async function main(argv: readonly string[]): Promise<number> {
   try {
     const values = read(argv);
@@ -142,10 +151,7 @@ async function main(argv: readonly string[]): Promise<number> {
       cpuMs: Math.round((userCPUTime + systemCPUTime) / 1000),
       rssMb: maxRSS / 1024,
     });
-    if (values.plot !== undefined) {
-      writeFileSync(values.plot, renderPlot(outcome, settings.sampleMs));
-      process.stderr.write(`plot: ${values.plot}\n`);
-    }
+    if (!values['no-plot']) writePlot(outcome, settings, values.plot);
     return outcome.violations.length === 0 ? 0 : 1;
   } catch (error) {
     if (!(error instanceof RangeError || error instanceof TypeError)) throw error;

@@ -11,13 +11,12 @@ const slots = 20;
 export class ManagerDoor {
   readonly settings: ManagerSettings;
   sessions = 0;
-  /** Handshakes that came while it lived, those it dropped, and directed ones in the worst 5 s. */
+  /** Handshakes that came while it lived, and those it dropped. */
   arrived = 0;
   dropped = 0;
-  peakDirected = 0;
   #busyUntilMs = 0;
-  readonly #directed = new Uint32Array(slots);
-  readonly #slotOf = new Float64Array(slots).fill(-1);
+  readonly #directed = new SlidingCount();
+  readonly #all = new SlidingCount();
   /** All arrivals since the last sample of the plot. */
   sinceSample = 0;
 
@@ -29,6 +28,7 @@ export class ManagerDoor {
   arrive(nowMs: number): number | undefined {
     this.arrived += 1;
     this.sinceSample += 1;
+    this.#all.count(nowMs);
     const { acceptRate, queue, overloadFactor } = this.settings;
     const serviceMs = 1000 / acceptRate;
     const backlog = Math.max(0, this.#busyUntilMs - nowMs) / serviceMs;
@@ -44,18 +44,37 @@ export class ManagerDoor {
 
   /** Counts one agent that our move sends here; returns how many in the last 5 s. */
   countDirected(nowMs: number): number {
+    return this.#directed.count(nowMs);
+  }
+
+  get peakDirected(): number {
+    return this.#directed.peak;
+  }
+
+  get peakArrived(): number {
+    return this.#all.peak;
+  }
+}
+
+/** How many in the last 5 s, to a quarter of a second. */
+class SlidingCount {
+  peak = 0;
+  readonly #counts = new Uint32Array(slots);
+  readonly #slotOf = new Float64Array(slots).fill(-1);
+
+  count(nowMs: number): number {
     const slot = Math.floor(nowMs / slotMs);
     const place = slot % slots;
     if (this.#slotOf[place] !== slot) {
       this.#slotOf[place] = slot;
-      this.#directed[place] = 0;
+      this.#counts[place] = 0;
     }
-    this.#directed[place] = (this.#directed[place] ?? 0) + 1;
+    this.#counts[place] = (this.#counts[place] ?? 0) + 1;
     let sum = 0;
     for (let index = 0; index < slots; index += 1) {
-      if ((this.#slotOf[index] ?? -1) > slot - slots) sum += this.#directed[index] ?? 0;
+      if ((this.#slotOf[index] ?? -1) > slot - slots) sum += this.#counts[index] ?? 0;
     }
-    if (sum > this.peakDirected) this.peakDirected = sum;
+    if (sum > this.peak) this.peak = sum;
     return sum;
   }
 }

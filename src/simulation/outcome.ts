@@ -1,7 +1,20 @@
 /** What a run showed: violations, counts, a series for the plot. */
 import type { Fault } from './fault.ts';
 
-/** I1 to I10 of trust-and-safety 5.3; `flap` is G7, `target` and `stages` rules of decide and rollout. */
+/**
+ * I1 to I10 of trust-and-safety 5.3, and how each is checked here:
+ * - I1, I2, I4: the file after every step of every replacement, kills and power cuts between them;
+ *   the managers of every list that a host accepts (`apply.ts`, `accept.ts`).
+ * - I3, I8: every memory that changed is compared with the one before, by a comparison of its own.
+ * - I5: every restart, in virtual time: the host's own clock may lie.
+ * - I6: `strandedMs` after every change of the world, when no other one followed; strict worlds
+ *   excuse nobody whom a bound of ours holds back (`peace.ts`).
+ * - I9: every agent that a move of ours sends somewhere, over the last 5 s there (`native.ts`);
+ *   the agents' own loops are shown beside it (`peakArrived`), nobody can slot those.
+ * - I10: every poll of a source without end.
+ * I7 (one fenced writer a token) is not here: the world has one writer of lists.
+ * `flap` is G7, `target` and `stages` are rules of decide and of waves.
+ */
 export type Invariant =
   | 'I1'
   | 'I2'
@@ -101,4 +114,6 @@ export interface DoorCount {
   readonly dropped: number;
   /** The worst 5 s of arrivals that our moves sent, as a share of what the manager admits. */
   readonly peakLoad: number;
+  /** The same of all arrivals: the agents' own loops know no slots. */
+  readonly peakArrived: number;
 }

@@ -29,7 +29,7 @@ export interface RunParts {
   readonly onProgress?: (world: World) => void;
 }
 
-const progressEvery = 1 << 18;
+const progressEvery = 1 << 14;
 
 export function runWorld(parts: RunParts): Outcome {
   const world = buildWorld(parts);
@@ -216,11 +216,12 @@ function outcomeOf(world: World, trace: number): Outcome {
     violations,
     stats,
     samples,
-    doors: world.doors.map(({ sessions, arrived, dropped, peakDirected, settings: door }) => ({
-      sessions,
-      arrived,
-      dropped,
-      peakLoad: peakDirected / (5 * door.acceptRate),
+    doors: world.doors.map((door) => ({
+      sessions: door.sessions,
+      arrived: door.arrived,
+      dropped: door.dropped,
+      peakLoad: door.peakDirected / (5 * door.settings.acceptRate),
+      peakArrived: door.peakArrived / (5 * door.settings.acceptRate),
     })),
     traceHash: (trace >>> 0).toString(16).padStart(8, '0'),
   };

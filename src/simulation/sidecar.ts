@@ -119,7 +119,10 @@ function decideOne(world: World, agent: number): Step | undefined {
   const classes = classesOf(world);
   stats.decisions += 1;
   const known = classes.find(world, agent);
-  if (known !== undefined) return known;
+  if (known !== undefined) {
+    fleet.lostSinceMs[agent] = Number.NaN; // as the loss watch has it of a connected one
+    return known;
+  }
   const situation = situationOf(world, agent);
   if (situation === undefined) return undefined;
   stats.asked += 1;

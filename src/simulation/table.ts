@@ -13,7 +13,6 @@ export function renderTable(
   cost: Cost,
 ): readonly string[] {
   const sec = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
-  const worst = Math.max(0, ...doors.map(({ peakLoad }) => peakLoad));
   const { budget, confirm, cooldown } = stats.held;
   const rows: readonly (readonly [string, string])[] = [
     ['faults', String(faults.length)],
@@ -29,7 +28,8 @@ export function renderTable(
       'attempts per failover by our move',
       `${(stats.movedAttempts / Math.max(1, stats.moved)).toFixed(3)} (${stats.moved} of them)`,
     ],
-    ['worst load of our moves in 5 s', `${worst.toFixed(2)} of the accept rate`],
+    ['worst load of our moves in 5 s', `${worstOf(doors, 'peakLoad')} of the accept rate`],
+    ['the same with the own loops of agents', `${worstOf(doors, 'peakArrived')}`],
     ['restarts, writes', `${stats.restarts}, ${stats.writes}`],
     ['moves away from a working manager', String(stats.wrongMoves)],
     [
@@ -46,6 +46,10 @@ export function renderTable(
   ];
   const length = Math.max(...rows.map(([name]) => name.length));
   return rows.map(([name, value]) => `${name.padEnd(length)}  ${value}`);
+}
+
+function worstOf(doors: Outcome['doors'], what: 'peakLoad' | 'peakArrived'): string {
+  return Math.max(0, ...doors.map((door) => door[what])).toFixed(2);
 }
 
 export function renderViolations({ seed, violations }: Outcome): readonly string[] {

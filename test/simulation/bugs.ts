@@ -42,6 +42,15 @@ function movedTo(
   return { ...decision, step: { ...step, order, to: target.id } };
 }
 
+/** No answer after a death counts, and the doubt has no end. */
+function unwitnessed(situation: Situation): Situation {
+  const health = new Map(
+    [...situation.seen.health].map(([id, one]) => [id, { ...one, probedAtMs: 0 }] as const),
+  );
+  const policy = { ...situation.policy, doubtMs: 1e12 };
+  return { ...situation, policy, seen: { ...situation.seen, health } };
+}
+
 function withList(situation: Situation, changed: Partial<ManagerList>): Situation {
   const { list } = situation;
   return { ...situation, list: { ...list, list: { ...list.list, ...changed } } };
@@ -150,7 +159,7 @@ export const bugs: readonly Bug[] = [
   {
     name: 'panic lasts for ever',
     world: 'small',
-    logic: { decide: (s) => real.decide({ ...s, policy: { ...s.policy, doubtMs: 1e12 } }) },
+    logic: { decide: (s) => real.decide(unwitnessed(s)) },
   },
   {
     name: 'moves only while everything looks dead',
