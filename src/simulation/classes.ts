@@ -119,7 +119,7 @@ function verdictsOf(
 ): number | undefined {
   const { fleet, policy } = world;
   const start = agent * fleet.width;
-  const oldMs = world.wallMs(agent) - policy.settleMs;
+  const nowMs = world.wallMs(agent);
   let [verdicts, isOld, dead] = [0, 1, 0];
   for (let place = 0; place < (fleet.rankingLength[agent] ?? 0); place += 1) {
     const manager = fleet.ranking[start + place] ?? -1;
@@ -127,8 +127,9 @@ function verdictsOf(
     if (health === undefined || health.verdict === 'unknown') return undefined;
     if (health.verdict === 'down') dead += 1;
     if (health.verdict === 'down' && manager === fleet.on[agent]) return undefined;
-    if (health.sinceAtMs > oldMs) isOld = 0;
-    if (published?.byNumber[manager]?.state === 'drain') isOld = 0;
+    if (published?.byNumber[manager]?.state === 'drain') return undefined;
+    // The very words of `decide`: at the boundary another spelling rounds otherwise.
+    if (!(nowMs - health.sinceAtMs >= policy.settleMs)) isOld = 0;
     verdicts = verdicts * 3 + verdictBits[health.verdict];
   }
   return dead > 1 ? undefined : verdicts * 2 + isOld;
