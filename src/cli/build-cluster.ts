@@ -51,6 +51,8 @@ export interface NodeOptions {
   readonly fileStates?: FileStates;
   /** Daemons of a master that its workers may ask. */
   readonly daemons?: readonly DaemonName[];
+  /** From where a worker dials; unset: as the host chooses. */
+  readonly localAddress?: string;
   /** Where a bundled program has the thread for files. */
   readonly threadUrl?: URL;
 }
@@ -142,7 +144,11 @@ function buildWorker(
   const settings = settingsOf(options);
   const calls = buildWorkerCalls(settings, ports, callsOptions(options, data), () => role);
   const parts = [...workerParts(data), calls.service];
-  const role: Worker = new Worker(settings, { ...ports, dial: dialCluster(clock) }, parts);
+  const role: Worker = new Worker(
+    settings,
+    { ...ports, dial: dialCluster(clock, options.localAddress) },
+    parts,
+  );
   return { role, local: calls.local };
 }
 

@@ -4,14 +4,15 @@ import type { Clock } from '../clock.ts';
 
 const connectMs = 10_000;
 
-/** Rejects with a system error, a timeout after ten seconds, or the signal's reason. */
+/** From `localAddress`, or any. Rejects with a system error, a timeout after ten seconds, or the signal's reason. */
 export function dialCluster(
   clock: Clock,
+  localAddress?: string,
 ): (host: string, port: number, signal: AbortSignal) => Promise<Socket> {
   return (host, port, signal) =>
     new Promise((resolve, reject) => {
       signal.throwIfAborted();
-      const socket = connect({ host, port, noDelay: true });
+      const socket = connect({ host, port, noDelay: true, ...(localAddress && { localAddress }) });
       const end = (error: unknown): void => {
         settle();
         socket.destroy();

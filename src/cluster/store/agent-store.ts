@@ -103,7 +103,10 @@ export class AgentStore {
 
   /** Agents of this node seen since then (seconds) go into the next round again. */
   async requestAgentInfoAgain(node: string, sinceS: number, signal: AbortSignal): Promise<void> {
-    for (const statement of requestAgainStatements(node, sinceS)) {
+    const [first] = requestAgainStatements(node, sinceS);
+    const tried = await this.#query(`global sql ${first}`, signal);
+    const hasNodes = tried.status !== 'err' || !tried.payload.includes('no such column: node_name');
+    for (const statement of requestAgainStatements(hasNodes ? node : undefined, sinceS)) {
       expectPayload(await this.#query(`global sql ${statement}`, signal));
     }
   }

@@ -10,6 +10,7 @@ import { partsOf } from '../store/agent-info-body.ts';
 import type { AgentInfoJournal, JournalPart } from '../store/agent-info-journal.ts';
 import type { AgentStore } from '../store/agent-store.ts';
 import { encodeInfoEnvelope } from '../store/data-envelope.ts';
+import { WdbError } from '../store/wazuh-db.ts';
 import { expectOk, sendString } from '../upload.ts';
 import { fault, faultText } from '../wire/fault.ts';
 import type { SyncResult } from '../wire/wazuh-json.ts';
@@ -99,7 +100,7 @@ export class AgentInfoSender {
     const startedMs = clock.monotonicMs();
     let body: Buffer;
     try {
-      await this.#open(startS, signal);
+      await this.#open(startS, log, signal);
       body = await store.takeAgentInfo(signal);
     } catch (error) {
       if (signal.aborted) throw error;
@@ -119,14 +120,25 @@ export class AgentInfoSender {
   }
 
   /** Once per start: what an earlier run may have read and lost is asked for again. */
-  async #open(nowS: number, signal: AbortSignal): Promise<void> {
+  async #open(nowS: number, log: NodeLog, signal: AbortSignal): Promise<void> {
     if (this.#isOpen) return;
-    const { store, journal, node } = this.#parts;
+    const { journal } = this.#parts;
     const lostSinceS = journal.open(nowS);
     if (lostSinceS !== undefined) {
-      await store.requestAgentInfoAgain(node, lostSinceS - marginS, signal);
+      await this.#requestAgain(lostSinceS - marginS, log, signal);
     }
     this.#isOpen = true;
+  }
+
+  /** A database that refuses the question must not hold up every round to come. */
+  async #requestAgain(sinceS: number, log: NodeLog, signal: AbortSignal): Promise<void> {
+    const { store, node } = this.#parts;
+    try {
+      await store.requestAgentInfoAgain(node, sinceS, signal);
+    } catch (error) {
+      if (!(error instanceof WdbError) || error.fault.code !== 2007) throw error;
+      log.warning(`Agents of an interrupted round are not asked for again: ${error.message}`);
+    }
   }
 
   async #send(
@@ -167,10 +179,10 @@ export class AgentInfoSender {
   }
 
   async #giveUp(part: JournalPart, log: NodeLog, signal: AbortSignal): Promise<void> {
-    const { store, journal, node, clock } = this.#parts;
+    const { journal, clock } = this.#parts;
     log.error(`The master never stored ${part.body.length} bytes of agents; they are read anew.`);
     const sinceS = Math.floor(clock.nowMs() / 1000) - givenUpWindowS;
-    await store.requestAgentInfoAgain(node, sinceS, signal);
+    await this.#requestAgain(sinceS, log, signal);
     journal.delivered(part.number);
   }
 }
