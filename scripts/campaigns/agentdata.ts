@@ -6,11 +6,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { freePort } from '../agentdata/ports.ts';
 import { PatientDb } from '../agentdata/wdb-client.ts';
 import { seededRandom } from '../crash/faults.ts';
 
@@ -209,13 +209,4 @@ function compare(
 ): string | undefined {
   const [ours, theirs] = [JSON.stringify(master), JSON.stringify(worker)];
   return ours === theirs ? undefined : `${what}: master ${ours}, worker ${theirs}`;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }

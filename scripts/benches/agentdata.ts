@@ -1,0 +1,192 @@
+/**
+ * Agents' data between two nodes: a round of agent-info in which every agent reports, a send of
+ * groups that all changed, a full send after forced mismatches; time, and peak memory of both
+ * cluster daemons. Both makes use the same store on wazuh-db's sockets. `--stock DIR` adds the
+ * stock daemon, where DIR is a home of it that runs; polls are one second on both. `--agents N`
+ * takes one size. `--only workers`: 25 workers of ours, each on its own 127.0.0.N, ten minutes of
+ * virtual load at ten times the pace. Linux: it reads /proc.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { manyWorkers } from '../agentdata/many-workers.ts';
+import { freePort } from '../agentdata/ports.ts';
+import { PatientDb } from '../agentdata/wdb-client.ts';
+import { type Bench, type Row, rowOf } from '../bench.ts';
+import { ended, logOf, stockFrom, type Usage, usageOf } from '../bench-peers/cluster-peers.ts';
+
+const scripts = fileURLToPath(new URL('..', import.meta.url));
+const sizes = [10_000, 100_000];
+const waitMs = 300_000;
+
+type Start = (home: string, type: 'master' | 'worker', name: string, port: number) => ChildProcess;
+
+interface Make {
+  readonly subject: 'ours' | 'stock';
+  prepare(home: string, type: 'master' | 'worker', name: string, port: number): void;
+  readonly start: Start;
+}
+
+const ours: Make = {
+  subject: 'ours',
+  prepare(home) {
+    for (const item of ['shared/default', 'rules', 'decoders', 'lists']) {
+      mkdirSync(join(home, 'etc', item), { recursive: true });
+    }
+    for (const item of ['var/multigroups', 'logs'])
+      mkdirSync(join(home, item), { recursive: true });
+  },
+  start: (home, type, name, port) =>
+    run(join(scripts, 'agentdata/socket-node.ts'), home, type, name, String(port)),
+};
+
+function stock(template: string): Make {
+  const make = stockFrom(template);
+  return {
+    ...make,
+    prepare(home, type, name, port) {
+      make.prepare(home, type, name, port);
+      mkdirSync(join(home, 'queue/sockets'), { recursive: true });
+      const path = join(home, 'framework/wazuh/core/cluster/cluster.json');
+      const json = JSON.parse(readFileSync(path, 'utf8'));
+      json.intervals.worker.sync_agent_info = 1;
+      Object.assign(json.intervals.master, { sync_agent_groups: 1, agent_group_start_delay: 1 });
+      writeFileSync(path, JSON.stringify(json));
+    },
+  };
+}
+
+export const bench: Bench = {
+  name: 'agentdata',
+  summary: 'agent-info round, groups send and full send, 25 workers; ours beside --stock DIR',
+  async run(args, note) {
+    if (optionOf(args, '--only') === 'workers') return manyWorkers(note);
+    const template = optionOf(args, '--stock');
+    const only = optionOf(args, '--agents');
+    const makes = [ours, ...(template === undefined ? [] : [stock(template)])];
+    const rows: Row[] = [];
+    for (const agents of only === undefined ? sizes : [Number(only)]) {
+      for (const make of makes) rows.push(...(await pair(make, agents, note)));
+    }
+    return only === undefined ? [...rows, ...(await manyWorkers(note))] : rows;
+  },
+};
+
+async function pair(
+  make: Make,
+  agents: number,
+  note: (line: string) => void,
+): Promise<readonly Row[]> {
+  const root = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'pf-agentdata-'));
+  const homes = { master: join(root, 'm'), worker: join(root, 'w') };
+  const children: ChildProcess[] = [];
+  const dbs = { master: new PatientDb(homes.master), worker: new PatientDb(homes.worker) };
+  try {
+    const port = await freePort();
+    for (const type of ['master', 'worker'] as const) {
+      make.prepare(homes[type], type, type.slice(0, 1), port);
+      children.push(
+        run(join(scripts, 'agentdata/store-process.ts'), homes[type], type, `${agents}`),
+      );
+      await dbs[type].rows('select count(*) as n from agent');
+    }
+    const master = make.start(homes.master, 'master', 'm', port);
+    const worker = make.start(homes.worker, 'worker', 'w', port);
+    children.push(master, worker);
+    const inStep = (): boolean => /Agent-info sync\] No sync/.test(logOf(homes.worker));
+    await until(() => Promise.resolve(inStep()));
+    const times = await measure(dbs, homes, agents);
+    const usages = [master, worker].map(({ pid = 0 }) => usageOf(pid));
+    note(`${make.subject} ${agents}: ${JSON.stringify(times)} s, ${JSON.stringify(usages)}`);
+    return rowsOf(make.subject, agents, times, usages);
+  } finally {
+    for (const db of Object.values(dbs)) db.close();
+    await Promise.all(children.map(ended));
+    rmSync(root, { recursive: true, force: true });
+  }
+}
+
+type Dbs = Readonly<Record<'master' | 'worker', PatientDb>>;
+
+async function measure(
+  dbs: Dbs,
+  homes: { readonly master: string },
+  agents: number,
+): Promise<Readonly<Record<string, number>>> {
+  const count = async (db: PatientDb, where: string): Promise<number> =>
+    Number((await db.rows(`select count(*) as n from agent where ${where}`))[0]?.n);
+  const seconds = async (change: () => Promise<unknown>, isDone: () => Promise<boolean>) => {
+    await change();
+    const startMs = performance.now();
+    await until(isDone);
+    return Math.round(performance.now() - startMs) / 1000;
+  };
+  const info = await seconds(
+    () =>
+      dbs.worker.rows("update agent set os_name = 'bench', sync_status = 'syncreq' where id > 0"),
+    async () => (await count(dbs.master, "os_name = 'bench'")) === agents,
+  );
+  const hashes = async (): Promise<boolean> => {
+    const ask = 'global sync-agent-groups-get {"get_global_hash": true}';
+    return (await dbs.master.ask(ask)) === (await dbs.worker.ask(ask));
+  };
+  const groups = await seconds(
+    async () => {
+      await dbs.master.rows('delete from belongs');
+      await dbs.master.rows("insert into `group` (name) values ('web')");
+      const all = 'insert into belongs (id_group, id_agent, priority) select g.id, a.id, ';
+      await dbs.master.rows(`${all} 0 from agent a, \`group\` g where g.name = 'web' and a.id > 0`);
+      await dbs.master.ask('global recalculate-agent-group-hashes');
+      await dbs.master.rows("update agent set group_sync_status = 'syncreq' where id > 0");
+    },
+    async () => (await count(dbs.worker, "`group` = 'web'")) === agents && (await hashes()),
+  );
+  const before = fullSends(homes.master).length;
+  await dbs.worker.rows('delete from belongs');
+  await dbs.worker.ask('global recalculate-agent-group-hashes');
+  await until(async () => fullSends(homes.master).length > before && (await hashes()));
+  return { info, groups, full: fullSends(homes.master).at(-1) ?? Number.NaN };
+}
+
+/** Seconds of each full send, as the daemons' own logs tell. */
+function fullSends(home: string): readonly number[] {
+  const pattern = /Agent-groups send full\] Finished in ([\d.]+)s\. Updated [1-9]/g;
+  return [...logOf(home).matchAll(pattern)].map(([, s]) => Number(s));
+}
+
+function rowsOf(
+  subject: string,
+  agents: number,
+  times: Readonly<Record<string, number>>,
+  usages: readonly Usage[],
+): readonly Row[] {
+  const row = (metric: string, unit: string, value: number): Row =>
+    rowOf({ subject, case: `${agents} agents`, metric, unit }, [value]);
+  return [
+    row('agent-info round', 's', times.info ?? Number.NaN),
+    row('groups send', 's', times.groups ?? Number.NaN),
+    row('groups full send', 's', times.full ?? Number.NaN),
+    ...['master', 'worker'].flatMap((role, index) => [
+      row(`${role} CPU`, 's', usages[index]?.cpuS ?? Number.NaN),
+      row(`${role} peak`, 'MB', usages[index]?.peakMb ?? Number.NaN),
+    ]),
+  ];
+}
+
+function run(script: string, ...args: readonly string[]): ChildProcess {
+  return spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'ignore', 'inherit'] });
+}
+
+function optionOf(args: readonly string[], name: string): string | undefined {
+  return args.includes(name) ? args[args.indexOf(name) + 1] : undefined;
+}
+
+async function until(isDone: () => Promise<boolean>): Promise<void> {
+  const endMs = performance.now() + waitMs;
+  while (!(await isDone())) {
+    if (performance.now() > endMs) throw new Error(`not within ${waitMs} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
