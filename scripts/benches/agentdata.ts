@@ -20,6 +20,7 @@ import { ended, logOf, stockFrom, type Usage, usageOf } from '../bench-peers/clu
 const scripts = fileURLToPath(new URL('..', import.meta.url));
 const sizes = [10_000, 100_000];
 const waitMs = 300_000;
+const lostMs = 90_000;
 
 type Start = (home: string, type: 'master' | 'worker', name: string, port: number) => ChildProcess;
 
@@ -118,9 +119,12 @@ async function measure(
   const count = async (db: PatientDb, where: string): Promise<number> =>
     Number((await db.rows(`select count(*) as n from agent where ${where}`))[0]?.n);
   const seconds = async (change: () => Promise<unknown>, isDone: () => Promise<boolean>) => {
-    await change();
     const startMs = performance.now();
-    await until(isDone);
+    // A round that the stock daemon loses never comes again: ask for it anew, the time runs on.
+    for (let isOver = false; !isOver; ) {
+      await change();
+      isOver = await within(isDone, lostMs);
+    }
     return Math.round(performance.now() - startMs) / 1000;
   };
   const info = await seconds(
@@ -135,7 +139,7 @@ async function measure(
   const groups = await seconds(
     async () => {
       await dbs.master.rows('delete from belongs');
-      await dbs.master.rows("insert into `group` (name) values ('web')");
+      await dbs.master.rows("insert or ignore into `group` (name) values ('web')");
       const all = 'insert into belongs (id_group, id_agent, priority) select g.id, a.id, ';
       await dbs.master.rows(`${all} 0 from agent a, \`group\` g where g.name = 'web' and a.id > 0`);
       await dbs.master.ask('global recalculate-agent-group-hashes');
@@ -184,9 +188,14 @@ function optionOf(args: readonly string[], name: string): string | undefined {
 }
 
 async function until(isDone: () => Promise<boolean>): Promise<void> {
-  const endMs = performance.now() + waitMs;
+  if (!(await within(isDone, waitMs))) throw new Error(`not within ${waitMs} ms`);
+}
+
+async function within(isDone: () => Promise<boolean>, ms: number): Promise<boolean> {
+  const endMs = performance.now() + ms;
   while (!(await isDone())) {
-    if (performance.now() > endMs) throw new Error(`not within ${waitMs} ms`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    if (performance.now() > endMs) return false;
+    await new Promise((resolve) => setTimeout(resolve, 250));
   }
+  return true;
 }
