@@ -69,17 +69,24 @@ async function ask(node: ClusterNode, command: string): Promise<string> {
   }
 }
 
+/** The same agents everywhere, all in `default`; each step doubles them. */
 async function fill(nodes: readonly ClusterNode[]): Promise<void> {
-  const [first, last] = [1, workers * agentsEach];
+  const total = workers * agentsEach;
+  const into = 'global sql insert or ignore into agent (id, name, date_add, `group`, group_hash)';
   for (const node of nodes) {
-    for (let from = first; from <= last; from += 500) {
-      const data = Array.from({ length: 500 }, (_, n) => ({
-        ...{ id: from + n, name: `agent${from + n}`, groups: ['default'] },
-      }));
-      const order = { mode: 'override', sync_status: 'synced', data };
-      await ask(node, `global set-agent-groups ${JSON.stringify(order)}`);
+    await ask(node, `${into} values (1, 'agent1', 1, 'default', '37a8eec1')`);
+    for (let size = 1; size < total; size *= 2) {
+      const next = `id + ${size}, 'agent' || (id + ${size}), 1, 'default', '37a8eec1'`;
+      await ask(
+        node,
+        `${into} select ${next} from agent where id > 0 and id + ${size} <= ${total}`,
+      );
     }
-    await ask(node, 'global sql update agent set date_add = 1 where id > 0');
+    const member = 'select 1, id, 0 from agent where id > 0';
+    await ask(
+      node,
+      `global sql insert or ignore into belongs (id_group, id_agent, priority) ${member}`,
+    );
   }
 }
 

@@ -85,9 +85,11 @@ test('without a wazuh-db the error is the stock one', async (t) => {
 test('a late answer is never taken for the next question', async (t) => {
   const home = makeHome(t);
   let count = 0;
+  const asked = Promise.withResolvers<void>();
   await pretend(t, home, (socket) => {
     socket.on('data', () => {
       count += 1;
+      asked.resolve();
       const answer = encodeWdbText(`ok ${count}`);
       if (count === 1) setTimeout(() => socket.destroyed || socket.write(answer), 50);
       else socket.write(answer);
@@ -97,7 +99,7 @@ test('a late answer is never taken for the next question', async (t) => {
   t.after(() => db.close());
   const impatient = new AbortController();
   const first = db.query('one', impatient.signal);
-  await new Promise((resolve) => setTimeout(resolve, 10));
+  await asked.promise;
   impatient.abort(new Error('waited enough'));
   await assert.rejects(first, /waited enough/);
   assert.equal((await db.query('two', soon())).payload, '2');
