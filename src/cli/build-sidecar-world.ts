@@ -242,11 +242,14 @@ export async function planOnce(rooms: Rooms): Promise<Plan> {
   return { report, diff: await diffOf(rooms, report, settingsOf(rooms, trust.audience)) };
 }
 
+/** A sidecar that lives writes its status more often (`status.every` is 50 s at most). */
+const maxStatusAgeMs = 60_000;
+
 /** The relay belongs to `run`; beside it only its status is known. */
 async function relayOfRunning({ config, files }: Rooms): Promise<Pick<World, 'relay'>> {
   if (config.apply.mode !== 'relay') return {};
   const status = (await files.readStatus()) as Partial<StatusReport> | undefined;
-  const isYoung = Math.abs(clock.nowMs() - (status?.atMs ?? 0)) < 3 * config.status.every;
+  const isYoung = Math.abs(clock.nowMs() - (status?.atMs ?? 0)) < maxStatusAgeMs;
   const why = 'the sidecar is not running';
   const seen = (isYoung ? status?.relay : undefined) ?? { kind: 'refused', code: 'E043', why };
   return { relay: { seen: () => seen, switchAway: () => undefined } };
