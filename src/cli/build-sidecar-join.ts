@@ -21,12 +21,15 @@ export async function joinHost(rooms: Rooms, flags: JoinFlags): Promise<JoinedHo
   const { listFile, rootFile, reset } = flags;
   const rootEnvelope = rootFile === undefined ? undefined : await readDocument(rootFile);
   const files = listFile === undefined ? rooms.config.sources.files : [resolve(listFile)];
-  const joined = await join(buildSourceWorld(files, await openDnsSource(rooms)), {
-    token: flags.token,
-    ...(rootEnvelope === undefined ? {} : { rootEnvelope }),
-    before: reset ? undefined : await rememberedBefore(rooms),
-    agentId: rooms.place.agentId,
-  });
+  const joined = await join(
+    buildSourceWorld({ ...rooms.config.sources, files }, await openDnsSource(rooms)),
+    {
+      token: flags.token,
+      ...(rootEnvelope === undefined ? {} : { rootEnvelope }),
+      before: reset ? undefined : await rememberedBefore(rooms),
+      agentId: rooms.place.agentId,
+    },
+  );
   const { memory, news } = joined;
   const trust = await readTrust(memory, clock.nowMs());
   const { audience } = trust;
@@ -121,7 +124,7 @@ export async function recoverMemory(rooms: Rooms): Promise<void> {
     const token = await rooms.files.readToken();
     if (token === undefined) throw error;
     rooms.log.error('state.rebuilt', { code: error.code, message: error.message });
-    const sources = buildSourceWorld(rooms.config.sources.files, await openDnsSource(rooms));
+    const sources = buildSourceWorld(rooms.config.sources, await openDnsSource(rooms));
     const joined = await join(sources, {
       token,
       before: undefined,

@@ -1,6 +1,7 @@
 /** What every command of this host shares, and where lists come from. */
 import type { Prober } from '../health/probe.ts';
-import { buildPublisherLink } from '../host/https-source.ts';
+import { buildPublisherLink, defaultHttpsLimits } from '../host/https-source.ts';
+import { parseProxy } from '../host/proxy-tunnel.ts';
 import { type SidecarFiles, sourceFiles } from '../host/sidecar-files.ts';
 import { systemClock as clock, systemRandom as random } from '../host/system-clock.ts';
 import type { TwoGenerationFile } from '../host/two-generation-file.ts';
@@ -46,9 +47,13 @@ export interface OwnSource {
   readonly path: string;
 }
 
-export function buildSourceWorld(filePaths: readonly string[], own?: OwnSource): SourceGround {
-  const link = buildPublisherLink(clock);
+export function buildSourceWorld(
+  { files: filePaths, publishers, proxy }: SidecarConfig['sources'],
+  own?: OwnSource,
+): SourceGround {
+  const through = proxy === undefined ? undefined : parseProxy(proxy);
+  const link = buildPublisherLink(clock, defaultHttpsLimits, through);
   const paths = own === undefined ? filePaths : [...filePaths, own.path];
   const files = own?.files ?? sourceFiles;
-  return { clock, random, link, files, filePaths: paths, book: new PublisherBook() };
+  return { clock, random, link, files, filePaths: paths, publishers, book: new PublisherBook() };
 }

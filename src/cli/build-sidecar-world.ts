@@ -49,7 +49,7 @@ import { applierSettingsOf, policyOf } from './sidecar-config.ts';
 import type { KnownList, Plan } from './sidecar-host.ts';
 
 export async function cycleOnce(rooms: Rooms): Promise<CycleReport> {
-  const sources = buildSourceWorld(rooms.config.sources.files, await openDnsSource(rooms));
+  const sources = buildSourceWorld(rooms.config.sources, await openDnsSource(rooms));
   const source: ListSource = {
     news: async (memory, trust) => [await pollSources(sources, memory, trust, { waitMs: 0 })],
   };
@@ -70,7 +70,7 @@ export async function runForever(rooms: Rooms, stop: AbortSignal): Promise<void>
   const board = await openBoard(rooms, memory);
   const relay = openRelayKeeper(rooms, { bell, watch, board });
   const dns = await openDnsSource(rooms);
-  const sources = buildSourceWorld(config.sources.files, dns);
+  const sources = buildSourceWorld(config.sources, dns);
   const reports = await openReports(rooms, sources);
   const poller = buildPoller({
     clock,

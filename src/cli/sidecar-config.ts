@@ -225,6 +225,20 @@ export const sidecarSchema = z.strictObject({
         .max(8)
         .default([])
         .describe('signed list files that something else delivers; roots beside them as root/N'),
+      publishers: z
+        .array(
+          z.string().regex(/^https:\/\/[^\s/@]+\/?$/, 'expected https://HOST or https://HOST:PORT'),
+        )
+        .max(16)
+        .default([])
+        .describe('asked in place of the publishers that token and root name; the pins stay'),
+      proxy: z
+        .string()
+        .regex(/^http:\/\/[^\s/@]+\/?$/, 'expected http://HOST:PORT')
+        .optional()
+        .describe(
+          'HTTP proxy (CONNECT) on the way to publishers; unset: none, whatever the environment says',
+        ),
     })
     .prefault({}),
   poll: z

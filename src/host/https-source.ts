@@ -1,5 +1,5 @@
 /**
- * One question to a publisher over pinned TLS: no proxy, no redirects, no compression, a byte
+ * One question to a publisher over pinned TLS: no redirects, no compression, a byte
  * limit, a deadline for the whole answer and a least speed, so that neither 10 GB nor one byte a
  * second can hold a cycle (trust-and-safety 1.2 "endless data", "slow retrieval").
  */
@@ -16,6 +16,7 @@ import type {
 import type { ReportAnswer, ReportLink } from '../sidecar/report-sender.ts';
 import { PinnedAgent, type PinnedOptions } from './pinned-agent.ts';
 import type { PinnedTarget } from './pinned-tls.ts';
+import type { Endpoint } from './proxy-tunnel.ts';
 
 export interface HttpsLimits {
   /** For everything but the wait that was asked for. */
@@ -28,8 +29,9 @@ export const defaultHttpsLimits: HttpsLimits = { totalMs: 15_000, minBytesPerSec
 export function buildPublisherLink(
   clock: Clock,
   limits: HttpsLimits = defaultHttpsLimits,
+  proxy?: Endpoint,
 ): PublisherLink & ReportLink {
-  const agent = new PinnedAgent(clock);
+  const agent = new PinnedAgent(clock, proxy);
   return {
     ask: (question, signal) => askOnce(question, { clock, limits, signal, agent }),
     tell: ({ url, pins }, { agent: id, mac, body }, signal) => {

@@ -7,6 +7,7 @@ import { Agent, type AgentOptions } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../clock.ts';
 import { connectPinned, type PinnedTarget } from './pinned-tls.ts';
+import type { Endpoint } from './proxy-tunnel.ts';
 
 /** Rides along with every request; Node hands it to `createConnection`. */
 export interface PinnedOptions {
@@ -21,12 +22,14 @@ const idleMs = 120_000;
 
 export class PinnedAgent extends Agent {
   readonly #clock: Clock;
+  readonly #proxy: Endpoint | undefined;
   readonly #warnings = new WeakMap<Duplex, readonly string[]>();
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, proxy?: Endpoint) {
     const options: AgentOptions = { keepAlive: true, maxFreeSockets: 2, timeout: idleMs };
     super(options);
     this.#clock = clock;
+    this.#proxy = proxy;
   }
 
   /** What was strange about the certificate of this connection. */
@@ -41,7 +44,7 @@ export class PinnedAgent extends Agent {
 
   override createConnection(options: object, created: Created): undefined {
     const { pinned, limit } = pinnedOf(options);
-    connectPinned(pinned, this.#clock.nowMs(), limit).then(
+    connectPinned(pinned, this.#clock.nowMs(), limit, this.#proxy).then(
       ({ socket, warnings }) => {
         this.#warnings.set(socket, warnings);
         created(null, socket);

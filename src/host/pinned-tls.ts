@@ -5,10 +5,11 @@
  * must still be able to learn where its managers are (trust-and-safety D4, D5).
  */
 import { createHash, type X509Certificate } from 'node:crypto';
-import { isIP } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import { connect, type TLSSocket } from 'node:tls';
 import { PeerError, type ReasonName } from '../errors.ts';
 import { messageOf, systemCodeOf } from '../guards.ts';
+import { type Endpoint, openTunnel } from './proxy-tunnel.ts';
 
 export interface PinnedTarget {
   /** Name or IP literal without brackets. */
@@ -26,17 +27,28 @@ export interface PinnedConnection {
 const maxChainLength = 5;
 
 /** Throws PeerError `dns_failed`, `connect_failed`, `tls_failed` or `pin_mismatch`. */
-export function connectPinned(
+export async function connectPinned(
   target: PinnedTarget,
   nowMs: number,
   signal: AbortSignal,
+  proxy?: Endpoint,
+): Promise<PinnedConnection> {
+  const carrier = proxy && (await openTunnel(proxy, target, signal));
+  return shakeHands(target, nowMs, signal, carrier);
+}
+
+/** Over `carrier` when there is one, else over a connection of its own. */
+function shakeHands(
+  target: PinnedTarget,
+  nowMs: number,
+  signal: AbortSignal,
+  carrier: Socket | undefined,
 ): Promise<PinnedConnection> {
   return new Promise((resolve, reject) => {
     const { host, port } = target;
-    let reached = false;
+    let reached = carrier !== undefined;
     const socket = connect({
-      host,
-      port,
+      ...(carrier === undefined ? { host, port } : { socket: carrier }),
       ...(isIP(host) === 0 ? { servername: host } : {}),
       minVersion: 'TLSv1.3',
       ALPNProtocols: ['http/1.1'],

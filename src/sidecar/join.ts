@@ -73,9 +73,12 @@ async function readRootBeside(
   return undefined;
 }
 
-async function fetchRoot({ link, random }: SourceWorld, token: JoinToken): Promise<Uint8Array> {
+async function fetchRoot(
+  { link, random, publishers: own = [] }: SourceWorld,
+  token: JoinToken,
+): Promise<Uint8Array> {
   const faults: PilotfishError[] = [];
-  const urls = token.publishers
+  const urls = (own.length > 0 ? own : token.publishers)
     .map((url) => ({ url, chance: random.fraction() }))
     .sort((left, right) => left.chance - right.chance);
   for (const { url } of urls) {

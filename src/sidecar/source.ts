@@ -30,6 +30,18 @@ export interface SourceWorld {
   /** Paths of list envelopes; roots lie beside each as `root/N`. */
   readonly filePaths: readonly string[];
   readonly book: PublisherBook;
+  /** Addresses of the operator's own, in place of those in token and root. */
+  readonly publishers?: readonly string[];
+}
+
+/** Any key that the root pins for a publisher will do at an address of the operator's own. */
+function publishersOf(
+  { publishers: own = [] }: SourceWorld,
+  known: readonly PublisherAddress[],
+): readonly PublisherAddress[] {
+  if (own.length === 0) return known;
+  const spki = [...new Set(known.flatMap((publisher) => publisher.spki))];
+  return own.map((url) => ({ id: url, url, spki }));
 }
 
 export interface SourceFault {
@@ -123,7 +135,7 @@ class Poll {
   /** Only the first one may hold the question back; with proof missing too long, all are asked. */
   async askPublishers(waitMs: number): Promise<void> {
     const { book, random, clock } = this.#world;
-    const { publishers } = this.#newest.root;
+    const publishers = publishersOf(this.#world, this.#newest.root.publishers);
     const urls = publishers.map(({ url }) => url);
     const order = book.order(urls, this.#memory.lastPublisher, random, clock.monotonicMs());
     let mayWaitMs = waitMs;
