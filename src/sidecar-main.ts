@@ -14,6 +14,8 @@ function stopSignal(): AbortSignal {
   if (process.env.PILOTFISH_STOP_CHANNEL === 'stdin') {
     for (const event of ['end', 'error', 'close']) process.stdin.once(event, end);
     process.stdin.resume();
+    // It only listens: a program that is done ends, whether or not the host still holds the pipe.
+    if ('unref' in process.stdin) process.stdin.unref();
   }
   return stop.signal;
 }

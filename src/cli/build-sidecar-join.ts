@@ -81,7 +81,7 @@ const longestPauseMs = 300_000;
 
 /**
  * A host whose configuration names a token joins by itself, however long no publisher answers.
- * Throws ConfigError `token_invalid`, and what `signal` aborts with.
+ * Returns early when `signal` aborts. Throws ConfigError `token_invalid`.
  */
 export async function joinWhenConfigured(rooms: Rooms, signal: AbortSignal): Promise<void> {
   const { config, log, memoryFile } = rooms;
@@ -99,7 +99,8 @@ export async function joinWhenConfigured(rooms: Rooms, signal: AbortSignal): Pro
       log.warn('join.failed', { code: thrown.code, message: thrown.message });
     }
     const pauseMs = Math.min(longestPauseMs, firstPauseMs * 2 ** Math.min(attempt, 10));
-    await sleep(clock, pauseMs * (0.5 + random.fraction()), signal);
+    await sleep(clock, pauseMs * (0.5 + random.fraction()), signal).catch(() => undefined);
+    if (signal.aborted) return;
   }
 }
 

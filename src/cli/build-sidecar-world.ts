@@ -63,6 +63,7 @@ export async function runForever(rooms: Rooms, stop: AbortSignal): Promise<void>
   const { config, log } = rooms;
   const life = openLifeSigns(rooms);
   await joinWhenConfigured(rooms, stop);
+  if (stop.aborted) return;
   const memory = await openMemory(rooms);
   const bell = new Bell();
   const { interval } = config.poll;
