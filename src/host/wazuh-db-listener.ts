@@ -38,6 +38,15 @@ export async function listenWazuhDb(db: WazuhDb, site: WazuhDbSite): Promise<Ser
   const text = createServer((socket) => void serveText(socket, db, stop.signal));
   const http = createHttpServer((asked, answer) => void serveHttp(asked, answer, db, stop.signal));
   http.requestTimeout = requestMs;
+  // Some httpx clients send a part of a large body twice: what came first is answered all the same.
+  const answering = new Set<unknown>();
+  http.prependListener('request', ({ socket }, answer) => {
+    answering.add(socket);
+    answer.once('close', () => answering.delete(socket));
+  });
+  http.on('clientError', (_error, socket) => {
+    if (!answering.has(socket)) socket.destroy();
+  });
   for (const server of [text, http]) {
     server.maxConnections = mostConnections;
     server.on('connection', (socket: Socket) => {

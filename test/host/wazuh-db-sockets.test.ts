@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
-import { createServer, type Server, type Socket } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -58,6 +58,23 @@ test('a store on the sockets answers as the store itself, to many at once', asyn
   const { status, body } = await db.http({ method: 'GET', path: '/v1/agents/sync' }, soon());
   assert.deepEqual([status, body.toString()], [200, '{}']);
   assert.equal((await db.http({ method: 'GET', path: '/nosuch' }, soon())).status, 404);
+});
+
+test('a body with bytes too many behind it is answered, then the connection ends', async (t) => {
+  const home = makeHome(t);
+  const served = await listenWazuhDb(new TestStore(t).db, { home, owner: undefined });
+  t.after(() => served.close());
+  const socket = connect(join(home, 'queue/sockets/wdb-http.sock'));
+  const body = `{"x":"${'y'.repeat(200_000)}"}`;
+  const head = `POST /v1/agents/sync HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${body.length}`;
+  socket.end(`${head}\r\n\r\n${body}${body}`);
+  let said = '';
+  socket.on('data', (chunk) => {
+    said += String(chunk);
+  });
+  socket.on('error', () => socket.destroy()); // the bytes too many are not read
+  await once(socket, 'close').catch(() => undefined);
+  assert.match(said, /^HTTP\/1\.1 200 OK/);
 });
 
 test('nobody listens twice, and a socket left by a killed process is no hindrance', async (t) => {
