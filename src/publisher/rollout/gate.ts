@@ -37,6 +37,10 @@ export function judgeWave(
     if (ageMs < settings.silenceMs) return { kind: 'wait', why: seen };
     return { kind: 'halt', gate: 'silence', why: `${seen}; needed: ${settings.reportedPct} %` };
   }
+  // As bad as everywhere else is no reason to go back, and none to go on.
+  if (stats.failed * 2 >= stats.reported) {
+    return { kind: 'wait', why: `${stats.failed} of ${stats.reported} fare badly, as others do` };
+  }
   const bakeMs = record.stages[record.stage]?.bakeMs ?? 0;
   if (ageMs < bakeMs)
     return { kind: 'wait', why: `watched for ${Math.ceil((bakeMs - ageMs) / 1_000)} s more` };

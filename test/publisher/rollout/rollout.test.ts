@@ -57,6 +57,7 @@ test('gates: what waits, what goes on, what is taken back', () => {
     [{ ...calm, restored: 2, failed: 2 }, later, 'advance'],
     [{ ...calm, failed: 12 }, startMs + 1, 'failures'],
     [{ ...calm, failed: 12, othersFailed: 1_200 }, later, 'advance'], // bad weather for all
+    [{ ...calm, known: 5, reported: 5, failed: 5, others: 200, othersFailed: 190 }, later, 'wait'],
     [{ ...calm, known: 8, reported: 8, failed: 1, others: 192, othersFailed: 0 }, later, 'advance'],
   ] as const;
   for (const [stats, nowMs, expected] of cases) {
