@@ -104,8 +104,8 @@ export class Machine {
   }
 
   async stop(): Promise<void> {
-    if (this.#pid > 0) process.kill(this.#pid, 'SIGRTMIN+4' as NodeJS.Signals);
     const gone = new Promise((resolve) => this.#nspawn.once('close', resolve));
+    if (this.#pid > 0) this.run('systemctl', 'poweroff');
     await Promise.race([gone, sleep(15_000)]);
     this.#nspawn.kill('SIGKILL');
     rmSync(join(this.root, '..'), { recursive: true, force: true, maxRetries: 5 });
