@@ -105,7 +105,7 @@ test('YAML of the recipes passes yamllint', (t) => {
   assert.equal(status, 0, out);
 });
 
-test('the Puppet class is valid and puppet-lint has nothing to say', (t) => {
+test('the Puppet class is valid, its metadata too', (t) => {
   if (!has('puppet')) return t.skip('no puppet');
   const { status, out } = ran('puppet', 'parser', 'validate', 'puppet/manifests/agent.pp');
   assert.equal(status, 0, out);
