@@ -81,26 +81,29 @@ const longestPauseMs = 300_000;
 
 /**
  * A host whose configuration names a token joins by itself, however long no publisher answers.
- * Returns early when `signal` aborts. Throws ConfigError `token_invalid`.
+ * `stopped`: `signal` aborted while it tried. Throws ConfigError `token_invalid`.
  */
-export async function joinWhenConfigured(rooms: Rooms, signal: AbortSignal): Promise<void> {
+export async function joinWhenConfigured(
+  rooms: Rooms,
+  signal: AbortSignal,
+): Promise<'settled' | 'stopped'> {
   const { config, log, memoryFile } = rooms;
   const token = config.joinToken;
-  if (token === undefined || !(await isUnjoined(memoryFile))) return;
+  if (token === undefined || !(await isUnjoined(memoryFile))) return 'settled';
   parseToken(token);
   for (let attempt = 0; ; attempt += 1) {
     try {
       const flags = { token, rootFile: undefined, listFile: undefined, reset: false };
       await joinHost(rooms, { ...flags, isByConfiguration: true });
       log.info('join.done');
-      return;
+      return 'settled';
     } catch (thrown) {
       if (!(thrown instanceof PilotfishError)) throw thrown;
       log.warn('join.failed', { code: thrown.code, message: thrown.message });
     }
     const pauseMs = Math.min(longestPauseMs, firstPauseMs * 2 ** Math.min(attempt, 10));
     await sleep(clock, pauseMs * (0.5 + random.fraction()), signal).catch(() => undefined);
-    if (signal.aborted) return;
+    if (signal.aborted) return 'stopped';
   }
 }
 

@@ -62,8 +62,7 @@ export async function cycleOnce(rooms: Rooms): Promise<CycleReport> {
 export async function runForever(rooms: Rooms, stop: AbortSignal): Promise<void> {
   const { config, log } = rooms;
   const life = openLifeSigns(rooms);
-  await joinWhenConfigured(rooms, stop);
-  if (stop.aborted) return;
+  if ((await joinWhenConfigured(rooms, stop)) === 'stopped') return;
   const memory = await openMemory(rooms);
   const bell = new Bell();
   const { interval } = config.poll;
