@@ -158,15 +158,25 @@ export async function openDnsSource(rooms: Rooms): Promise<DnsSourceFiles | unde
   const files = new DnsFiles({
     ...{ source: parseSource(source), path, files: sourceFiles, clock },
     root: parseRoot(parseEnvelope(root).payloadBytes),
-    key: parseSigningKey(JSON.parse(key.toString('utf8'))),
+    key: parseSigningKey(parseState(names.key, key)),
     write: (bytes) => writeDurably(path, bytes),
     ask: (asked) => askDns(tools, asked),
   });
   return { files, path };
 }
 
+/** Throws HostError `state_unreadable`: written whole, so damage came from elsewhere. */
+function parseState(name: string, bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8'));
+  } catch (error) {
+    const seen = `${name} of the DNS source is damaged: join again`;
+    throw new HostError('state_unreadable', seen, { cause: error });
+  }
+}
+
 function parseSource(bytes: Buffer): DnsSource {
-  const value: unknown = JSON.parse(bytes.toString('utf8'));
+  const value = parseState(names.source, bytes);
   const { name, port: number } = isJsonObject(value) ? value : {};
   if (typeof name === 'string' && typeof number === 'number') return { name, port: number };
   throw new HostError('state_unreadable', `${names.source} is not one of ours: join again`);

@@ -3,7 +3,7 @@
  * follows a changed record while it is connected, and keeps what it has when DNS goes away.
  */
 import assert from 'node:assert/strict';
-import { chmodSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { currentSession } from '../../scripts/demonstration/acts.ts';
@@ -114,4 +114,24 @@ test('a host that publishers ever led takes no list from DNS; constraints must b
   assert.match(led.stderr, /E011.*downgrade/s);
   const both = stage.sidecarRun('join', 'pfj1.x.y', '--dns', name);
   assert.equal(both.status, 2);
+});
+
+test('damaged state of the DNS source is told with its code and what to do', (t) => {
+  const stage = Stage.make({ addresses: [97].map(ownAddress) });
+  t.after(() => stage.stop());
+  stage.writeSidecarConfig(stage.impatientConfig());
+  const constraints = join(stage.directory, 'constraints.yml');
+  writeFileSync(constraints, 'cidrs: [127.0.0.0/8]\n', { mode: 0o644 });
+  const hosts = { ...stage.impatientConfig(), dns: { servers: ['127.0.0.1:9'] } };
+  stage.writeSidecarConfig(hosts);
+  stage.sidecarRun('join', '--dns', name, '--constraints', constraints); // nobody answers; the state is there
+  for (const file of ['source.json', 'list-key.jwk']) {
+    const path = join(stage.directory, 'state/dns', file);
+    const whole = readFileSync(path);
+    writeFileSync(path, whole.subarray(0, 9));
+    const ran = stage.sidecarRun('join', 'pfj1.x.y');
+    assert.equal(ran.status, 1, ran.stderr);
+    assert.match(ran.stderr, /E701.*join again/s);
+    writeFileSync(path, whole);
+  }
 });
