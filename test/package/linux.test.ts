@@ -66,15 +66,15 @@ test('notify turns lines into datagrams, and ends with its input', {
   // Node has no such sockets: Python listens and prints what came.
   const listener = `import socket;s=socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM);s.bind(${JSON.stringify(path)});print("up",flush=True)\nfor _ in range(2): print(s.recv(2048).decode(),flush=True)`;
   const receiver = spawn('python3', ['-c', listener], { stdio: ['ignore', 'pipe', 'inherit'] });
-  const heard: string[] = [];
+  let heard = '';
   for await (const chunk of receiver.stdout) {
-    heard.push(...String(chunk).trim().split('\n'));
-    if (heard.length !== 1) continue;
+    heard += String(chunk);
+    if (heard !== 'up\n') continue;
     const input = `READY=1\n${'x'.repeat(3000)}\n`;
     const { status } = spawnSync(helper, [], { input, env: { NOTIFY_SOCKET: path } });
     assert.equal(status, 0);
   }
-  assert.deepEqual(heard, ['up', 'READY=1', 'x'.repeat(1024)]);
+  assert.equal(heard, `up\nREADY=1\n${'x'.repeat(1024)}\n`);
   for (const env of [{}, { NOTIFY_SOCKET: 'relative' }, { NOTIFY_SOCKET: `/${'y'.repeat(200)}` }]) {
     assert.equal(spawnSync(helper, [], { input: 'READY=1\n', env }).status, 2);
   }
