@@ -60,8 +60,9 @@ export async function startBind(
   return run(t, folder, port, {
     program: programs.bind,
     args: () => ['-g', '-c', join(folder, 'named.conf'), '-n', '1'],
-    ready: / running$/m,
-    reread: /all zones loaded|any newly configured zones are now loaded/,
+    // Both are said, in either order: what is said later belongs to a later reload.
+    ready: /all zones loaded[^]* running$| running$[^]*all zones loaded/m,
+    reread: /: loaded serial /,
   });
 }
 
