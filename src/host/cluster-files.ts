@@ -28,6 +28,7 @@ export class ClusterFiles implements FileJobs {
   readonly #threadUrl: URL;
   readonly #waiting = new Map<number, Waiting>();
   #thread: Worker | undefined;
+  #isClosed = false;
   #generation = 0;
   #lastId = 0;
 
@@ -79,15 +80,18 @@ export class ClusterFiles implements FileJobs {
     return this.#ask('hashes', itemKeys);
   }
 
+  /** What is under way and what is asked from now on fails with `store_failed`. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     const thread = this.#thread;
-    this.#end(new HostError('store_failed', 'the thread for files was closed'));
+    this.#end(closed());
     await thread?.terminate();
   }
 
   /** Two chunks under way at most; a reader that stops early stops the packing. */
   async *#stream(start: () => Promise<number>): PackStream {
     const id = await start();
+    const thread = this.#thread;
     const ahead = Array.from({ length: chunksAhead }, () => this.#chunk(id));
     try {
       for (;;) {
@@ -98,7 +102,7 @@ export class ClusterFiles implements FileJobs {
         yield chunk.bytes;
       }
     } finally {
-      await this.#ask('stopPack', id);
+      if (thread !== undefined && this.#thread === thread) await this.#ask('stopPack', id);
     }
   }
 
@@ -109,6 +113,7 @@ export class ClusterFiles implements FileJobs {
   }
 
   #ask<Kind extends JobKind>(kind: Kind, ask: Jobs[Kind]['ask']): Promise<Jobs[Kind]['answer']> {
+    if (this.#isClosed) return Promise.reject(closed());
     this.#thread ??= this.#startThread();
     const thread = this.#thread;
     this.#lastId += 1;
@@ -152,6 +157,8 @@ export class ClusterFiles implements FileJobs {
     for (const { reject } of waiting) reject(error);
   }
 }
+
+const closed = (): HostError => new HostError('store_failed', 'the thread for files was closed');
 
 /** The thread's file: a source beside this source, a bundle beside the bundle this is part of. */
 function threadBeside(url: string): URL {

@@ -13,7 +13,13 @@ export async function openClusterSpool(folder: string, random: Random): Promise<
   await mkdir(folder, { recursive: true, mode: 0o770 });
   const path = join(folder, `${Buffer.from(random.bytes(8)).toString('hex')}.sealed`);
   const file = await open(path, 'wx+', 0o600);
-  await unlink(path);
+  try {
+    await unlink(path);
+  } catch (error) {
+    // A handle nobody closes ends the whole process when it is collected.
+    await file.close();
+    throw error;
+  }
   let length = 0;
   return {
     async append(bytes) {

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import type { Random } from '../clock.ts';
 import type { StoreStep } from '../cluster/session/output.ts';
 import type { TransferFolder } from '../cluster/tasks/node-ports.ts';
+import { HostError } from '../errors.ts';
 import { bulkMemory } from './bulk-memory.ts';
 
 /** Frame, base64, sealed, opened: what one uploaded byte costs on its way here. */
@@ -18,6 +19,7 @@ export class ClusterTransfers implements TransferFolder {
   readonly #folder: string;
   readonly #open = new Map<number, FileHandle>();
   readonly #kept = new Set<number>();
+  #hasEnded = false;
 
   constructor(queueFolder: string, node: string, random: Random) {
     const name = Buffer.from(random.bytes(8)).toString('hex');
@@ -59,6 +61,7 @@ export class ClusterTransfers implements TransferFolder {
   }
 
   async end(): Promise<void> {
+    this.#hasEnded = true;
     await Promise.all([...this.#open.keys()].map((transfer) => this.#close(transfer)));
     await rm(this.#folder, { recursive: true, force: true });
   }
@@ -66,7 +69,11 @@ export class ClusterTransfers implements TransferFolder {
   async #create(transfer: number): Promise<void> {
     await mkdir(this.#folder, { recursive: true, mode: 0o770 });
     this.#kept.add(transfer);
-    this.#open.set(transfer, await open(this.pathOf(transfer), 'wx', 0o600));
+    const file = await open(this.pathOf(transfer), 'wx', 0o600);
+    this.#open.set(transfer, file);
+    if (!this.#hasEnded) return;
+    await this.end(); // it ended meanwhile: nobody else would close this one
+    throw new HostError('store_failed', 'the link has ended');
   }
 
   async #close(transfer: number): Promise<void> {

@@ -19,10 +19,11 @@ const byDescriptor = process.platform === 'linux';
 
 /** `path` must be absolute. Throws AgentError `not_regular` where a component is a symlink. */
 export async function openFolder(path: string): Promise<OpenFolder> {
+  const names = path.split('/').filter((part) => part !== '');
+  if (names.includes('..')) throw new HostError('config_invalid', `${path}: '..' is not allowed`);
   let handle = await open('/', directoryFlags);
   let walked = '';
-  for (const name of path.split('/').filter((part) => part !== '')) {
-    if (name === '..') throw new HostError('config_invalid', `${path}: '..' is not allowed`);
+  for (const name of names) {
     const next = byDescriptor ? `/proc/self/fd/${handle.fd}/${name}` : `${walked}/${name}`;
     walked = `${walked}/${name}`;
     const parent = handle;

@@ -71,9 +71,12 @@ async function tryFiles(): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'pilotfish-selftest-'));
   try {
     const handle = await open(join(folder, 'new'), 'wx', 0o600);
-    await handle.writeFile('whole');
-    await handle.sync();
-    await handle.close();
+    try {
+      await handle.writeFile('whole');
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
     await rename(join(folder, 'new'), join(folder, 'file'));
     if ((await readFile(join(folder, 'file'), 'utf8')) !== 'whole') throw new Error('read back');
   } finally {
