@@ -61,7 +61,7 @@ export async function startBind(
     program: programs.bind,
     args: () => ['-g', '-c', join(folder, 'named.conf'), '-n', '1'],
     // Both are said, in either order: what is said later belongs to a later reload.
-    ready: /all zones loaded[^]* running$| running$[^]*all zones loaded/m,
+    ready: /all zones loaded[\s\S]* running$| running$[\s\S]*all zones loaded/m,
     reread: /: loaded serial /,
   });
 }

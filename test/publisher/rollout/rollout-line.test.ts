@@ -46,7 +46,20 @@ async function reportAll(
   }
 }
 
-function post(publisher: TestPublisher, headers: Record<string, string>, body: Uint8Array) {
+/** Asked again while the publisher sheds: this process may be busy. */
+async function post(
+  publisher: TestPublisher,
+  headers: Record<string, string>,
+  body: Uint8Array,
+): Promise<number | undefined> {
+  for (let attempt = 1; ; attempt += 1) {
+    const status = await postOnce(publisher, headers, body);
+    if (status !== 503 || attempt === 100) return status;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+function postOnce(publisher: TestPublisher, headers: Record<string, string>, body: Uint8Array) {
   const { promise, resolve, reject } = Promise.withResolvers<number | undefined>();
   const ca = readFileSync(join(publisher.directory, 'ca.crt'));
   const all = { ...headers, 'content-type': 'application/json', 'content-length': body.length };
