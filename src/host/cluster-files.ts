@@ -28,7 +28,6 @@ export class ClusterFiles implements FileJobs {
   readonly #threadUrl: URL;
   readonly #waiting = new Map<number, Waiting>();
   #thread: Worker | undefined;
-  #isClosed = false;
   #generation = 0;
   #lastId = 0;
 
@@ -80,11 +79,9 @@ export class ClusterFiles implements FileJobs {
     return this.#ask('hashes', itemKeys);
   }
 
-  /** What is under way and what is asked from now on fails with `store_failed`. */
   async close(): Promise<void> {
-    this.#isClosed = true;
     const thread = this.#thread;
-    this.#end(closed());
+    this.#end(new HostError('store_failed', 'the thread for files was closed'));
     await thread?.terminate();
   }
 
@@ -113,7 +110,6 @@ export class ClusterFiles implements FileJobs {
   }
 
   #ask<Kind extends JobKind>(kind: Kind, ask: Jobs[Kind]['ask']): Promise<Jobs[Kind]['answer']> {
-    if (this.#isClosed) return Promise.reject(closed());
     this.#thread ??= this.#startThread();
     const thread = this.#thread;
     this.#lastId += 1;
@@ -157,8 +153,6 @@ export class ClusterFiles implements FileJobs {
     for (const { reject } of waiting) reject(error);
   }
 }
-
-const closed = (): HostError => new HostError('store_failed', 'the thread for files was closed');
 
 /** The thread's file: a source beside this source, a bundle beside the bundle this is part of. */
 function threadBeside(url: string): URL {

@@ -36,7 +36,7 @@ test('a spool whose folder is removed under it keeps nothing open', { skip }, as
     const below = join(folder, `${round}`);
     const opening = Array.from({ length: 8 }, () => openClusterSpool(below, systemRandom));
     while (openBelow(below).length === 0) await new Promise(setImmediate);
-    rmSync(below, { recursive: true, force: true });
+    rmSync(below, { recursive: true, force: true, maxRetries: 10 });
     for (const settled of await Promise.allSettled(opening)) {
       if (settled.status === 'fulfilled') await settled.value.drop();
       else failed += 1;

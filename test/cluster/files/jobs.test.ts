@@ -195,9 +195,3 @@ async function peakRss(task: () => Promise<void>): Promise<number> {
   await task().finally(() => clearInterval(timer));
   return peak;
 }
-
-test('closed jobs take nothing more and start no thread again', async (t) => {
-  const jobs = jobsOn(t, makeHome(t));
-  await jobs.close();
-  await assert.rejects(jobs.scan(), /was closed/);
-});
