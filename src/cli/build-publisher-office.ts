@@ -23,6 +23,7 @@ import { loadRoots } from '../publisher/load-roots.ts';
 import type { PublishDesk } from '../publisher/publish.ts';
 import { renewRoot } from '../publisher/renew-root.ts';
 import type { AgentRow } from '../publisher/reports/agent-book.ts';
+import type { ReportStore } from '../publisher/reports/report-keeper.ts';
 import { planRollout } from '../publisher/rollout/plan.ts';
 import { type PublisherConfig, parsePublisherConfig } from './publisher-config.ts';
 import type { PublisherOffice, RenewFlags } from './publisher-host.ts';
@@ -40,8 +41,9 @@ export async function openOffice(path: string): Promise<PublisherOffice> {
   const listKey = await openListKey(folder, config.files.listKey, root);
   const history = openHistory(resolve(path, config.files.history));
   const reportsPath = resolve(path, config.files.reports);
-  const plan = buildPlan(config, history, () => readRows(reportsPath));
-  const desk = { history, root, listKey, clock, plan };
+  const plan = buildPlan(config, history, () => readReports(reportsPath, rowsOf) ?? []);
+  const agents = () => readReports(reportsPath, countOf) ?? 0;
+  const desk = { history, root, listKey, clock, plan, agents };
   return {
     config,
     roots,
@@ -82,12 +84,15 @@ export function buildPlan(
   };
 }
 
-/** A publisher that never took a report has no file of them. */
-function readRows(reportsPath: string): readonly AgentRow[] {
-  if (!existsSync(reportsPath)) return [];
-  const store = openReports(reportsPath);
+const rowsOf = (store: ReportStore) => store.rows();
+const countOf = (store: ReportStore) => store.count();
+
+/** A publisher that never took a report has no file of them: undefined. */
+function readReports<Value>(path: string, read: (store: ReportStore) => Value): Value | undefined {
+  if (!existsSync(path)) return undefined;
+  const store = openReports(path);
   try {
-    return store.rows();
+    return read(store);
   } finally {
     store.close();
   }

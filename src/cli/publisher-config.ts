@@ -48,6 +48,9 @@ const manager = z.strictObject({
     .enum(['up', 'drain', 'down'])
     .default('up')
     .describe('drain: agents leave in their own time; down: agents leave now'),
+  acceptRate: whole(1, listLimits.maxAcceptRate)
+    .optional()
+    .describe('new sessions a second it takes in; unset: list.acceptRate'),
 });
 
 const list = z.strictObject({
@@ -62,7 +65,7 @@ const list = z.strictObject({
   pollSec: whole(1, day).default(clientDefaults.pollSec).describe('seconds between two polls'),
   spreadSec: whole(0, day)
     .default(clientDefaults.spreadSec)
-    .describe('seconds over which agents spread a change'),
+    .describe('seconds over which agents spread a change, where their number is unknown'),
   cooldownSec: whole(0, day)
     .default(clientDefaults.cooldownSec)
     .describe('least seconds between two moves of choice'),
@@ -71,7 +74,10 @@ const list = z.strictObject({
     .describe('above this share of dead managers a sidecar doubts itself'),
   agents: whole(0, 10_000_000)
     .default(clientDefaults.agents)
-    .describe('how many agents share the managers; spaces their probes'),
+    .describe('how many agents share the managers; spaces probes and moves. 0: those that report'),
+  acceptRate: whole(1, listLimits.maxAcceptRate)
+    .default(100)
+    .describe('new sessions a second that one manager takes in; agents move in slots below it'),
   probeBudgetPerManager: whole(1, 100_000)
     .default(clientDefaults.probeBudgetPerManager)
     .describe('probes a second that one manager may get'),
@@ -194,9 +200,10 @@ export function parsePublisherConfig(text: string, path: string): PublisherConfi
 }
 
 function configuredOf({ list: settings, managers, roster }: Settings): ConfiguredContent {
-  const { validFor, resignEvery: _resign, group, site, ...client } = settings;
+  const { validFor, resignEvery: _resign, group, site, acceptRate, ...client } = settings;
   return {
-    managers: managers.map(({ node: _node, ...listed }) => listed),
+    managers: managers.map(({ node: _node, ...listed }) => present(listed)),
+    acceptRate,
     ...(roster.enabled ? { isGated: true } : {}),
     client: present(client),
     validFor: Math.round(validFor / 1_000),
@@ -204,7 +211,10 @@ function configuredOf({ list: settings, managers, roster }: Settings): Configure
   };
 }
 
-function checkUnique(managers: readonly Manager[], path: string): void {
+function checkUnique(
+  managers: readonly Pick<Manager, 'id' | 'address' | 'port'>[],
+  path: string,
+): void {
   const seen = new Set<string>();
   for (const { id: name, address, port } of managers) {
     for (const key of [`id ${name}`, `address ${address.toLowerCase()}:${port}`]) {

@@ -32,12 +32,14 @@ export function openReports(path: string): ReportStore {
     'INSERT INTO events (agent, at_ms, kind, text) VALUES (?, ?, ?, ?)',
   );
   const all = database.prepare('SELECT received_at_ms, report FROM agents');
+  const number = database.prepare('SELECT count(*) AS number FROM agents');
   const ofAgent = database.prepare(
     'SELECT agent, at_ms, kind, text FROM events WHERE agent = ? ORDER BY id DESC LIMIT ?',
   );
   const remove = database.prepare('DELETE FROM agents WHERE agent = ?');
   return {
     rows: () => guarded(path, () => all.all().flatMap(rowOf)),
+    count: () => guarded(path, () => Number(number.get()?.number)),
     events: (agent, limit) => guarded(path, () => ofAgent.all(agent, limit).map(eventOf)),
     save: ({ rows, events }) =>
       guarded(path, () =>

@@ -21,6 +21,7 @@ export const listLimits = {
   maxTermStep: 1_000,
   maxVersionStep: 1_000_000,
   maxWeight: 1_000,
+  maxAcceptRate: 100_000,
   clockSkewMs: 10 * 60_000,
 } as const;
 
@@ -43,6 +44,8 @@ export interface Manager {
   /** 0 to 1000; 0 keeps a manager in the list as a last resort. */
   readonly weight: number;
   readonly state: ManagerState;
+  /** New sessions a second it takes in; `admission.ratePerServer` where it says nothing. */
+  readonly acceptRate?: number;
 }
 
 /** What the list asks of every sidecar; local configuration wins over each of them. */
@@ -79,7 +82,7 @@ export interface RolloutStratum {
 
 export interface Admission {
   readonly id: string;
-  /** New sessions a second one manager accepts. */
+  /** New sessions a second that a manager accepts which names no rate of its own. */
   readonly ratePerServer: number;
   readonly startSlotAtMs: number;
 }

@@ -36,6 +36,8 @@ export const clientDefaults = {
 const day = 86_400;
 const maxAgents = 10_000_000;
 
+const acceptRate = integer(1, listLimits.maxAcceptRate);
+
 const manager = members({
   id: identifier,
   address,
@@ -45,6 +47,7 @@ const manager = members({
   prio: integer(0, 1_000),
   weight: integer(0, listLimits.maxWeight),
   state: z.enum(['up', 'drain', 'down'], { error: '"up", "drain" or "down"' }),
+  acceptRate: acceptRate.optional(),
 });
 
 const client = members({
@@ -84,7 +87,7 @@ const document = members({
   }).optional(),
   admission: members({
     id: identifier,
-    ratePerServer: integer(1, 100_000),
+    ratePerServer: acceptRate,
     startSlot: instant,
   }).optional(),
 });
@@ -98,9 +101,11 @@ export function parseList(payload: Uint8Array): ManagerList {
   const value = parseStrictJson(payload, rules);
   checkType(value, 'list');
   const wire = parseMembers(document, value, rules);
-  const { typ: _typ, spec: _spec, issued, admission, client: tuning, rollout, ...same } = wire;
+  const { typ: _typ, spec: _spec, issued, admission, client: tuning, rollout, ...more } = wire;
+  const { managers, ...same } = more;
   return present({
     ...same,
+    managers: managers.map(present),
     issuedAtMs: issued,
     client: present(tuning),
     rollout: rollout === undefined ? undefined : present(rollout),

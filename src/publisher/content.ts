@@ -16,6 +16,8 @@ export interface Content {
   /** The roster lets a manager in; without one, the configuration does. */
   readonly isGated?: boolean;
   readonly client: ListClient;
+  /** New sessions a second a manager takes in that names no rate; absent in old contents. */
+  readonly acceptRate?: number;
   /** Seconds. */
   readonly validFor: number;
   readonly aud: Audience;
@@ -103,23 +105,38 @@ export function describeChange(before: Content | undefined, after: Content): rea
   const lines = now.flatMap((manager) => describeManager(old.get(manager.id), manager));
   const kept = new Set(now.map((manager) => manager.id));
   const gone = [...old.keys()].filter((id) => !kept.has(id)).map((id) => `- ${id}`);
-  const settings = ['client', 'validFor', 'aud'] as const;
+  const settings = ['client', 'acceptRate', 'validFor', 'aud'] as const;
   const tuned = settings.filter((name) => fingerprint(before[name]) !== fingerprint(after[name]));
   return [...lines, ...gone, ...tuned.map((name) => `~ ${settingNames[name]} changed`)];
 }
 
 const settingNames = {
   client: 'settings for sidecars',
+  acceptRate: 'accept rate',
   validFor: 'validity',
   aud: 'audience',
 } as const;
 
+const managerMembers = [
+  'address',
+  'port',
+  'protocol',
+  'zone',
+  'prio',
+  'weight',
+  'state',
+  'acceptRate',
+] as const;
+
+function told(value: string | number | undefined): string {
+  return value === undefined ? 'unset' : `${value}`;
+}
+
 function describeManager(before: Manager | undefined, after: Manager): readonly string[] {
   if (before === undefined) return [`+ ${after.id} ${after.address}:${after.port} ${after.state}`];
-  const names = ['address', 'port', 'protocol', 'zone', 'prio', 'weight', 'state'] as const;
-  const changed = names.filter((name) => before[name] !== after[name]);
+  const changed = managerMembers.filter((name) => before[name] !== after[name]);
   if (changed.length === 0) return [];
   return [
-    `~ ${after.id} ${changed.map((name) => `${name} ${before[name]} -> ${after[name]}`).join(', ')}`,
+    `~ ${after.id} ${changed.map((name) => `${name} ${told(before[name])} -> ${told(after[name])}`).join(', ')}`,
   ];
 }

@@ -7,7 +7,7 @@ import { sha256Tag } from '../bytes.ts';
 import type { Clock } from '../clock.ts';
 import { HostError } from '../errors.ts';
 import { parseEnvelope } from '../list/envelope.ts';
-import type { ManagerList } from '../list/model.ts';
+import type { Admission, ListClient, ManagerList } from '../list/model.ts';
 import { parseList, renderList } from '../list/parse-list.ts';
 import type { VerifiedRoot } from '../list/root.ts';
 import { type SigningKey, signDocument, signReceipt } from '../list/sign.ts';
@@ -25,6 +25,8 @@ export interface PublishDesk {
   readonly clock: Clock;
   /** How a new content is rolled out; absent, or undefined for one: to everybody at once. */
   plan?(before: PublishedList, content: Content): RolloutRecord | undefined;
+  /** How many agents report: the size of the fleet, where the configuration names none. */
+  agents?(): number;
 }
 
 /** What should stand in the next version, decided from the newest one. */
@@ -129,24 +131,41 @@ function isSettled(
 }
 
 function nextList(
-  { root, clock }: PublishDesk,
+  desk: PublishDesk,
   { content, rollout }: Next,
   before: PublishedList | undefined,
 ): ManagerList {
+  const { root, clock } = desk;
+  const version = (before?.version ?? 0) + 1;
   return {
     org: root.org,
     rootVersion: root.version,
     epoch: root.epoch,
     term: before?.term ?? firstTerm,
-    version: (before?.version ?? 0) + 1,
+    version,
     aud: content.aud,
     issuedAtMs: clock.nowMs(),
     validFor: content.validFor,
     ...(before === undefined ? {} : { prev: before.hash }),
     managers: listedManagers(content),
-    client: content.client,
+    client: sizedClient(desk, content),
     ...(rollout === undefined ? {} : { rollout: listedRollout(rollout) }),
+    ...(content.acceptRate === undefined
+      ? {}
+      : { admission: admissionOf(version, content.acceptRate, clock.nowMs()) }),
   };
+}
+
+/** Slots and probes are spaced by the size of the fleet: zero would be no slots at all. */
+function sizedClient(desk: PublishDesk, { client }: Content): ListClient {
+  return client.agents > 0 ? client : { ...client, agents: desk.agents?.() ?? 0 };
+}
+
+/** By then most sidecars that wait for a change hold the list. */
+const slotsStartMs = 2_000;
+
+function admissionOf(version: number, ratePerServer: number, nowMs: number): Admission {
+  return { id: `a${version}`, ratePerServer, startSlotAtMs: nowMs + slotsStartMs };
 }
 
 /** The same gate as in every sidecar, with a receipt as one of them would hold it. */

@@ -10,7 +10,7 @@
 import { defaultSlowStart } from '../health/damping.ts';
 import { doubtEndsAtMs, type Health } from '../health/judge.ts';
 import type { Manager, ManagerList } from '../list/model.ts';
-import { fractionOf } from './decide-slot.ts';
+import { fractionOf, intakeMs, weightOf } from './decide-slot.ts';
 
 export interface LeaveQuestion {
   readonly agentId: string;
@@ -34,10 +34,6 @@ export interface LeaveQuestion {
   readonly isReturning?: boolean;
 }
 
-/** The admitted rate is used to four fifths, so that strays still find room. */
-const usedShare = 0.8;
-/** New sessions a second that any manager takes in, where the list names no rate. */
-const assumedRatePerServer = 100;
 /** Whoever looks so long after its slot still has it. */
 const slotLastsMs = 3_000;
 /** Nobody waits longer, however many there are: by then most are in. */
@@ -151,10 +147,7 @@ export function leaveWindowMs(
   const takers = takersOf(question);
   if (takers.length === 0) return 0;
   const leavers = list.client.agents * leavingShare(question);
-  const heaviest = Math.max(...takers.map((taker) => weightOf([taker])));
-  const busiestShare = heaviest / weightOf(takers);
-  const rate = list.admission?.ratePerServer ?? assumedRatePerServer;
-  return Math.min(maxWindowMs, Math.ceil((leavers * busiestShare * 1000) / (rate * usedShare)));
+  return Math.min(maxWindowMs, intakeMs(list, takers, leavers));
 }
 
 /**
@@ -201,8 +194,4 @@ function isRipeAt(health: Health | undefined, atMs: number): boolean {
   const { returnedAtMs, damping } = health ?? {};
   if (damping?.isSuppressed === true) return false;
   return returnedAtMs === undefined || returnedAtMs + defaultSlowStart.lengthMs <= atMs;
-}
-
-function weightOf(managers: readonly Manager[]): number {
-  return managers.reduce((sum, { weight }) => sum + Math.max(1, weight), 0);
 }

@@ -4,6 +4,7 @@
  * coordinates. A move away from a dead manager never waits for it.
  */
 import { hash } from 'node:crypto';
+import type { Manager, ManagerList } from '../list/model.ts';
 import type { RankedList } from './seen.ts';
 
 export interface SlotQuestion {
@@ -15,6 +16,8 @@ export interface SlotQuestion {
 
 /** The admitted rate is used to four fifths, so that strays still find room. */
 const usedShare = 0.8;
+/** New sessions a second that any manager takes in, where the list names no rate. */
+const assumedRatePerServer = 100;
 /** A start far from when the list arrived is a clock fault, of ours or of theirs. */
 const maxStartDelayMs = 600_000;
 
@@ -34,11 +37,29 @@ export function slotAtMs({ agentId, list, spreadMs }: SlotQuestion): number {
 /** How long the managers that stay need to take in the agents of those that leave. */
 function admissionWindowMs({ list }: RankedList): number | undefined {
   const { admission, client, managers } = list;
-  const takers = managers.filter(({ state }) => state === 'up').length;
-  if (admission === undefined || client.agents === 0 || takers === 0) return undefined;
-  const leaving = Math.max(1, managers.length - takers);
+  const takers = managers.filter(({ state }) => state === 'up');
+  if (admission === undefined || client.agents === 0 || takers.length === 0) return undefined;
+  const leaving = Math.max(1, managers.length - takers.length);
   const affected = Math.ceil((client.agents * leaving) / managers.length);
-  return Math.ceil((affected * 1000) / (admission.ratePerServer * takers * usedShare));
+  return intakeMs(list, takers, affected);
+}
+
+/** How long the slowest of `takers` needs for its share, by weight, of so many that arrive. */
+export function intakeMs(
+  { admission }: ManagerList,
+  takers: readonly Manager[],
+  arriving: number,
+): number {
+  const rate = admission?.ratePerServer ?? assumedRatePerServer;
+  const secondsEach = takers.map(
+    (taker) => weightOf([taker]) / ((taker.acceptRate ?? rate) * usedShare),
+  );
+  return Math.ceil((arriving * 1000 * Math.max(0, ...secondsEach)) / weightOf(takers));
+}
+
+/** A last resort (weight 0) counts as little as can be, not as nothing. */
+export function weightOf(managers: readonly Manager[]): number {
+  return managers.reduce((sum, { weight }) => sum + Math.max(1, weight), 0);
 }
 
 /** Uniform in [0, 1) over ids, the same on every host. */

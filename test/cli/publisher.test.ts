@@ -19,11 +19,13 @@ import { buildCertificateMaker } from '../../src/host/certificate-maker.ts';
 import { buildPublisherLink } from '../../src/host/https-source.ts';
 import { systemClock, systemRandom } from '../../src/host/system-clock.ts';
 import { parseEnvelope } from '../../src/list/envelope.ts';
+import type { Manager } from '../../src/list/model.ts';
 import { parseList } from '../../src/list/parse-list.ts';
 import { parseRoot } from '../../src/list/parse-root.ts';
 import { verifyPinnedRoot } from '../../src/list/root.ts';
 import { parseToken } from '../../src/list/token.ts';
 import { verifyList } from '../../src/list/verify.ts';
+import { leaveWindowMs } from '../../src/sidecar/decide-admission.ts';
 import { freePort, ownAddress, StandIns } from '../fakes/processes.ts';
 import { scratchDirectory } from '../publisher/fixture.ts';
 import { initPublisherDirectory, runPublisher, TestPublisher } from './publisher-fixture.ts';
@@ -232,6 +234,24 @@ test('a reload publishes a changed configuration at once', async (t) => {
   publisher.reload();
   const list = parseList(parseEnvelope((await waiting).body).payloadBytes);
   assert.deepEqual([list.version, list.managers[0]?.weight], [2, 50]);
+});
+
+test('the accept rates of publisher.yml stand in the signed list, and agents leave in slots by them', async (t) => {
+  const publisher = await initPublisherDirectory(t);
+  publisher.edit('weight: 100', 'acceptRate: 5');
+  publisher.edit('validFor: 24h', 'acceptRate: 50\n  agents: 300\n  validFor: 24h');
+  await publisher.run('publish');
+  await publisher.start();
+  const { body } = await publisher.get('/v1/list');
+  const list = parseList(parseEnvelope(body).payloadBytes);
+  assert.equal(list.admission?.ratePerServer, 50);
+  const [slow, leaving, last] = list.managers;
+  assert.ok(slow !== undefined && leaving !== undefined && last !== undefined);
+  const windowOf = (candidates: readonly Manager[]) =>
+    leaveWindowMs({ list, leaving, candidates, health: new Map(), sinceAtMs: Date.now() });
+  // A hundred leave; the slow one takes four a second, the other one forty.
+  assert.equal(windowOf([slow, last]), 12_500);
+  assert.equal(windowOf([last]), 5_000);
 });
 
 test('a second run in the same directory is refused with E030, a taken port with E703', async (t) => {

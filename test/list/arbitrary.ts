@@ -36,7 +36,8 @@ const manager = record({
   prio: fc.integer({ min: 0, max: 1_000 }),
   weight: fc.integer({ min: 0, max: 1_000 }),
   state: fc.constantFrom('up' as const, 'drain' as const, 'down' as const),
-});
+  acceptRate: maybe(fc.integer({ min: 1, max: 100_000 })),
+}).map(present);
 
 const client = record({
   maxRetries: maybe(fc.integer({ min: 1, max: 100 })),

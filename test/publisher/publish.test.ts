@@ -112,6 +112,33 @@ test('a re-signing is a new version and a new issued of the same content', async
   assert.equal(listOf(resigned.entry).issuedAtMs, desk.clock.atMs);
 });
 
+test('an accept rate is told as an admission; the fleet is as big as said, else as it reports', async (t) => {
+  const desk = { ...(await openDesk(t)), agents: () => 7_000 };
+  const [first, ...rest] = three.managers;
+  assert.ok(first !== undefined);
+  const managers = [{ ...first, acceptRate: 40 }, ...rest];
+  const before = await publish(desk, publishConfigured(three));
+  assert.deepEqual(
+    [listOf(before.entry).admission, listOf(before.entry).client.agents],
+    [undefined, 7_000],
+  );
+  const after = await publish(desk, publishConfigured({ ...three, managers, acceptRate: 90 }));
+  const list = listOf(after.entry);
+  assert.deepEqual(list.admission, {
+    id: 'a2',
+    ratePerServer: 90,
+    startSlotAtMs: desk.clock.atMs + 2_000,
+  });
+  assert.equal(list.managers[0]?.acceptRate, 40);
+  assert.deepEqual(describeChange(before.entry.content, after.entry.content), [
+    `~ a acceptRate unset -> 40`,
+    '~ accept rate changed',
+  ]);
+  const client = { ...three.client, agents: 900 };
+  const sized = await publish(desk, publishConfigured({ ...three, client }));
+  assert.equal(listOf(sized.entry).client.agents, 900);
+});
+
 test('what a sidecar would refuse is not published: foreign host, too many removed, none up', async (t) => {
   const desk = await openDesk(t);
   await assert.rejects(publish(desk, publishConfigured(configuredOf('a', 'b', 'c', 'd', 'e'))), {

@@ -36,6 +36,20 @@ const all = [dead, ...others];
 /** Nobody was ever seen to fall. */
 const health: ReadonlyMap<string, Health> = new Map();
 
+test('a manager that takes in fewer than the others makes the slots longer, whatever its weight', () => {
+  const windowOf = (managers: readonly Manager[]) =>
+    leaveWindowMs({
+      list: listOf([dead, ...managers], 4_000, 100),
+      ...{ leaving: dead, health, candidates: managers, sinceAtMs: startMs },
+    });
+  const [b, c, d] = others;
+  assert.ok(b !== undefined && c !== undefined && d !== undefined);
+  // 1000 leave: 333 for each of three that take 80 a second.
+  assert.equal(windowOf([b, c, d]), 4_167);
+  assert.equal(windowOf([{ ...b, acceptRate: 10 }, c, d]), 41_667);
+  assert.equal(windowOf([{ ...b, acceptRate: 1_000 }, c, d]), 4_167);
+});
+
 test('a fleet of unknown or small size leaves at once', () => {
   assert.equal(
     leaveWindowMs({

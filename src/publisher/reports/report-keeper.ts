@@ -11,6 +11,8 @@ import type { AgentBook, AgentEvent, AgentRow, Unsaved } from './agent-book.ts';
 /** Port: durable reports. Every method throws HostError `store_failed`. */
 export interface ReportStore {
   rows(): readonly AgentRow[];
+  /** How many agents report. */
+  count(): number;
   /** Newest first. */
   events(agent: string, limit: number): readonly AgentEvent[];
   save(unsaved: Unsaved): void;

@@ -74,6 +74,7 @@ class FullDisk implements ReportStore {
   }
 
   rows = () => this.#real.rows();
+  count = () => this.#real.count();
   events = (agent: string, limit: number) => this.#real.events(agent, limit);
   trim = (beforeMs: number, gone: readonly string[]) => this.#real.trim(beforeMs, gone);
   close = () => this.#real.close();
