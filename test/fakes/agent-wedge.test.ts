@@ -66,7 +66,7 @@ const skip = canBlackhole() ?? false;
 
 // By itself: it moves megabytes.
 test('a hung manager and its kernel take megabytes before the agent is wedged, and then no more', async (context) => {
-  const flags = ['--events-per-second', '480', '--event-bytes', '8000', '--notify-unit-ms', '300'];
+  const flags = ['--events-per-second', '480', '--event-bytes', '8000', '--notify-unit-ms', '1000'];
   const { first, agent, home } = await busyAgent(context, flags);
   const before = Number(home.readState('msg_sent'));
 

@@ -267,7 +267,7 @@ test('hazard killed-midway: a worker that ends during a large bundle leaves no h
   assert.deepEqual(theirs.leftovers(), []);
   assert.equal(theirs.tree()['etc/shared/big.bin'], undefined);
   startWorker(t, theirs, { name: 'w', port: master.port });
-  await until('again', () => equal(theirs, mine), 20_000);
+  await until('again', () => equal(theirs, mine), 90_000);
 });
 
 const equalKeys = (left: Home, right: Home): boolean =>

@@ -229,7 +229,7 @@ export function startWorker(
 export async function until(
   what: string,
   isTrue: () => boolean,
-  timeoutMs = 30_000,
+  timeoutMs = 60_000,
 ): Promise<number> {
   const startedMs = performance.now();
   while (!isTrue()) {
