@@ -101,14 +101,23 @@ export class AgentStore {
     }
   }
 
-  /** Agents of this node seen since then (seconds) go into the next round again. */
-  async requestAgentInfoAgain(node: string, sinceS: number, signal: AbortSignal): Promise<void> {
+  /**
+   * Agents of this node seen since then (seconds) go into the next round again. What the database
+   * says when it refuses that; throws `WdbError` when it cannot be asked.
+   */
+  async requestAgentInfoAgain(
+    node: string,
+    sinceS: number,
+    signal: AbortSignal,
+  ): Promise<string | undefined> {
     const [first] = requestAgainStatements(node, sinceS);
     const tried = await this.#query(`global sql ${first}`, signal);
     const hasNodes = tried.status !== 'err' || !tried.payload.includes('no such column: node_name');
     for (const statement of requestAgainStatements(hasNodes ? node : undefined, sinceS)) {
-      expectPayload(await this.#query(`global sql ${statement}`, signal));
+      const { status, payload } = await this.#query(`global sql ${statement}`, signal);
+      if (status === 'err') return payload;
     }
+    return undefined;
   }
 
   async #pages(wish: JsonObject, hasPivot: boolean, signal: AbortSignal): Promise<Pages> {

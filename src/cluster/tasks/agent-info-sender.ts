@@ -1,16 +1,17 @@
 /**
  * Agent-info of a worker (cluster-protocol.md 4.4): ask, read, keep, send, wait for the word that
  * it is stored. Reading marks the agents as sent, so what was read is kept on disk until then, and
- * nothing new is read while something old waits. Large bodies go in parts: a lost link costs one.
+ * nothing new is read while something old waits. A link that ends does not end a read; one that
+ * failed may have marked agents, which are then asked for again, as after a kill. Large bodies go
+ * in parts: a lost link costs one.
  */
-import { type Clock, deadline, sleep } from '../../clock.ts';
+import { type Clock, deadline, sleep, untilAborted } from '../../clock.ts';
 import { PeerError } from '../../errors.ts';
 import { messageOf } from '../../guards.ts';
 import { partsOf } from '../store/agent-info-body.ts';
 import type { AgentInfoJournal, JournalPart } from '../store/agent-info-journal.ts';
 import type { AgentStore } from '../store/agent-store.ts';
 import { encodeInfoEnvelope } from '../store/data-envelope.ts';
-import { WdbError } from '../store/wazuh-db.ts';
 import { expectOk, sendString } from '../upload.ts';
 import { fault, faultText } from '../wire/fault.ts';
 import type { SyncResult } from '../wire/wazuh-json.ts';
@@ -42,7 +43,9 @@ const marginS = 5;
 export class AgentInfoSender {
   readonly #parts: AgentInfoSenderParts;
   #verdict: PromiseWithResolvers<Verdict> | undefined;
+  /** What was read before is kept: nothing between the database and the journal can be lost. */
   #isOpen = false;
+  #reading: Promise<void> = Promise.resolve();
 
   constructor(parts: AgentInfoSenderParts) {
     this.#parts = parts;
@@ -85,6 +88,7 @@ export class AgentInfoSender {
     if (!(await mayStart(peer, log))) return;
     log.info('Starting.');
     const startedMs = this.#parts.clock.monotonicMs();
+    await untilAborted(this.#reading, signal); // of an earlier link
     if (this.#parts.journal.next() === undefined && !(await this.#read(log, signal))) return;
     for (let part = this.#parts.journal.next(); part !== undefined; ) {
       await this.#send(part, peer, log, startedMs, signal);
@@ -95,31 +99,37 @@ export class AgentInfoSender {
 
   /** False: there is nothing to send. */
   async #read(log: NodeLog, signal: AbortSignal): Promise<boolean> {
-    const { store, journal, clock } = this.#parts;
-    const startS = Math.floor(clock.nowMs() / 1000);
-    const startedMs = clock.monotonicMs();
-    let body: Buffer;
+    const reading = this.#readAll(log);
+    this.#reading = reading.catch(() => undefined);
     try {
-      await this.#open(startS, log, signal);
-      body = await store.takeAgentInfo(signal);
+      await untilAborted(reading, signal);
     } catch (error) {
       if (signal.aborted) throw error;
       log.error(`Could not obtain data from wazuh-db: ${messageOf(error)}`);
       throw new PeerError('database_failed', faultText(fault(2017)));
     }
-    const tookS = seconds(clock.monotonicMs() - startedMs);
-    let kept = 0;
-    for (const part of partsOf(body, partBytes)) {
-      journal.keep(part);
-      kept += 1;
-    }
-    journal.keptAll(startS - marginS);
-    log.debug(`Obtained agents synchronization information in ${tookS}s.`);
-    if (kept === 0) log.info('No synchronization required, skipping.');
-    return kept > 0;
+    if (this.#parts.journal.next() !== undefined) return true;
+    log.info('No synchronization required, skipping.');
+    return false;
   }
 
-  /** Once per start: what an earlier run may have read and lost is asked for again. */
+  /** Until all of it is in the journal, whatever becomes of the link. */
+  async #readAll(log: NodeLog): Promise<void> {
+    const { store, journal, clock } = this.#parts;
+    const { signal } = new AbortController();
+    const startS = Math.floor(clock.nowMs() / 1000);
+    const startedMs = clock.monotonicMs();
+    await this.#open(startS, log, signal);
+    this.#isOpen = false;
+    const body = await store.takeAgentInfo(signal);
+    const tookS = seconds(clock.monotonicMs() - startedMs);
+    for (const part of partsOf(body, partBytes)) journal.keep(part);
+    journal.keptAll(startS - marginS);
+    this.#isOpen = true;
+    log.debug(`Obtained agents synchronization information in ${tookS}s.`);
+  }
+
+  /** After a start or a failed read: what may have been read and lost is asked for again. */
   async #open(nowS: number, log: NodeLog, signal: AbortSignal): Promise<void> {
     if (this.#isOpen) return;
     const { journal } = this.#parts;
@@ -133,12 +143,9 @@ export class AgentInfoSender {
   /** A database that refuses the question must not hold up every round to come. */
   async #requestAgain(sinceS: number, log: NodeLog, signal: AbortSignal): Promise<void> {
     const { store, node } = this.#parts;
-    try {
-      await store.requestAgentInfoAgain(node, sinceS, signal);
-    } catch (error) {
-      if (!(error instanceof WdbError) || error.fault.code !== 2007) throw error;
-      log.warning(`Agents of an interrupted round are not asked for again: ${error.message}`);
-    }
+    const refusal = await store.requestAgentInfoAgain(node, sinceS, signal);
+    if (refusal === undefined) return;
+    log.warning(`Agents of an interrupted round are not asked for again: ${refusal}`);
   }
 
   async #send(
