@@ -1,8 +1,8 @@
 /** Agents of the database as the rows that Wazuh's API shows. Pure. */
 import { isJsonObject, type JsonObject, type JsonValue } from '../../guards.ts';
 import { fault } from '../wire/fault.ts';
+import { CallFault } from './call-fault.ts';
 import type { AgentRow } from './node-view.ts';
-import { CallFault } from './select-rows.ts';
 
 /** Member of a row, column of the table. */
 const columns: Readonly<Record<string, string>> = {
@@ -32,6 +32,18 @@ const columns: Readonly<Record<string, string>> = {
 };
 
 export const agentFields = ['id', 'ip', ...Object.keys(columns)];
+/** What `q` may name. */
+export const queryFields: readonly string[] = agentFields;
+
+/** How to read a member from what the database told, before it is shown; undefined: NULL. */
+export function agentColumn(member: string): (agent: AgentRow) => string | number | undefined {
+  if (member === 'id') return ({ id }) => id;
+  if (member === 'name') return ({ name }) => name;
+  if (member === 'ip') return ({ columns: { ip, register_ip: registered } }) => ip ?? registered;
+  const column = columns[member] ?? '';
+  return ({ columns: values }) => values[column];
+}
+
 const dates: ReadonlySet<string> = new Set(['dateAdd', 'lastKeepAlive', 'disconnection_time']);
 
 export function agentId(id: number): string {

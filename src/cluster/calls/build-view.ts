@@ -6,8 +6,8 @@ import type { FileJobs } from '../files/jobs.ts';
 import type { ClusterHealth, NodeHealth } from '../local/node-health.ts';
 import type { NodeLine } from '../local/node-list.ts';
 import { fault } from '../wire/fault.ts';
+import { CallFault } from './call-fault.ts';
 import type { AgentDirectory, FileStates, ManagerFacts, NodeView } from './node-view.ts';
-import { CallFault } from './select-rows.ts';
 
 /** A connected worker: all of its health but the number of its agents. */
 export type WorkerLine = Omit<NodeHealth, 'activeAgents'>;

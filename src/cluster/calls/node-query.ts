@@ -2,7 +2,8 @@
 import { isJsonObject, type JsonObject, type JsonValue } from '../../guards.ts';
 import type { NodeLine } from '../local/node-list.ts';
 import { fault } from '../wire/fault.ts';
-import { CallFault, selectRows } from './select-rows.ts';
+import { CallFault } from './call-fault.ts';
+import { selectRows } from './select-rows.ts';
 
 const fields = ['name', 'type', 'version', 'ip'];
 const known: ReadonlySet<string> = new Set([

@@ -1,20 +1,12 @@
 /**
  * Search, order, cut and pick over rows, as stock's API does for lists (limit, offset, sort,
- * search, select, distinct). Pure. The query language `q` is Wazuh's own and not evaluated here.
+ * search, q, select, distinct). Pure.
  */
 import { isJsonObject, type JsonObject, type JsonValue } from '../../guards.ts';
-import { type Fault, fault } from '../wire/fault.ts';
+import { fault } from '../wire/fault.ts';
 import { pythonJson } from '../wire/python-json.ts';
-
-/** The question itself is wrong, or asks for what we do not evaluate. */
-export class CallFault extends Error {
-  readonly fault: Fault;
-
-  constructor(reason: Fault) {
-    super(`Error ${reason.code}`);
-    this.fault = reason;
-  }
-}
+import { CallFault } from './call-fault.ts';
+import { queryRows } from './query-rows.ts';
 
 export interface RowQuery {
   readonly fields: readonly string[];
@@ -40,10 +32,7 @@ const defaultLimit = 500;
 
 /** Rows are flat: a nested member has a dotted name. Throws `CallFault`. */
 export function selectRows(rows: readonly JsonObject[], query: RowQuery): SelectedRows {
-  if (typeof query.q === 'string' && query.q !== '') {
-    throw new CallFault(fault(1000, 'the parameter q needs the code of the Wazuh API'));
-  }
-  const found = searched(sorted(rows, query), query.search);
+  const found = queryRows(searched(sorted(rows, query), query.search), query.q);
   const picked = distinct(pick(found, query), query.distinct === true);
   return { items: cut(picked, query), totalItems: picked.length };
 }

@@ -2,9 +2,9 @@
 import type { JsonObject, JsonValue } from '../../guards.ts';
 import { type Fault, fault } from '../wire/fault.ts';
 import type { CallResult, FailedItems } from '../wire/result-json.ts';
+import { CallFault } from './call-fault.ts';
 import type { NodeView } from './node-view.ts';
 import { DeniedError, type Permissions } from './rbac.ts';
-import { CallFault } from './select-rows.ts';
 
 export interface VerbContext {
   readonly kwargs: JsonObject;

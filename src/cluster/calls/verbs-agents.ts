@@ -3,9 +3,11 @@ import type { JsonObject, JsonValue } from '../../guards.ts';
 import { fault } from '../wire/fault.ts';
 import type { FailedItems } from '../wire/result-json.ts';
 import { agentFields, agentId, agentJson, filterAgents } from './agent-rows.ts';
+import { CallFault } from './call-fault.ts';
 import type { AgentRow } from './node-view.ts';
+import { agentQuery } from './query-agents.ts';
 import { DeniedError } from './rbac.ts';
-import { CallFault, nested, selectRows } from './select-rows.ts';
+import { nested, selectRows } from './select-rows.ts';
 import {
   deniedItems,
   failedItems,
@@ -74,8 +76,10 @@ const agents: Verb = async (context) => {
 
 /** Filtered, ordered, cut, picked, nested. */
 function chosen(rows: readonly AgentRow[], { kwargs, nowMs }: VerbContext) {
-  const flat = filterAgents(rows.map(agentJson), kwargs.filters, nowMs);
-  const query = { ...kwargs, fields: agentFields, required: ['id'] };
+  const { q, ...rest } = kwargs;
+  const found = rows.filter(agentQuery(q, nowMs));
+  const flat = filterAgents(found.map(agentJson), kwargs.filters, nowMs);
+  const query = { ...rest, fields: agentFields, required: ['id'] };
   const { items, totalItems } = selectRows(flat, query);
   return { items: items.map(nested), totalItems };
 }
@@ -114,14 +118,14 @@ const distinct: Verb = async (context) => {
   const wrong = fields.filter((name) => !agentFields.includes(name));
   if (wrong.length > 0) throw new CallFault(fault(1724, wrong.join(', ').slice(0, 256)));
   const counts = new Map<string, { row: JsonObject; count: number }>();
-  for (const row of rows.map(agentJson)) {
+  const { offset, limit, sort, search, q } = context.kwargs;
+  for (const row of rows.filter(agentQuery(q, context.nowMs)).map(agentJson)) {
     const part = Object.fromEntries(fields.map((name) => [name, row[name] ?? 'N/A'] as const));
     const key = JSON.stringify(part);
     counts.set(key, { row: part, count: (counts.get(key)?.count ?? 0) + 1 });
   }
   const grouped = [...counts.values()].map(({ row, count }) => ({ ...row, count }));
-  const { offset, limit, sort, search, q } = context.kwargs;
-  const query = { offset, limit, sort, search, q, fields: [...fields, 'count'], required: [] };
+  const query = { offset, limit, sort, search, fields: [...fields, 'count'], required: [] };
   const { items, totalItems } = selectRows(grouped, query);
   return itemsResult({ items: items.map(nested), totalItems, failed, ...messages });
 };

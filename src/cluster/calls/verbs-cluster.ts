@@ -3,6 +3,7 @@ import type { JsonObject, JsonValue } from '../../guards.ts';
 import { nodeJson } from '../local/node-health.ts';
 import { queryNodes } from './node-query.ts';
 import { DeniedError } from './rbac.ts';
+import { selectRows } from './select-rows.ts';
 import {
   deniedItems,
   failedItems,
@@ -43,11 +44,14 @@ function demandSelf({ permissions, view }: VerbContext, action: string): void {
 const nodesInfo: Verb = async (context) => {
   const { names, failed } = chooseNodes(context);
   const { filter_node: _, ...rest } = context.kwargs;
-  const { lc: __, ...query } = rest;
-  const data = queryNodes(context.view.nodes(), { ...query, filter_node: names });
+  const { lc: __, q, offset, limit, ...query } = rest;
+  const asked = { ...query, filter_node: names, limit: null };
+  const found = queryNodes(context.view.nodes(), asked).items as readonly JsonObject[];
+  // As stock: `q` is judged after everything but the page.
+  const { items, totalItems } = selectRows(found, { q, offset, limit, fields: [], required: [] });
   return itemsResult({
-    items: data.items as readonly JsonValue[],
-    totalItems: Number(data.totalItems),
+    items,
+    totalItems,
     failed,
     all: 'All selected nodes information was returned',
     some: 'Some nodes information was not returned',

@@ -1,8 +1,8 @@
 /** Verbs of our own: what stock has no word for. */
 import type { JsonObject } from '../../guards.ts';
 import { fault } from '../wire/fault.ts';
+import { CallFault } from './call-fault.ts';
 import { namesOf } from './node-query.ts';
-import { CallFault } from './select-rows.ts';
 import { textsOf, type Verb } from './verb.ts';
 
 const mostRows = 500;

@@ -39,7 +39,11 @@ export const faultTexts: Readonly<Record<number, string>> = {
   1403: 'Not a valid sort field',
   1405: 'Specified limit exceeds maximum allowed',
   1406: '0 is not a valid limit',
+  1407: 'Query does not match expected format',
   1408: 'Field does not exist',
+  1409: 'Invalid query operator',
+  1411: 'TimeFrame is not valid',
+  1412: 'Date filter not valid. Valid formats are YYYY-MM-DD HH:mm:ss, YYYY-MM-DDTHH:mm:ssZ or YYYY-MM-DD',
   1701: 'Agent does not exist',
   1703: 'Action not available for Manager (agent 000)',
   1710: 'The group does not exist',
@@ -134,7 +138,7 @@ export interface Fault {
 }
 
 const badRequests: ReadonlySet<number> = new Set([
-  1400, 1401, 1403, 1405, 1406, 1408, 1703, 1724, 1728,
+  1400, 1401, 1403, 1405, 1406, 1407, 1408, 1409, 1411, 1412, 1703, 1724, 1728,
 ]);
 
 /** The class stock raises for this code on the cluster channel. */
