@@ -13,6 +13,7 @@ import { ClusterLogFile } from '../host/cluster-log-file.ts';
 import { becomeAccount, findAccount, isRoot, ownAddresses } from '../host/manager-account.ts';
 import { systemClock } from '../host/system-clock.ts';
 import { buildLog, type Log, silentLog } from '../log.ts';
+import type { NodeLags } from '../publisher/roster/view.ts';
 import { editionOf, type ManagerEdition } from '../wazuh/manager-edition.ts';
 import { parseManagerVersion } from '../wazuh/manager-version.ts';
 import type { AgentData } from './build-agent-data.ts';
@@ -42,7 +43,8 @@ export function buildClusterHost(): ClusterHost {
     },
     async run(flags, signals) {
       const prepared = await prepare(await sectionOf(flags), flags);
-      await runPrepared(prepared, flags, buildLog('info'), signals.stop);
+      const told = { events: buildLog('info'), onNode: () => undefined };
+      await runPrepared(prepared, flags, told, signals.stop);
     },
     async version(flags) {
       const section = await sectionOf(flags);
@@ -62,6 +64,8 @@ export async function runClusterBeside(
   dir: string,
   log: Log,
   signal: AbortSignal,
+  /** Told of the node that runs now. */
+  onNode: (node: ClusterNode | undefined) => void = () => undefined,
 ): Promise<void> {
   const flags: NodeFlags = {
     dir,
@@ -73,7 +77,7 @@ export async function runClusterBeside(
   };
   while (!signal.aborted) {
     try {
-      await runPrepared(await prepare(section, flags), flags, log, signal);
+      await runPrepared(await prepare(section, flags), flags, { events: log, onNode }, signal);
       if (!signal.aborted) return; // disabled
     } catch (error) {
       if (signal.aborted) return;
@@ -130,10 +134,15 @@ async function clusterJsonOf(
   }
 }
 
+interface Told {
+  readonly events: Log;
+  onNode(node: ClusterNode | undefined): void;
+}
+
 async function runPrepared(
   prepared: Prepared,
   flags: NodeFlags,
-  events: Log,
+  { events, onNode }: Told,
   signal: AbortSignal,
 ): Promise<void> {
   const { config, notes, home, version, cluster, section } = prepared;
@@ -161,9 +170,11 @@ async function runPrepared(
     log,
     events,
   });
+  onNode(node);
   try {
     await Promise.all([node.run(signal), writeStatus(node, prepared, stateFolder, signal)]);
   } finally {
+    onNode(undefined);
     log.close();
   }
 }
@@ -220,14 +231,23 @@ function lagsOf(
   node: string,
   data: AgentData | undefined,
 ): Pick<PeerLine, 'keysBehindS' | 'groupsBehindS' | 'keysGeneration'> {
-  const lag = data?.book?.lagOf(node);
-  if (lag === undefined) return {};
-  const owedSinceMs = data?.master?.statusOf(node)?.groupsOwedSinceMs;
+  const lags = nodeLags(node, data);
+  if (lags === undefined) return {};
   return {
-    keysBehindS: Math.round(lag.keysMs / 1000),
-    groupsBehindS: owedSinceMs === undefined ? 0 : Math.round((clock.nowMs() - owedSinceMs) / 1000),
-    keysGeneration: lag.keysGeneration,
+    keysBehindS: Math.round(lags.keysMs / 1000),
+    groupsBehindS: Math.round(lags.groupsMs / 1000),
+    keysGeneration: lags.keysGeneration,
   };
+}
+
+/** Undefined: no master of ours, or the node was never checked. */
+export function nodeLags(node: string, data: AgentData | undefined): NodeLags | undefined {
+  const lag = data?.book?.lagOf(node);
+  if (lag === undefined) return undefined;
+  const owedSinceMs = data?.master?.statusOf(node)?.groupsOwedSinceMs;
+  const { keysMs, filesMs, files, keysGeneration, newestKeysGeneration } = lag;
+  const groupsMs = owedSinceMs === undefined ? 0 : Math.max(0, clock.nowMs() - owedSinceMs);
+  return { keysMs, groupsMs, filesMs, files, keysGeneration, newestKeysGeneration };
 }
 
 /** Undefined: absent or not to be read. */

@@ -7,7 +7,9 @@ import type { AgentSync, FileStates } from '../cluster/calls/node-view.ts';
 import type { ClusterConfig } from '../cluster/config.ts';
 import type { ClusterJson } from '../cluster/files/cluster-json.ts';
 import { defaultUnpackLimits } from '../cluster/files/unpack.ts';
+import { LocalFault, readHealthAnswer } from '../cluster/local/local-client.ts';
 import type { LocalServer } from '../cluster/local/local-server.ts';
+import type { ClusterHealth } from '../cluster/local/node-health.ts';
 import { type Listening, Master } from '../cluster/master/master.ts';
 import type { RemoteWorker } from '../cluster/master/remote-worker.ts';
 import { type ClusterLog, NodeLog } from '../cluster/tasks/node-log.ts';
@@ -15,6 +17,7 @@ import type { NodePorts, NodeSettings, PeerPolicy } from '../cluster/tasks/node-
 import type { Service } from '../cluster/tasks/services.ts';
 import type { Connection } from '../cluster/worker/connection.ts';
 import { Worker } from '../cluster/worker/worker.ts';
+import { PeerError } from '../errors.ts';
 import type { DatabaseChoice } from '../host/agent-database.ts';
 import { HeldBookFile, PeerBookFile } from '../host/cluster-books.ts';
 import { dialCluster } from '../host/cluster-dialer.ts';
@@ -62,6 +65,8 @@ export interface ClusterNode {
   readonly role: Master | Worker;
   readonly local: LocalServer;
   readonly data: AgentData | undefined;
+  /** All nodes; a worker asks its master. Throws `PeerError`. */
+  health(signal: AbortSignal): Promise<ClusterHealth>;
   /** Until `signal` aborts; then everything is closed. */
   run(signal: AbortSignal, onListening?: (listening: Listening) => void): Promise<void>;
 }
@@ -75,7 +80,7 @@ export function buildClusterNode(options: NodeOptions): ClusterNode {
   const data = buildData(options);
   const watcher = data && watcherOf(data, new NodeLog(options.log, 'Master'));
   const ports = { ...buildPorts(options, queueFolder), watcher };
-  const { role, local } =
+  const { role, local, health } =
     config.nodeType === 'master'
       ? buildMaster(options, ports, data)
       : buildWorker(options, ports, data);
@@ -83,6 +88,7 @@ export function buildClusterNode(options: NodeOptions): ClusterNode {
     role,
     local,
     data,
+    health,
     async run(signal, onListening) {
       mkdirSync(queueFolder, { recursive: true, mode: 0o770 });
       await local.open(); // first: a second node in one home must touch nothing of the first
@@ -133,7 +139,7 @@ function buildMaster(
   const calls = buildMasterCalls(settings, ports, callsOptions(options, data), () => role);
   const parts = [...masterParts(data), calls.service];
   const role: Master = new Master(settings, { ...ports, listen: listenCluster, openSpool }, parts);
-  return { role, local: calls.local };
+  return { role, local: calls.local, health: (signal) => calls.view.health(null, signal) };
 }
 
 function buildWorker(
@@ -149,10 +155,19 @@ function buildWorker(
     { ...ports, dial: dialCluster(clock, options.localAddress) },
     parts,
   );
-  return { role, local: calls.local };
+  return { role, local: calls.local, health: (signal) => askMaster(role, signal) };
 }
 
-interface RoleParts<Role> {
+/** Throws `PeerError`, also while there is no connection. */
+async function askMaster(worker: Worker, signal: AbortSignal): Promise<ClusterHealth> {
+  const link = worker.connection?.link;
+  if (link === undefined) throw new PeerError('link_closed', 'not connected to the master');
+  const answer = await link.request('readHealth', null, { signal });
+  if (answer.kind === 'ok') return readHealthAnswer(Buffer.from(answer.payload));
+  throw new LocalFault(answer.fault);
+}
+
+interface RoleParts<Role> extends Pick<ClusterNode, 'health'> {
   readonly role: Role;
   readonly local: LocalServer;
 }

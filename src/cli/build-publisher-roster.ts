@@ -1,5 +1,6 @@
 /** The roster of a running publisher from real parts. */
 import { LocalClient } from '../cluster/local/local-client.ts';
+import { PeerError, PilotfishError } from '../errors.ts';
 import type { Health } from '../health/judge.ts';
 import { dialUnix, localSocketPath } from '../host/cluster-local-socket.ts';
 import { readManagerHome } from '../host/manager-home.ts';
@@ -13,6 +14,9 @@ import { type PublishDesk, publish } from '../publisher/publish.ts';
 import type { AgentRow } from '../publisher/reports/agent-book.ts';
 import { keepRoster, type RosterParts } from '../publisher/roster/keep-roster.ts';
 import { knownReadiness } from '../publisher/roster/readiness.ts';
+import { type RunningStatus, seenRound } from '../publisher/status/running.ts';
+import type { ClusterNode } from './build-cluster.ts';
+import { nodeLags } from './build-cluster-host.ts';
 import type { PublisherConfig } from './publisher-config.ts';
 import { readinessSettingsOf } from './roster-config.ts';
 
@@ -22,6 +26,9 @@ export interface RosterGround {
   readonly config: () => PublisherConfig;
   readonly healths: () => ReadonlyMap<string, Health>;
   readonly rows: () => Iterable<AgentRow>;
+  /** Our own node of the cluster, while it runs. */
+  readonly ownNode: () => ClusterNode | undefined;
+  readonly noteRound: (seen: NonNullable<RunningStatus['roster']>) => void;
   readonly log: Log;
   readonly complaints: Complaints;
 }
@@ -43,7 +50,8 @@ export async function runRoster(ground: RosterGround, signal: AbortSignal): Prom
     nodeOf: (id) => config().nodes.get(id),
     healths: ground.healths,
     rows: ground.rows,
-    ...asking(config),
+    ...asking(ground),
+    noteRound: (views, round) => ground.noteRound(seenRound(views, round, clock.nowMs())),
     settings: () => {
       const { roster } = config();
       return { ...readinessSettingsOf(roster), everyMs: roster.interval, maxAgeMs: roster.maxAge };
@@ -60,19 +68,48 @@ export async function runRoster(ground: RosterGround, signal: AbortSignal): Prom
   await keepRoster(parts, knownReadiness(offered, clock.nowMs()), signal);
 }
 
-/** The local socket and the files of the node on this host, where one is named. */
-function asking(config: () => PublisherConfig): Pick<RosterParts, 'askCluster' | 'readLocal'> {
-  const { home, local } = config().roster;
+type Asking = Pick<RosterParts, 'askCluster' | 'lagsOf' | 'readLocal'>;
+
+/** *beside*: the node whose home is named; *member*, *whole*: our own node, in this process. */
+function asking(ground: RosterGround): Asking {
+  const { roster, cluster } = ground.config();
+  const home = roster.home ?? cluster?.home;
   if (home === undefined) return {};
-  const dial = (signal: AbortSignal) => dialUnix(clock, localSocketPath(home), signal);
-  const client = new LocalClient({ clock, random, dial });
-  const askCluster: RosterParts['askCluster'] = (signal) => client.health(null, { signal });
-  if (local === undefined) return { askCluster };
+  const asked = roster.home === undefined ? askingOwnNode(ground) : askingSocket(roster.home);
+  const { local } = roster;
+  if (local === undefined) return asked;
   return {
-    askCluster,
+    ...asked,
     async readLocal() {
       const seen = await readManagerHome(home);
       return new Map(seen === undefined ? [] : [[local, seen]]);
+    },
+  };
+}
+
+function askingSocket(home: string): Asking {
+  const dial = (signal: AbortSignal) => dialUnix(clock, localSocketPath(home), signal);
+  const client = new LocalClient({ clock, random, dial });
+  return { askCluster: (signal) => client.health(null, { signal }) };
+}
+
+function askingOwnNode({ ownNode, complaints }: RosterGround): Asking {
+  return {
+    async askCluster(signal) {
+      const node = ownNode();
+      if (node === undefined) throw new PeerError('not_found', 'our own node does not run');
+      return node.health(signal);
+    },
+    lagsOf(name) {
+      try {
+        const lags = nodeLags(name, ownNode()?.data);
+        complaints.end('roster.lags');
+        return lags;
+      } catch (thrown) {
+        if (!(thrown instanceof PilotfishError)) throw thrown;
+        complaints.begin('roster.lags', thrown.message);
+        return undefined;
+      }
     },
   };
 }

@@ -2,43 +2,38 @@
 import { join } from 'node:path';
 import { PilotfishError } from '../errors.ts';
 import type { Health } from '../health/judge.ts';
-import { buildCertificateMaker } from '../host/certificate-maker.ts';
 import { buildChangeSocket } from '../host/change-socket.ts';
 import { watchEventLoopLag } from '../host/event-loop-lag.ts';
 import { buildHttpsFront } from '../host/https-front.ts';
-import { buildProber } from '../host/probe-socket.ts';
 import { openPublisherFolder } from '../host/publisher-folder.ts';
 import { openServiceNotice } from '../host/service-notice.ts';
 import { systemClock, systemRandom } from '../host/system-clock.ts';
-import type { Manager } from '../list/model.ts';
 import { buildLog, type Log } from '../log.ts';
 import { Complaints } from '../publisher/complaints.ts';
 import { buildConnectionLedger } from '../publisher/connection-ledger.ts';
-import { listedManagers } from '../publisher/content.ts';
-import { type ListeningFront, runDaemon } from '../publisher/daemon.ts';
+import { type DaemonWorld, type ListeningFront, runDaemon } from '../publisher/daemon.ts';
 import type { PublisherFolder } from '../publisher/init.ts';
-import { buildListService, type ListService } from '../publisher/list-service.ts';
+import { buildListService } from '../publisher/list-service.ts';
 import { followRoots } from '../publisher/load-roots.ts';
+import { Refusals } from '../publisher/refusals.ts';
 import { buildRoutes } from '../publisher/routes.ts';
-import {
-  hostsOf,
-  type KeyedCertificate,
-  renewalReason,
-  serverValidDays,
-} from '../publisher/server-identity.ts';
-import { type Watch, watchManagers } from '../publisher/watch-managers.ts';
+import { hostsOf } from '../publisher/server-identity.ts';
+import type { RunningStatus } from '../publisher/status/running.ts';
+import type { ClusterNode } from './build-cluster.ts';
 import { runClusterBeside } from './build-cluster-host.ts';
-import { type EdgesView, runEdges } from './build-publisher-edges.ts';
-import { openOffice, readConfig, requireFile } from './build-publisher-office.ts';
-import { openReportOffice } from './build-publisher-reports.ts';
+import { runEdges } from './build-publisher-edges.ts';
+import { openIdentity } from './build-publisher-identity.ts';
+import { openOffice, readConfig } from './build-publisher-office.ts';
+import { openReportOffice, type ReportOffice } from './build-publisher-reports.ts';
 import { withRollout } from './build-publisher-rollout.ts';
 import { runRoster } from './build-publisher-roster.ts';
+import { buildStatus } from './build-publisher-status.ts';
+import { probePace, ServedView, watchListed } from './build-publisher-view.ts';
 import type { PublisherConfig } from './publisher-config.ts';
 import type { PublisherOffice, Signals } from './publisher-host.ts';
 
 const clock = systemClock;
 const random = systemRandom;
-const maker = buildCertificateMaker(clock, random);
 const shedReceiptsLagMs = 100;
 export const socketName = 'publisher.sock';
 
@@ -66,77 +61,117 @@ interface Serving {
   readonly signals: Signals;
 }
 
-async function serveOffice({ path, office, log, lagMs, signals }: Serving): Promise<void> {
-  let { roots } = office;
-  const folder = openPublisherFolder(path);
-  let { config } = office;
-  const { ledger, service } = openService(office, lagMs);
-  const identity = await openIdentity(folder, config, hostsOf(urlsOf(office)), log);
+async function serveOffice(serving: Serving): Promise<void> {
+  const { path, office, log, signals } = serving;
   const complaints = new Complaints(log, clock.nowMs);
-  const reports = await openReportOffice(path, config, complaints);
+  const reports = await openReportOffice(path, office.config, complaints);
+  const running: Running = {
+    ...{ ...serving, ...openService(office, serving.lagMs), complaints, reports },
+    folder: openPublisherFolder(path),
+    refusals: new Refusals(),
+    roots: office.roots,
+    config: office.config,
+    roster: undefined,
+    node: undefined,
+  };
+  const { config, service } = running;
+  const daemon = runDaemon(await buildWorld(running), signals.stop);
+  const view = new ServedView(service);
+  running.healths = () => view.healths();
+  const watch = watchListed(view, log, () => probePace(running.config), signals.stop);
+  const edges = { config: { zone: config.zone, balancers: config.balancers }, log, folder: path };
+  const beside = runEdges({ ...edges, view }, signals.stop).catch(tellEdges(log));
+  await Promise.all([
+    ...[daemon, watch, beside, runNode(running), runRosterOf(running)],
+    reports?.run(signals.stop),
+  ]);
+}
+
+/** The parts of one running publisher, and what changes while it runs. */
+interface Running extends Serving, ReturnType<typeof openService> {
+  readonly folder: PublisherFolder;
+  readonly complaints: Complaints;
+  readonly refusals: Refusals;
+  readonly reports: ReportOffice | undefined;
+  /** The daemon follows new ones. */
+  roots: PublisherOffice['roots'];
+  /** As read last. */
+  config: PublisherConfig;
+  roster: RunningStatus['roster'];
+  node: ClusterNode | undefined;
+  healths?: () => ReadonlyMap<string, Health>;
+}
+
+async function buildWorld(running: Running): Promise<DaemonWorld> {
+  const { path, office, log, signals, folder, service, ledger, complaints } = running;
+  const { config, reports, refusals, lagMs } = running;
+  const hosts = hostsOf(urlsOf(office));
+  const identity = await openIdentity(folder, config, hosts, log);
   const front = await buildFront(
     {
-      service,
-      rootEnvelope: (version) => roots.envelopes.get(version),
-      clock,
-      random,
-      log,
-      lagMs,
+      ...{ service, clock, random, log, lagMs },
+      rootEnvelope: (version) => running.roots.envelopes.get(version),
+      onRefusal: (name) => refusals.note(`request ${name}`),
       ...(reports === undefined ? {} : { reports: reports.desk }),
     },
     {
-      ledger,
-      clock,
-      log,
-      ...identity.now,
+      ...{ ledger, clock, log, ...identity.now },
       maxRequestsPerSocket: config.limits.maxRequestsPerSocket,
+      onRefusal: (verdict) => refusals.note(`connection ${verdict}`),
     },
   );
-  const daemon = runDaemon(
-    {
-      ...withRollout(office, () => config, reports, { log, complaints }),
-      service,
-      front: announced(front, log),
-      notices: buildChangeSocket(join(path, socketName), log),
-      clock,
-      log,
-      listen: config.listen,
-      readSettings: async () => {
-        config = await readConfig(folder);
-        return { configured: config.configured, resignEveryMs: config.list.resignEvery };
-      },
-      readNewerRoot: async () => {
-        const before = roots;
-        roots = await followRoots(folder, config.files.roots, config.org, before);
-        return roots === before ? undefined : roots.newest.root;
-      },
-      renewCertificate: identity.renew,
-      onReload: signals.onReload,
+  return {
+    ...withRollout(office, () => running.config, reports, { log, complaints }),
+    ...{ service, clock, log, complaints },
+    front: announced(front, log),
+    notices: buildChangeSocket(join(path, socketName), log),
+    status: buildStatus({
+      ...{ service, ledger, complaints, refusals, reports, lagMs },
+      healths: () => running.healths?.() ?? new Map(),
+      roster: () => running.roster,
+    }),
+    listen: config.listen,
+    readSettings: async () => {
+      running.config = await readConfig(folder);
+      const { configured, list } = running.config;
+      return { configured, resignEveryMs: list.resignEvery };
     },
-    signals.stop,
-  );
-  const edges = { config: { zone: config.zone, balancers: config.balancers }, log, folder: path };
-  const view = new ServedView(service);
-  const watch = watchListed(view, log, () => probePace(config), signals.stop);
-  const beside = runEdges({ ...edges, view }, signals.stop).catch(tellEdges(log));
-  const node =
-    config.cluster === undefined
-      ? undefined
-      : runClusterBeside(config.cluster, path, log, signals.stop);
-  const roster = runRoster(
+    readNewerRoot: async () => {
+      const before = running.roots;
+      running.roots = await followRoots(folder, config.files.roots, config.org, before);
+      return running.roots === before ? undefined : running.roots.newest.root;
+    },
+    renewCertificate: identity.renew,
+    onReload: signals.onReload,
+  };
+}
+
+/** Our own node of the cluster, where one is configured. */
+function runNode(running: Running): Promise<void> | undefined {
+  const { config, path, log, signals } = running;
+  if (config.cluster === undefined) return undefined;
+  return runClusterBeside(config.cluster, path, log, signals.stop, (node) => {
+    running.node = node;
+  });
+}
+
+function runRosterOf(running: Running): Promise<void> {
+  const { office, service, reports, log, complaints } = running;
+  return runRoster(
     {
       // Always under the newest root: the daemon follows it while we run.
-      desk: () => ({ ...office.desk, root: roots.newest.root }),
-      service,
-      config: () => config,
-      healths: () => view.healths(),
+      desk: () => ({ ...office.desk, root: running.roots.newest.root }),
+      ...{ service, log, complaints },
+      config: () => running.config,
+      healths: () => running.healths?.() ?? new Map(),
       rows: () => reports?.book.rows() ?? [],
-      log,
-      complaints,
+      ownNode: () => running.node,
+      noteRound: (seen) => {
+        running.roster = seen;
+      },
     },
-    signals.stop,
+    running.signals.stop,
   );
-  await Promise.all([daemon, watch, beside, node, roster, reports?.run(signals.stop)]);
 }
 
 function openService({ config, desk }: PublisherOffice, lagMs: () => number) {
@@ -149,59 +184,6 @@ function openService({ config, desk }: PublisherOffice, lagMs: () => number) {
     isBusy: () => lagMs() > shedReceiptsLagMs,
   });
   return { ledger, service };
-}
-
-/** The list that is served now, with what the publisher's own probes add up to. */
-class ServedView implements EdgesView {
-  readonly #service: ListService;
-  #healths: ReadonlyMap<string, Health> = new Map();
-
-  constructor(service: ListService) {
-    this.#service = service;
-  }
-
-  managers(): readonly Manager[] {
-    const served = this.#service.served();
-    return served === undefined ? [] : listedManagers(served.entry.content);
-  }
-
-  version(): string {
-    const entry = this.#service.served()?.entry;
-    return entry === undefined ? '' : `${entry.epoch}.${entry.term}.${entry.version}`;
-  }
-
-  healths(): ReadonlyMap<string, Health> {
-    return this.#healths;
-  }
-
-  noteRound(healths: ReadonlyMap<string, Health>): void {
-    this.#healths = new Map(healths);
-  }
-}
-
-type ProbePace = ReturnType<Watch['settings']>;
-
-/** Who answers DNS questions must know of a dead manager in seconds. */
-const zoneProbeMs = 1_000;
-
-function probePace({ probe, zone }: PublisherConfig): ProbePace {
-  const intervalMs = zone === undefined ? probe.interval : Math.min(probe.interval, zoneProbeMs);
-  return { intervalMs, deadlineMs: probe.deadline };
-}
-
-/** The publisher's own look at the managers of the list that is served. */
-function watchListed(
-  view: ServedView,
-  log: Log,
-  settings: () => ProbePace,
-  stop: AbortSignal,
-): Promise<void> {
-  const managers = () => view.managers();
-  const onRound = (healths: ReadonlyMap<string, Health>) => view.noteRound(healths);
-  return watchManagers(
-    { prober: buildProber(clock), clock, log, managers, settings, onRound },
-    stop,
-  );
 }
 
 /** Zone and balancers are extras: what goes wrong there never stops the list. */
@@ -250,38 +232,4 @@ async function buildFront(
 
 function urlsOf(office: PublisherOffice): readonly string[] {
   return office.roots.newest.root.publishers.map((publisher) => publisher.url);
-}
-
-/** The server certificate in use, made anew where it must be. */
-async function openIdentity(
-  folder: PublisherFolder,
-  config: PublisherConfig,
-  hosts: readonly string[],
-  log: Log,
-) {
-  const { files } = config;
-  const authorityPem = await requireFile(folder, files.authority);
-  let now = splitPem((await folder.read(files.server)) ?? '');
-  const renew = async (): Promise<KeyedCertificate | undefined> => {
-    const why =
-      now &&
-      renewalReason(maker.inspect(now.certificatePem), { authorityPem, hosts }, clock.nowMs());
-    if (now !== undefined && why === undefined) return undefined;
-    log.info('certificate.due', { why: why ?? 'there is none' });
-    const keyPem = await requireFile(folder, files.authorityKey);
-    const authority = { certificatePem: authorityPem, keyPem };
-    now = maker.makeServer({ authority, hosts, validDays: serverValidDays });
-    await folder.write(files.server, `${now.certificatePem}${now.keyPem}`);
-    return now;
-  };
-  await renew();
-  if (now === undefined) throw new TypeError('no server certificate was made');
-  return { now: { certificate: now, authorityPem }, renew };
-}
-
-function splitPem(text: string): KeyedCertificate | undefined {
-  const certificatePem = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n/.exec(text);
-  const keyPem = /-----BEGIN PRIVATE KEY-----[^-]+-----END PRIVATE KEY-----\n/.exec(text);
-  if (certificatePem === null || keyPem === null) return undefined;
-  return { certificatePem: certificatePem[0], keyPem: keyPem[0] };
 }

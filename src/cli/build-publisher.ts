@@ -2,7 +2,7 @@
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { buildCertificateMaker } from '../host/certificate-maker.ts';
-import { announceChange } from '../host/change-socket.ts';
+import { tellPublisher } from '../host/change-socket.ts';
 import { acquireLock } from '../host/lock.ts';
 import { becomeOwnerOf } from '../host/privilege.ts';
 import { buildProber } from '../host/probe-socket.ts';
@@ -68,7 +68,8 @@ export function buildPublisherHost(): PublisherHost {
         const whole = { ...request, org: newest.root.org };
         return recoverPublisher(tools, { current: newest, rootKeys, request: whole });
       }),
-    announce: (directory) => announceChange(join(resolve(directory), socketName), clock),
+    announce: (directory) => tellPublisher(join(resolve(directory), socketName), 'changed', clock),
+    askStatus: (directory) => tellPublisher(join(resolve(directory), socketName), 'status', clock),
     async run(directory, signals) {
       await becomeOwnerOf(resolve(directory));
       await requireFile(openPublisherFolder(resolve(directory)), configName);

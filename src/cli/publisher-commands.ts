@@ -14,6 +14,7 @@ import {
 } from './publisher-list-commands.ts';
 import { addRollout } from './publisher-rollout-commands.ts';
 import { addSimulate } from './publisher-simulate.ts';
+import { addStatus } from './publisher-status.ts';
 import { addInit, addRoot, addToken } from './publisher-trust-commands.ts';
 import { buildProgram } from './run-command.ts';
 
@@ -30,6 +31,7 @@ export function buildPublisherProgram(parts: CommandParts): Command {
   addToken(program, parts);
   addRun(program, parts);
   addRoot(program, parts);
+  addStatus(program, parts);
   addNodes(program, parts);
   addPublish(program, parts);
   addDrains(program, parts);
@@ -50,6 +52,7 @@ Examples:
       --url https://p1.acme.example:8443
   pilotfish-publisher run                      serve until SIGTERM; SIGHUP reads the configuration
   pilotfish-publisher token --group default    what \`pilotfish join\` takes on an agent host
+  pilotfish-publisher status                   what is wrong, then how everything is
   pilotfish-publisher nodes                    every manager, asked now
   pilotfish-publisher agents --filter state=failed        who holds what, who does not, and why
   pilotfish-publisher rollout status           waves, bars, what is heard; pause, resume, abort
@@ -60,7 +63,7 @@ Examples:
   pilotfish-publisher simulate --down wm1      who would go where, before it happens
   pilotfish-publisher rollback 7               a new version with the content of version 7
 
-Exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 would change (--dry-run), 4 trust failure.
+Exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 degraded or would change, 4 trust failure.
 `;
 
 function reference(): string {
@@ -80,5 +83,5 @@ function addRun(program: Command, { host, signals }: CommandParts): void {
 }
 
 const reloadHelp = `SIGHUP takes managers, list and probe from the file; listen, files, limits and log are read at
-the start. A file with a mistake changes nothing and is logged (reload.failed).
+the start. A file with a mistake changes nothing, is logged (reload.failed) and shown by \`status\`.
 `;

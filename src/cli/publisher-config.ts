@@ -119,7 +119,11 @@ export const publisherSchema = z.strictObject({
   list: list.prefault({}),
   probe: z
     .strictObject({
-      interval: duration('10s', { min: '1s', max: '1h' }, 'time between two looks at a manager'),
+      interval: duration(
+        '10s',
+        { min: '100ms', max: '1h' },
+        'time between two looks at a manager; with a roster or a zone at most 1s',
+      ),
       deadline: duration('800ms', { min: '50ms', max: '30s' }, 'time a manager has to answer'),
     })
     .prefault({}),

@@ -67,6 +67,8 @@ export interface PublisherHost {
   readKeyFile(path: string): Promise<SigningKey>;
   /** Tells the running publisher; its answer, or undefined when none runs. */
   announce(directory: string): Promise<string | undefined>;
+  /** What the running publisher tells of itself, as JSON; undefined when none runs. */
+  askStatus(directory: string): Promise<string | undefined>;
   /** Until SIGTERM. */
   run(directory: string, signals: Signals): Promise<void>;
 }

@@ -4,7 +4,7 @@ import { ConfigError } from '../errors.ts';
 import type { RolloutMark } from '../publisher/history.ts';
 import { type Overview, overviewOf } from '../publisher/rollout/overview.ts';
 import { addCommand, type CommandParts, type Common, withOffice } from './publisher-command.ts';
-import type { PublisherOffice } from './publisher-host.ts';
+import type { PublisherHost, PublisherOffice } from './publisher-host.ts';
 import { gateSettingsOf } from './rollout-config.ts';
 import { printable, renderDuration, renderTable, show } from './terminal.ts';
 
@@ -17,7 +17,7 @@ export function addRollout(program: Command, parts: CommandParts): void {
     (flags: Common) =>
       withOffice(host, flags.dir, async (office) => {
         const nowMs = host.clock.nowMs();
-        const overview = readOverview(parts, office, nowMs);
+        const overview = readOverview(host, office, nowMs);
         show(terminal, flags.json, overview, () => overviewText(overview, nowMs));
       }),
   );
@@ -35,7 +35,12 @@ export function addRollout(program: Command, parts: CommandParts): void {
   }
 }
 
-function readOverview({ host }: CommandParts, office: PublisherOffice, nowMs: number): Overview {
+/** Throws ConfigError `unknown_version` while nothing was published. */
+export function readOverview(
+  host: Pick<PublisherHost, 'frozen'>,
+  office: PublisherOffice,
+  nowMs: number,
+): Overview {
   const { history, config } = office;
   const newest = history.newest();
   if (newest === undefined) throw new ConfigError('unknown_version', 'nothing was published yet');

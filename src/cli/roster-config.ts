@@ -14,12 +14,16 @@ export const rosterSection = z.strictObject({
     .string()
     .min(1)
     .optional()
-    .describe('home of a cluster node on this host (stock or ours); its local socket is asked'),
+    .describe(
+      'home of a stock cluster node on this host, whose local socket is asked; unset: our own node, with `cluster:`',
+    ),
   local: z
     .string()
     .regex(/^[A-Za-z0-9_-]{1,64}$/, 'expected the id of a manager')
     .optional()
-    .describe('manager that runs in `home`: its daemons, queues and disk count'),
+    .describe(
+      'manager that runs in `home` (unset: in cluster.home): its daemons, queues and disk count',
+    ),
   interval: duration('500ms', { min: '100ms', max: '1m' }, 'time between two rounds'),
   maxAge: duration(
     '2m',

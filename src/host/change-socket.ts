@@ -1,24 +1,27 @@
 /**
  * A local socket (0600, in the publisher's own directory) on which the commands tell the running
- * publisher that the history has changed. It carries no content: a lost message is found within
- * a second by looking at the file.
+ * publisher that the history has changed, and ask it how it is. What is told carries no content: a
+ * lost message is found within a second by looking at the file.
  */
 import { chmod, unlink } from 'node:fs/promises';
 import { connect, createServer, type Socket } from 'node:net';
 import { type Clock, deadline } from '../clock.ts';
 import { messageOf } from '../guards.ts';
 import type { Log } from '../log.ts';
-import type { ChangeNotices } from '../publisher/daemon.ts';
+import type { ChangeNotices, NoticeHandlers } from '../publisher/daemon.ts';
 
-const word = 'changed\n';
-const maxLineBytes = 64;
+type Word = keyof NoticeHandlers;
+
+const words: readonly Word[] = ['changed', 'status'];
+const maxWordBytes = 8;
+const maxSaidBytes = 1024 * 1024;
 const maxConnections = 16;
 const idleMs = 2_000;
 
 export function buildChangeSocket(path: string, log: Log): ChangeNotices {
   return {
-    async listen(onChange) {
-      const server = createServer((socket) => answer(socket, onChange));
+    async listen(handlers) {
+      const server = createServer((socket) => answer(socket, handlers));
       server.maxConnections = maxConnections;
       await unlink(path).catch(() => undefined); // left by a kill; the lock says that nobody lives
       const isListening = await new Promise<boolean>((resolve) => {
@@ -35,23 +38,28 @@ export function buildChangeSocket(path: string, log: Log): ChangeNotices {
   };
 }
 
-function answer(socket: Socket, onChange: () => Promise<string>): void {
+function answer(socket: Socket, handlers: NoticeHandlers): void {
   let received = '';
   socket.setTimeout(idleMs, () => socket.destroy());
   socket.on('error', () => socket.destroy());
   socket.setEncoding('latin1').on('data', (text) => {
     received += String(text);
-    if (received === word) {
-      onChange().then(
+    const word = words.find((one) => received === `${one}\n`);
+    if (word !== undefined) {
+      handlers[word]().then(
         (said) => socket.end(`${said}\n`),
         () => socket.destroy(),
       );
-    } else if (received.length > maxLineBytes || !word.startsWith(received)) socket.destroy();
+    } else if (received.length > maxWordBytes) socket.destroy();
   });
 }
 
 /** What the running publisher says back; undefined when none runs (or none answers in time). */
-export async function announceChange(path: string, clock: Clock): Promise<string | undefined> {
+export async function tellPublisher(
+  path: string,
+  word: Word,
+  clock: Clock,
+): Promise<string | undefined> {
   const limit = deadline(clock, idleMs);
   const socket = connect({ path });
   try {
@@ -59,9 +67,10 @@ export async function announceChange(path: string, clock: Clock): Promise<string
       let received = '';
       limit.signal.addEventListener('abort', () => resolve(undefined), { once: true });
       socket.on('error', reject);
-      socket.on('connect', () => socket.write(word));
-      socket.setEncoding('latin1').on('data', (text) => {
-        received = (received + String(text)).slice(0, maxLineBytes);
+      socket.on('connect', () => socket.write(`${word}\n`));
+      socket.setEncoding('utf8').on('data', (text) => {
+        received += String(text);
+        if (received.length > maxSaidBytes) socket.destroy();
       });
       socket.on('close', () => resolve(received === '' ? undefined : received.trim()));
     });

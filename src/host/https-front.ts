@@ -22,6 +22,8 @@ export interface FrontOptions {
   readonly authorityPem: string;
   readonly timeouts?: Partial<FrontTimeouts>;
   readonly maxRequestsPerSocket: number;
+  /** Told of every connection that is refused, by the verdict of the ledger. */
+  onRefusal?(verdict: string): void;
 }
 
 export interface FrontTimeouts {
@@ -87,7 +89,8 @@ function secureContext(certificate: KeyedCertificate, authorityPem: string) {
 }
 
 /** The TLS layer sees a connection only after the ledger has admitted it. */
-function admitConnections(server: Server, { ledger, clock, log }: FrontOptions): void {
+function admitConnections(server: Server, options: FrontOptions): void {
+  const { ledger, clock, log } = options;
   const startTls = server.listeners('connection');
   server.removeAllListeners('connection');
   server.on('connection', (socket: Socket) => {
@@ -96,6 +99,7 @@ function admitConnections(server: Server, { ledger, clock, log }: FrontOptions):
     const verdict = ledger.open(ip, clock.monotonicMs());
     if (verdict !== 'admitted') {
       log.debug('connection.refused', { ip, why: verdict });
+      options.onRefusal?.(verdict);
       return void socket.resetAndDestroy();
     }
     socket.once('close', () => ledger.close(ip));

@@ -6,9 +6,9 @@
 import type { Server } from 'node:https';
 import { type Clock, sleep } from '../clock.ts';
 import { PilotfishError } from '../errors.ts';
-import { messageOf } from '../guards.ts';
 import { rootStatus, type VerifiedRoot } from '../list/root.ts';
 import type { Log } from '../log.ts';
+import type { Complaints } from './complaints.ts';
 import type { ConfiguredContent } from './content.ts';
 import { listExpiresAtMs, type PublishedList } from './history.ts';
 import type { ListService } from './list-service.ts';
@@ -25,10 +25,17 @@ export interface ListeningFront {
   close(): Promise<void>;
 }
 
-/** Port: other processes of this publisher say that the history has changed. */
+/** What other processes of this publisher may say to it; each returns what is said back. */
+export interface NoticeHandlers {
+  /** The history has changed. */
+  changed(): Promise<string>;
+  /** How is it? One line of JSON. */
+  status(): Promise<string>;
+}
+
+/** Port: other processes of this publisher speak to it. */
 export interface ChangeNotices {
-  /** `onChange` returns what is said back. */
-  listen(onChange: () => Promise<string>): Promise<() => Promise<void>>;
+  listen(handlers: NoticeHandlers): Promise<() => Promise<void>>;
 }
 
 /** What a running publisher takes from its configuration, again at every reload. */
@@ -44,6 +51,10 @@ export interface DaemonWorld {
   readonly notices: ChangeNotices;
   readonly clock: Clock;
   readonly log: Log;
+  /** What fails round after round is told once, and seen by `status`. */
+  readonly complaints: Complaints;
+  /** What this process knows of itself, as JSON. */
+  status(): string;
   readonly listen: { readonly host: string; readonly port: number };
   /** Throws ConfigError; the settings in use then stay. */
   readSettings(): Promise<DaemonSettings>;
@@ -64,15 +75,18 @@ const futureMs = 5 * 60_000;
 
 /** Runs until `signal` aborts. Throws when it cannot start. */
 export async function runDaemon(world: DaemonWorld, signal: AbortSignal): Promise<void> {
-  const { service, front, log } = world;
+  const { service, front, log, complaints } = world;
   const daemon = buildDaemon(world, await world.readSettings());
   if (daemon.serveNewest() === 0) await daemon.publishNews();
-  else await logFailure(log, 'config.refused', daemon.publishNews); // the last good list stays
+  else await troubled(complaints, 'config.refused', daemon.publishNews); // the last good list stays
   daemon.serveNewest();
   const port = await front.listen(world.listen.host, world.listen.port);
-  const stopNotices = await world.notices.listen(async () => {
-    await daemon.followRoot();
-    return `serving ${daemon.serveNewest()}`;
+  const stopNotices = await world.notices.listen({
+    async changed() {
+      await daemon.followRoot();
+      return `serving ${daemon.serveNewest()}`;
+    },
+    status: async () => world.status(),
   });
   const stopReloads = world.onReload(() => void daemon.reload());
   log.info('publisher.listening', { host: world.listen.host, port });
@@ -100,7 +114,7 @@ interface Daemon {
 }
 
 function buildDaemon(world: DaemonWorld, first: DaemonSettings): Daemon {
-  const { service, log, clock } = world;
+  const { log, clock, complaints } = world;
   const { history } = world.desk;
   let desk = world.desk;
   let settings = first;
@@ -108,14 +122,7 @@ function buildDaemon(world: DaemonWorld, first: DaemonSettings): Daemon {
   let certificateAtMs = Number.NEGATIVE_INFINITY;
   let reloading: Promise<void> = Promise.resolve();
 
-  const serveNewest = (): number => {
-    const newest = history.newest();
-    const stable = stableOf(history, newest, clock.nowMs());
-    if (newest !== undefined && service.serve(newest, stable)) {
-      logServed(log, newest, service.waiting());
-    }
-    return newest?.version ?? 0;
-  };
+  const serveNewest = (): number => serveFrom(world);
   const publishNews = async (): Promise<void> => {
     const newest = history.newest();
     if (isConfigNews(settings.configured, newest)) {
@@ -135,59 +142,72 @@ function buildDaemon(world: DaemonWorld, first: DaemonSettings): Daemon {
     serveNewest();
   };
   const reloadOnce = (): Promise<void> =>
-    logFailure(log, 'reload.failed', async () => {
+    troubled(complaints, 'reload.failed', async () => {
       settings = await world.readSettings();
       await publishNews();
+      complaints.end('config.refused');
       log.info('reload.done', { version: serveNewest() });
     });
-  const resignWhenDue = async (): Promise<void> => {
+  const resignWhenDue = async (): Promise<'later' | undefined> => {
     const newest = history.newest();
     const mayTry = clock.monotonicMs() - failedAtMs >= 60_000;
-    if (!mayTry || !isResignDue(newest, settings, clock.nowMs())) return;
+    if (!isResignDue(newest, settings, clock.nowMs())) return undefined;
+    if (!mayTry) return 'later';
     try {
       await publish(desk, resignOrder(settings.configured));
       serveNewest();
+      return undefined;
     } catch (error) {
       failedAtMs = clock.monotonicMs();
       throw error;
     }
   };
-  const renewWhenDue = async (): Promise<void> => {
-    if (clock.monotonicMs() - certificateAtMs < certificateEveryMs) return;
+  const renewWhenDue = async (): Promise<'later' | undefined> => {
+    if (clock.monotonicMs() - certificateAtMs < certificateEveryMs) return 'later';
     certificateAtMs = clock.monotonicMs();
     warnOfRoot({ ...world, desk });
     const renewed = await world.renewCertificate();
-    if (renewed === undefined) return;
+    if (renewed === undefined) return undefined;
     world.front.setCertificate(renewed);
     log.info('certificate.renewed');
+    return undefined;
   };
   return {
     publishNews,
     serveNewest,
-    followRoot: () => logFailure(log, 'root.failed', followRoot),
+    followRoot: () => troubled(complaints, 'root.failed', followRoot),
     reload() {
       reloading = reloading.then(reloadOnce); // one after the other: the last file read wins
       return reloading;
     },
-    resignWhenDue: () => logFailure(log, 'resign.failed', resignWhenDue),
-    renewWhenDue: () => logFailure(log, 'certificate.failed', renewWhenDue),
+    resignWhenDue: () => troubled(complaints, 'resign.failed', resignWhenDue),
+    renewWhenDue: () => troubled(complaints, 'certificate.failed', renewWhenDue),
     tendRollout: () =>
-      logFailure(log, 'rollout.failed', async () => {
+      troubled(complaints, 'rollout.failed', async () => {
         if (await world.tendRollout?.(desk)) serveNewest();
       }),
   };
 }
 
+function serveFrom({ desk: { history }, clock, service, log }: DaemonWorld): number {
+  const newest = history.newest();
+  const stable = stableOf(history, newest, clock.nowMs());
+  if (newest !== undefined && service.serve(newest, stable)) {
+    logServed(log, newest, service.waiting());
+  }
+  return newest?.version ?? 0;
+}
+
 /** Once a second: whatever is due. */
 async function runRounds(world: DaemonWorld, daemon: Daemon, signal: AbortSignal): Promise<void> {
-  const { clock, log, desk } = world;
+  const { clock, complaints, desk } = world;
   let mark = Number.NaN; // the first round looks in any case
   while (!signal.aborted) {
     await daemon.followRoot();
     await daemon.resignWhenDue();
     await daemon.renewWhenDue();
     await daemon.tendRollout();
-    await logFailure(log, 'history.failed', async () => {
+    await troubled(complaints, 'history.failed', async () => {
       const seen = desk.history.changeMark();
       if (seen !== mark) daemon.serveNewest();
       mark = seen;
@@ -236,11 +256,16 @@ function logServed(log: Log, entry: PublishedList, waiting: number): void {
   log.info('list.served', { version, reason, hash, waiting });
 }
 
-async function logFailure(log: Log, event: string, work: () => Promise<void>): Promise<void> {
+/** `later`: it was not tried, so what is wrong with it still is. */
+async function troubled(
+  complaints: Complaints,
+  topic: string,
+  work: () => Promise<unknown>,
+): Promise<void> {
   try {
-    await work();
+    if ((await work()) !== 'later') complaints.end(topic);
   } catch (error) {
     if (!(error instanceof PilotfishError)) throw error;
-    log.error(event, { code: error.code, name: error.reason, message: messageOf(error) });
+    complaints.begin(topic, `${error.code} ${error.reason}: ${error.message}`);
   }
 }

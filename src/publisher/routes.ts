@@ -29,6 +29,8 @@ export interface RouteParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Told of every request that is refused, by the name of the refusal. */
+  onRefusal?(name: string): void;
   /** How late the event loop is, milliseconds. */
   lagMs(): number;
 }
@@ -59,7 +61,10 @@ export function buildRoutes(parts: RouteParts, serverFactory: ServerFactory): Ap
   });
   app.addHook('onRequest', async (request, reply) => {
     const refusal = refusalOf(request, parts);
-    if (refusal !== undefined) return refuse(reply, refusal);
+    if (refusal !== undefined) {
+      parts.onRefusal?.(refusal.name);
+      return refuse(reply, refusal);
+    }
     return undefined;
   });
   app.get('/livez', async () => ({ alive: true }));
@@ -72,13 +77,15 @@ export function buildRoutes(parts: RouteParts, serverFactory: ServerFactory): Ap
     app.get(path, async (request, reply) => answerFlat(parts, request, reply, part));
   }
   if (parts.reports !== undefined) addReportRoute(app, parts.reports, parts.clock);
-  app.setNotFoundHandler(async (_request, reply) =>
-    refuse(reply, { status: 404, name: 'not_found', message: 'no such resource' }),
-  );
+  app.setNotFoundHandler(async (_request, reply) => {
+    parts.onRefusal?.('not_found');
+    return refuse(reply, { status: 404, name: 'not_found', message: 'no such resource' });
+  });
   app.setErrorHandler(async (error: Error & { statusCode?: number }, _request, reply) => {
     const status = error.statusCode ?? 500;
     if (status >= 500) parts.log.error('serve.failed', { message: error.message });
     const message = status >= 500 ? 'internal error' : error.message;
+    parts.onRefusal?.('bad_request');
     return refuse(reply, { status, name: 'bad_request', message });
   });
   return app;
@@ -143,7 +150,10 @@ function answerRoot(parts: RouteParts, name: string, reply: Reply): Reply {
 
 async function answerList(parts: RouteParts, request: Request, reply: Reply): Promise<Reply> {
   const poll = readPoll(request);
-  if ('status' in poll) return refuse(reply, poll);
+  if ('status' in poll) {
+    parts.onRefusal?.(poll.name);
+    return refuse(reply, poll);
+  }
   const gone = new AbortController();
   reply.raw.once('close', () => gone.abort());
   const answer = await parts.service.answer({

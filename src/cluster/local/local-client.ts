@@ -70,7 +70,7 @@ export class LocalClient {
 
   /** `names`: null means every node. Throws as `nodes`. */
   async health(names: readonly string[] | null, options: AskOptions = {}): Promise<ClusterHealth> {
-    return parsed(await this.#ask('readHealth', names, options), parseHealth);
+    return readHealthAnswer(await this.#ask('readHealth', names, options));
   }
 
   /** The node's effective configuration. It holds the cluster key: never print or log it. */
@@ -240,6 +240,11 @@ function settle(later: Later, value: Uint8Array): void {
 
 function ended(error: Error | undefined): PeerError {
   return new PeerError('link_closed', 'the cluster node closed its local socket', { cause: error });
+}
+
+/** What a node answers to `get_health`. Throws `LocalFault`, `PeerError`. */
+export function readHealthAnswer(bytes: Buffer): ClusterHealth {
+  return parsed(bytes, parseHealth);
 }
 
 function parsed<Value>(bytes: Buffer, parse: (value: JsonValue) => Value): Value {

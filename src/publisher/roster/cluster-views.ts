@@ -1,6 +1,6 @@
 /** The cluster's own word on its nodes as opinions and steps. Pure. */
 import { type ClusterHealth, momentMs, type NodeHealth } from '../../cluster/local/node-health.ts';
-import type { InStep, Opinion } from './view.ts';
+import type { InStep, NodeLags, Opinion } from './view.ts';
 
 export interface ClusterSight {
   /** When the answer came; undefined: the cluster could not be asked, and says nothing. */
@@ -24,28 +24,55 @@ export function clusterOpinion({ health, nowMs }: ClusterSight, node: string | u
   return nowMs - heardMs > keepAliveMs ? 'down' : 'up';
 }
 
-/** Keys and groups travel with the integrity sync: its age and what it last carried tell. */
+/**
+ * Keys and groups travel with the integrity sync: its age and what it last carried tell. Our own
+ * master knows more: `lags`, from its store.
+ */
 export function clusterStep(
   { health, nowMs, maxAgeMs }: ClusterSight,
   node: string | undefined,
+  lags?: NodeLags,
 ): InStep {
   const found = nodeOf(health, node);
   if (found === undefined) return { kind: 'unknown' };
+  if (lags !== undefined && found.sync !== undefined) {
+    const told = lagStep(lags, maxAgeMs);
+    if (told.kind !== 'in_step') return told;
+  }
   const { sync } = found;
   if (sync === undefined) return { kind: 'in_step' }; // the master itself
   const checkedMs = momentMs(sync.integrityCheck.end);
   if (checkedMs === undefined)
-    return { kind: 'behind', why: 'its keys and groups were never checked' };
+    return { kind: 'catching_up', why: 'its keys and groups were never checked' };
   const startedMs = momentMs(sync.integritySync.start);
   const endedMs = momentMs(sync.integritySync.end);
   const isUnderWay = startedMs !== undefined && (endedMs === undefined || endedMs < startedMs);
-  if (isUnderWay) return { kind: 'behind', why: 'its keys and groups are being brought' };
+  const isStuck = isUnderWay && nowMs - startedMs > maxAgeMs;
+  const bringing = 'its keys and groups are being brought';
+  if (isStuck) return { kind: 'behind', why: `${bringing}, for ${seconds(nowMs - startedMs)}` };
+  if (isUnderWay) return { kind: 'catching_up', why: bringing };
   const ageMs = nowMs - checkedMs;
   if (ageMs <= maxAgeMs) return { kind: 'in_step' };
   return {
     kind: 'behind',
-    why: `its keys and groups were last checked ${Math.round(ageMs / 1_000)} s ago`,
+    why: `its keys and groups were last checked ${seconds(ageMs)} ago`,
   };
+}
+
+/** Keys first: an agent whose key a node lacks is refused there. */
+function lagStep(lags: NodeLags, maxAgeMs: number): InStep {
+  const { keysMs, groupsMs, keysGeneration, newestKeysGeneration } = lags;
+  const worst = Math.max(keysMs, groupsMs);
+  if (worst === 0) return { kind: 'in_step' };
+  const why =
+    keysMs > 0
+      ? `it lacks keys of agents for ${seconds(keysMs)} (generation ${keysGeneration} of ${newestKeysGeneration})`
+      : `it lacks changes of groups for ${seconds(groupsMs)}`;
+  return { kind: worst > maxAgeMs ? 'behind' : 'catching_up', why };
+}
+
+function seconds(ms: number): string {
+  return `${Math.round(ms / 1_000)} s`;
 }
 
 function nodeOf(

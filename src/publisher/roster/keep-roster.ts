@@ -15,7 +15,7 @@ import type { AgentRow } from '../reports/agent-book.ts';
 import { clusterOpinion, clusterStep } from './cluster-views.ts';
 import { judgeRound, type Readiness, type ReadinessSettings, type Round } from './readiness.ts';
 import { siteViews } from './site-views.ts';
-import type { LocalState, ManagerViews, Opinion } from './view.ts';
+import type { LocalState, ManagerViews, NodeLags, Opinion } from './view.ts';
 
 export interface RosterParts {
   readonly clock: Clock;
@@ -30,9 +30,13 @@ export interface RosterParts {
   rows(): Iterable<AgentRow>;
   /** Absent where no cluster is asked. */
   askCluster?(signal: AbortSignal): Promise<ClusterHealth>;
+  /** From the store of our own master; undefined where it knows nothing of the node. */
+  lagsOf?(node: string): NodeLags | undefined;
   /** By manager id: only of the node beside which this publisher runs. */
   readLocal?(): Promise<ReadonlyMap<string, LocalState>>;
   settings(): ReadinessSettings & { readonly everyMs: number; readonly maxAgeMs: number };
+  /** What was seen and judged, for `status`. */
+  noteRound?(views: readonly ManagerViews[], round: Round): void;
   /** What follows; the ids that are not offered. */
   publish(unready: readonly string[], round: Round): Promise<void>;
 }
@@ -67,6 +71,7 @@ export async function rosterRound(
   const round = judgeRound(before, views, parts.settings(), clock.nowMs());
   if (round.guarded === undefined) complaints.end(topics.guard);
   else complaints.begin(topics.guard, round.guarded);
+  parts.noteRound?.(views, round);
   for (const one of round.readiness.values()) {
     const was = before.get(one.id);
     if (was?.isReady === one.isReady) continue;
@@ -96,13 +101,15 @@ async function lookAround(
   return parts.managers().map(({ id }) => {
     const node = parts.nodeOf(id);
     const own = local?.get(id);
+    const lags = node === undefined ? undefined : parts.lagsOf?.(node);
     return {
       id,
       probe: opinionOf(healths.get(id)),
       cluster: clusterOpinion(sight, node),
-      inStep: clusterStep(sight, node),
+      inStep: clusterStep(sight, node, lags),
       sites: sites.get(id) ?? [],
       ...(own === undefined ? {} : { local: own }),
+      ...(lags === undefined ? {} : { lags }),
     };
   });
 }

@@ -147,7 +147,9 @@ export function judgeViews(
 function judgeNewcomer({ probe, cluster, inStep }: ManagerViews, down: number): Verdict {
   if (probe !== 'up') return { isReady: false, why: 'does not answer as a manager yet' };
   if (cluster === 'down') return { isReady: false, why: 'its node has not joined the cluster' };
-  if (inStep.kind === 'behind') return { isReady: false, why: inStep.why };
+  if (inStep.kind === 'behind' || inStep.kind === 'catching_up') {
+    return { isReady: false, why: inStep.why };
+  }
   if (down > 0) return { isReady: false, why: 'not reached from everywhere yet' };
   return { isReady: true, why: 'answers, and its keys are in step' };
 }

@@ -3,11 +3,26 @@
 /** One place's opinion; `unknown` where it cannot see. */
 export type Opinion = 'up' | 'down' | 'unknown';
 
-/** How far the keys and groups of a node are known to be in step with its master. */
+/**
+ * How far the keys and groups of a node are known to be in step with its master. Who is catching up
+ * is not let in yet, but no reason to leave either; who is behind is both.
+ */
 export type InStep =
   | { readonly kind: 'in_step' }
+  | { readonly kind: 'catching_up'; readonly why: string }
   | { readonly kind: 'behind'; readonly why: string }
   | { readonly kind: 'unknown' };
+
+/** How far a node is behind, as our own master keeps it in its store; 0: not at all. */
+export interface NodeLags {
+  readonly keysMs: number;
+  readonly groupsMs: number;
+  readonly filesMs: number;
+  readonly files: number;
+  /** Generation of client.keys that it has, and the newest one. */
+  readonly keysGeneration: number;
+  readonly newestKeysGeneration: number;
+}
 
 /** Wazuh's own files, where the publisher sits beside the node. */
 export interface LocalState {
@@ -29,4 +44,5 @@ export interface ManagerViews {
   /** The majority of the voters of each site; sites without enough voters are left out. */
   readonly sites: readonly { readonly site: string; readonly opinion: Opinion }[];
   readonly local?: LocalState;
+  readonly lags?: NodeLags;
 }

@@ -144,7 +144,7 @@ function cluster(sync: Partial<WorkerHealth>): ClusterHealth {
   return { connectedNodes: 1, nodes: [{ ...node, activeAgents: 0, sync: { ...never, ...sync } }] };
 }
 
-test('a worker without keys is behind until a check has ended; an old check is one that never was', () => {
+test('a worker catches up until a check has ended, and is behind when that takes long', () => {
   const at = (ms: number): string => new Date(startMs + ms).toISOString();
   const sight = (health: ClusterHealth | undefined) => ({
     health,
@@ -153,16 +153,41 @@ test('a worker without keys is behind until a check has ended; an old check is o
   });
   const checked = { start: at(-5_000), end: at(-4_000) };
   const kindOf = (sync: Partial<WorkerHealth>) => clusterStep(sight(cluster(sync)), 'w').kind;
-  assert.equal(kindOf({}), 'behind');
+  assert.equal(kindOf({}), 'catching_up');
   assert.equal(kindOf({ integrityCheck: checked }), 'in_step');
   assert.equal(kindOf({ integrityCheck: { start: at(-90_000), end: at(-80_000) } }), 'behind');
   const running = { start: at(-1_000), end: 'n/a', missing: 1, shared: 0, extra: 0 };
-  assert.equal(kindOf({ integrityCheck: checked, integritySync: running }), 'behind');
+  assert.equal(kindOf({ integrityCheck: checked, integritySync: running }), 'catching_up');
+  const stuck = { ...running, start: at(-90_000) };
+  assert.equal(kindOf({ integrityCheck: checked, integritySync: stuck }), 'behind');
   assert.equal(clusterStep(sight(undefined), 'w').kind, 'unknown'); // a socket that hangs
   assert.equal(clusterOpinion(sight(undefined), 'w'), 'unknown');
   assert.equal(clusterOpinion(sight(cluster({})), 'other'), 'down');
   const stale = cluster({ lastKeepAlive: at(-200_000) });
   assert.equal(clusterOpinion(sight(stale), 'w'), 'down');
+});
+
+test('by the store of our own master a newcomer needs every key, one that is in only has to be quick', () => {
+  const lags = { keysMs: 0, groupsMs: 0, filesMs: 0, files: 0 };
+  const generations = { keysGeneration: 3, newestKeysGeneration: 4 };
+  const health = cluster({
+    integrityCheck: { start: 'n/a', end: new Date(startMs).toISOString() },
+  });
+  const stepOf = (change: Partial<typeof lags>) =>
+    clusterStep({ health, nowMs: startMs, maxAgeMs: 60_000 }, 'w', {
+      ...{ ...lags, ...generations },
+      ...change,
+    });
+  assert.equal(stepOf({}).kind, 'in_step');
+  const late = stepOf({ keysMs: 5_000 });
+  assert.deepEqual(late, {
+    kind: 'catching_up',
+    why: 'it lacks keys of agents for 5 s (generation 3 of 4)',
+  });
+  assert.equal(judgeViews(view('w', { inStep: late }), false, defaultReadiness).isReady, false);
+  assert.equal(judgeViews(view('w', { inStep: late }), true, defaultReadiness).isReady, true);
+  assert.equal(stepOf({ keysMs: 61_000 }).kind, 'behind');
+  assert.equal(stepOf({ groupsMs: 61_000 }).kind, 'behind');
 });
 
 test("Wazuh's own state files tell how full the queues are", () => {

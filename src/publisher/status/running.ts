@@ -1,0 +1,109 @@
+/**
+ * What a running publisher knows of itself and no file tells: sent to `status` on the local socket.
+ * Read back by a schema, since the two may be of different versions of this program.
+ */
+import { z } from 'zod';
+import { defaultDamping, isSuppressed } from '../../health/damping.ts';
+import type { Complaint } from '../complaints.ts';
+import type { Readiness, Round } from '../roster/readiness.ts';
+import type { ManagerViews, NodeLags } from '../roster/view.ts';
+
+const lags = z.object({
+  keysMs: z.number(),
+  groupsMs: z.number(),
+  filesMs: z.number(),
+  files: z.number(),
+  keysGeneration: z.number(),
+  newestKeysGeneration: z.number(),
+});
+
+const seen = z.object({
+  id: z.string(),
+  isReady: z.boolean(),
+  why: z.string(),
+  sinceAtMs: z.number(),
+  /** It came and went too often: offered again when it has been quiet for long. */
+  isDamped: z.boolean(),
+  probe: z.string(),
+  cluster: z.string(),
+  /** `in_step`, or what it lacks. */
+  step: z.string(),
+  /** `eu-1 up`. */
+  sites: z.array(z.string()),
+  lags: lags.optional(),
+});
+
+const running = z.object({
+  version: z.number(),
+  startedAtMs: z.number(),
+  lagMs: z.number(),
+  connections: z.number(),
+  waiting: z.number(),
+  complaints: z.array(z.object({ topic: z.string(), message: z.string(), sinceAtMs: z.number() })),
+  /** Since the start. */
+  refused: z.record(z.string(), z.number()),
+  reports: z.object({ agents: z.number(), taken: z.number(), unsaved: z.number() }).optional(),
+  /** The publisher's own probes: manager id to verdict. */
+  probes: z.record(z.string(), z.string()),
+  roster: z
+    .object({ atMs: z.number(), guarded: z.string().optional(), managers: z.array(seen) })
+    .optional(),
+});
+
+export type RunningStatus = z.output<typeof running>;
+export type SeenManager = z.output<typeof seen>;
+
+/** Undefined: not what this version of the program tells. */
+export function parseRunning(text: string): RunningStatus | undefined {
+  try {
+    return running.safeParse(JSON.parse(text)).data;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The last round of the roster as values for `status`. */
+export function seenRound(
+  views: readonly ManagerViews[],
+  round: Round,
+  nowMs: number,
+): NonNullable<RunningStatus['roster']> {
+  const managers = views.flatMap((view) => {
+    const one = round.readiness.get(view.id);
+    return one === undefined ? [] : [seenManager(view, one, nowMs)];
+  });
+  return {
+    atMs: nowMs,
+    managers,
+    ...(round.guarded === undefined ? {} : { guarded: round.guarded }),
+  };
+}
+
+function seenManager(view: ManagerViews, one: Readiness, nowMs: number): SeenManager {
+  const { inStep, sites } = view;
+  return {
+    id: view.id,
+    isReady: one.isReady,
+    why: one.why,
+    sinceAtMs: one.sinceAtMs,
+    isDamped: isSuppressed(one.damping, defaultDamping, nowMs),
+    probe: view.probe,
+    cluster: view.cluster,
+    step: 'why' in inStep ? inStep.why : inStep.kind,
+    sites: sites.map(({ site, opinion }) => `${site} ${opinion}`),
+    ...lagsMember(view.lags),
+  };
+}
+
+function lagsMember(known: NodeLags | undefined): { readonly lags?: NodeLags } {
+  return known === undefined ? {} : { lags: known };
+}
+
+/** No more than `status` shows. */
+export const maxComplaintsTold = 64;
+
+export function toldComplaints(open: readonly Complaint[]): readonly Complaint[] {
+  return open
+    .slice(0, maxComplaintsTold)
+    .map((one) => ({ ...one, message: one.message.slice(0, 500) }));
+}
