@@ -22,6 +22,8 @@ export interface Bench {
   readonly name: string;
   readonly summary: string;
   run(args: readonly string[], note: (line: string) => void): Promise<readonly Row[]>;
+  /** A table of its own for people; one line a row when absent. */
+  render?(rows: readonly Row[]): string;
 }
 
 /** Collapse samples of one figure into a row. */
@@ -36,7 +38,7 @@ export function rowOf(
   return { ...labels, n: sorted.length, median, min: at(0), max: at(sorted.length - 1) };
 }
 
-function digits(value: number): string {
+export function digits(value: number): string {
   if (!Number.isFinite(value)) return '-';
   return Math.abs(value) >= 100 ? value.toFixed(0) : value.toPrecision(3);
 }
@@ -51,16 +53,22 @@ function renderRows(rows: readonly Row[]): string {
     String(row.n),
     ...[row.median, row.min, row.max].map(digits),
   ]);
-  const widths = header.map((name, column) =>
-    Math.max(name.length, ...cells.map((line) => line[column]?.length ?? 0)),
+  return alignColumns([header, ...cells], 4);
+}
+
+/** Lines of cells as text; so many first columns hold words, the others figures. */
+export function alignColumns(lines: readonly (readonly string[])[], words: number): string {
+  const [header = []] = lines;
+  const widths = header.map((_, column) =>
+    Math.max(...lines.map((line) => line[column]?.length ?? 0)),
   );
   const line = (parts: readonly string[]): string =>
     parts
       .map((part, column) =>
-        column < 4 ? part.padEnd(widths[column] ?? 0) : part.padStart(widths[column] ?? 0),
+        column < words ? part.padEnd(widths[column] ?? 0) : part.padStart(widths[column] ?? 0),
       )
       .join('  ');
-  return `${[line(header), ...cells.map(line)].join('\n')}\n`;
+  return `${lines.map(line).join('\n')}\n`;
 }
 
 async function main(): Promise<number> {
@@ -90,8 +98,9 @@ async function main(): Promise<number> {
     memoryMb: Math.round(totalmem() / 2 ** 20),
     node: process.version,
   };
+  const render = loaded.bench.render ?? renderRows;
   process.stdout.write(
-    values.json === true ? `${JSON.stringify({ bench: name, host, rows })}\n` : renderRows(rows),
+    values.json === true ? `${JSON.stringify({ bench: name, host, rows })}\n` : render(rows),
   );
   return 0;
 }

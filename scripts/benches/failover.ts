@@ -2,22 +2,26 @@
  * How long an agent is without a manager when the one in use is refused (killed), hung (SIGSTOP),
  * blackholed (packets dropped), hung while 400 KB/s of events flow, or drained: the agent's own
  * loop, load balancers and Pilotfish, the same stand-ins, one run. Native rows run once and beside
- * the others; the longest takes 15 minutes.
+ * the others; the longest takes 15 minutes, nearly all of it waiting.
  */
+import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { canBlackhole } from '../../test/fakes/blackhole.ts';
-import { type Bench, type Row, rowOf } from '../bench.ts';
+import { alignColumns, type Bench, digits, type Row, rowOf } from '../bench.ts';
 import type { Stage } from '../demonstration/stage.ts';
 import { allFaults, type Fault } from '../failover/faults.ts';
 import { measure, type Outcome } from '../failover/measure.ts';
 import { type Subject, subjects, wedgeCutS } from '../failover/subjects.ts';
 
-const help = `usage: npm run bench -- failover [--subjects a,b] [--faults a,b] [--runs 5] [--native-cut 960]
+const help = `usage: npm run bench -- failover [--subjects a,b] [--faults a,b] [--runs 5] [--native-cut 960] [--wait-for PATH]
 subjects: ${subjects.map(({ name }) => name).join(', ')}
 faults: ${allFaults.join(', ')}
---native-cut N   give up on a native loop after N seconds`;
+--native-cut N   give up on a native loop after N seconds
+--wait-for PATH  only native loops until this file is there: the machine is quiet then`;
 
 const slowS = 30;
+const awayMetric = 'agent away';
+const cutMetric = 'agent away, at least';
 
 interface Case {
   readonly subject: Subject;
@@ -72,12 +76,9 @@ function rowsOf({ subject, fault, cutS }: Case, outcomes: readonly Outcome[]): r
   if (outcomes.length === 0) return [];
   const labels = { subject: subject.name, case: fault } as const;
   const isCut = outcomes.some(({ awayS }) => awayS === undefined);
-  const metric = isCut ? 'agent away, at least' : 'agent away';
+  const metric = isCut ? cutMetric : awayMetric;
   const away = outcomes.map(({ awayS }) => awayS ?? cutS);
-  // A restarted agent counts its events anew: there the sum says nothing.
-  const lost = outcomes.flatMap(({ eventsLost, restarts }) =>
-    eventsLost === undefined || restarts > 0 ? [] : [eventsLost],
-  );
+  const lost = outcomes.flatMap(({ eventsLost }) => eventsLost ?? []);
   return [
     rowOf({ ...labels, metric, unit: 's' }, away),
     rowOf(
@@ -100,6 +101,7 @@ async function run(args: readonly string[], note: (line: string) => void): Promi
       faults: { type: 'string', default: allFaults.join() },
       runs: { type: 'string', default: '5' },
       'native-cut': { type: 'string', default: '960' },
+      'wait-for': { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   });
@@ -112,11 +114,48 @@ async function run(args: readonly string[], note: (line: string) => void): Promi
   for (const one of cases.filter(({ subject }) => !subject.repeats)) {
     slow.push(runCase(one, await raise(one, note), note)); // its faults go on beside the others
   }
-  const rows: Row[] = [];
-  for (const one of cases.filter(({ subject }) => subject.repeats)) {
-    rows.push(...(await runCase(one, await raise(one, note), note)));
-  }
+  await isThere(values['wait-for']);
+  const repeated = Map.groupBy(
+    cases.filter(({ subject }) => subject.repeats),
+    ({ subject }) => subject.lane,
+  );
+  const lanes = [...repeated.values()].map(async (lane) => {
+    const rows: Row[] = [];
+    for (const one of lane) rows.push(...(await runCase(one, await raise(one, note), note)));
+    return rows;
+  });
+  const rows = (await Promise.all(lanes)).flat();
+  note('all but the native loops are done');
   return [...(await Promise.all(slow)).flat(), ...rows];
+}
+
+async function isThere(path: string | undefined): Promise<void> {
+  while (path !== undefined && !existsSync(path)) {
+    await new Promise((resolve) => setTimeout(resolve, 250));
+  }
+}
+
+/** One line for a subject and a fault. */
+function render(rows: readonly Row[]): string {
+  const lines = Map.groupBy(rows, (row) => `${row.subject} ${row.case}`);
+  const cells = [...lines.values()].map((line) => {
+    const figure = (metric: string): string => {
+      const row = line.find((one) => one.metric === metric);
+      if (row === undefined) return '-';
+      return row.n === 1 ? digits(row.median) : `${digits(row.median)} (${digits(row.max)})`;
+    };
+    const [first] = line;
+    const isCut = line.some(({ metric }) => metric === cutMetric);
+    return [
+      first?.subject ?? '',
+      first?.case ?? '',
+      String(first?.n ?? 0),
+      isCut ? `>= ${figure(cutMetric)}` : figure(awayMetric),
+      ...['events lost', 'connections', 'restarts'].map(figure),
+    ];
+  });
+  const header = ['subject', 'fault', 'n', 'away s', 'events lost', 'reconnects', 'restarts'];
+  return `median (max)\n${alignColumns([header, ...cells], 2)}`;
 }
 
 function casesOf(
@@ -149,4 +188,5 @@ export const bench: Bench = {
   name: 'failover',
   summary: 'agent-away time per fault: native loop, load balancers, Pilotfish, side by side',
   run,
+  render,
 };

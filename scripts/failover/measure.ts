@@ -9,7 +9,7 @@ export interface Outcome {
   readonly restarts: number;
   /** Sessions that managers accepted from the fault on. */
   readonly connections: number;
-  /** Events that no manager counted; undefined where none flow. */
+  /** Events that no manager counted; undefined where nobody can say: after a restart, or a cut. */
   readonly eventsLost: number | undefined;
 }
 
@@ -20,16 +20,19 @@ const settleMs = 3_000;
 export async function measure(stage: Stage, fault: Fault, cutS: number): Promise<Outcome> {
   const { manager } = await currentSession(stage);
   const pidsBefore = stage.home.pids.join();
+  const lostBefore = eventsLost(stage);
   const sinceMs = Date.now();
   const heal = await inject(stage, manager, fault);
   const awayS = await awaitOther(stage, manager, sinceMs, fault, cutS);
-  const flows = fault === 'hung+events';
-  if (flows && awayS !== undefined) await pause(settleMs);
+  if (awayS !== undefined) await pause(settleMs);
+  const restarts = stage.home.pids.join() === pidsBefore ? 0 : 1;
+  const isCounted = restarts === 0 && awayS !== undefined;
   const outcome: Outcome = {
     awayS,
-    restarts: stage.home.pids.join() === pidsBefore ? 0 : 1,
+    restarts,
     connections: connectionsSince(stage, sinceMs),
-    eventsLost: flows ? eventsLost(stage) : undefined,
+    // A restarted agent counts its events anew.
+    eventsLost: isCounted ? Math.max(0, eventsLost(stage) - lostBefore) : undefined,
   };
   await heal();
   return outcome;

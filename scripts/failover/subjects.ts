@@ -11,6 +11,8 @@ export interface Subject {
   readonly cutS: number;
   /** Several faults in a row on one stage; native loops take too long for that. */
   readonly repeats: boolean;
+  /** Those of one lane have their faults one after the other, lanes go side by side. */
+  readonly lane: string;
   /** Why it cannot run here, or undefined. */
   missing(): string | undefined;
   faces(fault: Fault): boolean;
@@ -25,7 +27,7 @@ export const wedgeCutS = 120;
 
 function optionsFor(fault: Fault, index: number): StageOptions & { addresses: readonly string[] } {
   const addresses = [ownAddress(index), ownAddress(index + 1)];
-  return { addresses, ...(fault === 'hung+events' ? { agentFlags: eventFlags } : {}) };
+  return { addresses, agentFlags: eventFlags(fault) };
 }
 
 function native(name: string, tuned: boolean): Subject {
@@ -33,6 +35,7 @@ function native(name: string, tuned: boolean): Subject {
     name,
     cutS: 960,
     repeats: false,
+    lane: name,
     missing: () => undefined,
     faces: (fault) => fault !== 'drained',
     async setUp(fault, index) {
@@ -56,6 +59,7 @@ function behind(balancer: Balancer): Subject {
     name: balancer.subject,
     cutS: wedgeCutS,
     repeats: true,
+    lane: balancer.subject,
     missing: () => balancer.missing(),
     faces: (fault) => fault !== 'drained',
     async setUp(fault, index) {
@@ -99,6 +103,7 @@ function pilotfish(mode: 'agentd' | 'relay'): Subject {
     name: `pilotfish-${mode}`,
     cutS: wedgeCutS,
     repeats: true,
+    lane: `pilotfish-${mode}`,
     missing: () => undefined,
     faces: () => true,
     async setUp(fault, index) {

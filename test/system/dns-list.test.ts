@@ -31,7 +31,7 @@ test('an agent follows a DNS record, refuses what the constraints do not allow, 
   await stage.startManagers();
   control(stage.home, 'start');
   await currentSession(stage);
-  const config = stage.impatientConfig({ stable: '300ms' });
+  const config = stage.livelyConfig();
   stage.writeSidecarConfig({ ...config, dns: { servers: [`127.0.0.1:${server.port}`] } });
   const constraints = join(stage.directory, 'constraints.yml');
   writeFileSync(constraints, `cidrs: [127.0.0.0/8]\nports: [1514]\n`, { mode: 0o644 });

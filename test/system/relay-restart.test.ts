@@ -51,7 +51,7 @@ describe('a restart of the sidecar behind a kept socket', () => {
     await stage.startPublisher();
     control(stage.home, 'start');
     await currentSession(stage);
-    const config = stage.impatientConfig({ mode: 'relay', stable: '300ms' });
+    const config = stage.livelyConfig({ mode: 'relay' });
     stage.writeSidecarConfig({ ...config, relay });
     stage.join();
     stage.sidecar = stage.startProgram(managing);

@@ -26,7 +26,7 @@ test('a running sidecar tells its publisher what it holds and where its agent is
   stage.startProgram(argv);
   control(stage.home, 'start');
   await currentSession(stage);
-  stage.writeSidecarConfig(stage.impatientConfig());
+  stage.writeSidecarConfig(stage.livelyConfig());
   stage.join();
   stage.startSidecar();
   const endAtMs = performance.now() + 60_000;
