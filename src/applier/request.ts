@@ -2,7 +2,7 @@
  * What the applier is asked: bytes it verifies itself and an order of managers. Everything that
  * could widen the asker's rights (mode, verbs, budgets, paths) is configuration, never request.
  */
-import { decodeBase64Url, encodeBase64Url, encodeUtf8 } from '../bytes.ts';
+import { decodeBase64Url, encodeBase64Url, encodeUtf8, equalBytes } from '../bytes.ts';
 import { ConfigError } from '../errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../guards.ts';
 import { listLimits } from '../list/model.ts';
@@ -63,6 +63,16 @@ export function encodeApplyRequest(request: ApplyRequest): Uint8Array {
     ...(request.urgent === undefined ? {} : { urgent: request.urgent }),
   };
   return encodeUtf8(`${JSON.stringify(document)}\n`);
+}
+
+/**
+ * The other request: put ossec.conf back where it is missing. It names nothing, so whoever asks
+ * decides nothing: the newest backup is the applier's own, and a file that is there stays.
+ */
+export const restoreRequest: Uint8Array = encodeUtf8('{"typ":"pf-restore-missing","spec":1}\n');
+
+export function isRestoreRequest(bytes: Uint8Array): boolean {
+  return equalBytes(bytes, restoreRequest);
 }
 
 /** Throws ConfigError `usage` that names the member; the asker is not trusted. */

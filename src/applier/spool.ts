@@ -9,8 +9,8 @@ import { applyUnless } from './apply.ts';
 import { encodeMemory, newMemory } from './memory.ts';
 import { outcomeOf } from './outcome.ts';
 import { finish, newProgress } from './progress.ts';
-import { type ApplyRequest, parseApplyRequest } from './request.ts';
-import { resume } from './restore.ts';
+import { type ApplyRequest, isRestoreRequest, parseApplyRequest } from './request.ts';
+import { restoreMissing, resume } from './restore.ts';
 import type { ApplyResult } from './result.ts';
 import { trustRoot } from './verify-again.ts';
 import type { ApplierWorld } from './world.ts';
@@ -74,6 +74,7 @@ async function applySpooled(world: ApplierWorld, spooled: SpooledRequest): Promi
   const { clock } = world;
   const progress = newProgress(clock.nowMs(), clock.monotonicMs());
   try {
+    if (isRestoreRequest(spooled.bytes)) return await restoreMissing(world);
     const request = parseApplyRequest(spooled.bytes);
     await groundByPin(world, request);
     return await applyUnless(world, request, () => spooled.isWithdrawn());

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { apply } from '../applier/apply.ts';
 import { encodeMemory, newMemory, parseMemory } from '../applier/memory.ts';
-import type { ApplyRequest } from '../applier/request.ts';
+import { type ApplyRequest, encodeApplyRequest, restoreRequest } from '../applier/request.ts';
 import { restoreMissing, resume } from '../applier/restore.ts';
 import type { ApplyResult } from '../applier/result.ts';
 import type { ApplierSettings } from '../applier/settings.ts';
@@ -140,15 +140,9 @@ export function buildSpoolApplier({ spool, results, timeoutMs }: SpoolParts): Ap
   return {
     apply: (request: ApplyRequest, signal?: AbortSignal) =>
       applyWithFewestRoots(request, (one) =>
-        applyThroughSpool(one, { spool, results, timeoutMs }, signal),
+        askThroughSpool(encodeApplyRequest(one), { spool, results, timeoutMs }, signal),
       ),
-    restoreNewest: () =>
-      Promise.reject(
-        new HostError(
-          'not_found',
-          'a restore never goes through the spool: run `pilotfish restore`',
-        ),
-      ),
+    restoreNewest: () => askThroughSpool(restoreRequest, { spool, results, timeoutMs }),
   };
 }
 
@@ -156,8 +150,8 @@ const lookMs = 200;
 /** A request that was taken back before the applier saw it is never reported. */
 const withdrawnMs = 10_000;
 
-async function applyThroughSpool(
-  request: ApplyRequest,
+async function askThroughSpool(
+  request: Uint8Array,
   { spool, results, timeoutMs }: SpoolParts,
   giveUp?: AbortSignal,
 ): Promise<ApplyResult> {

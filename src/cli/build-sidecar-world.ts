@@ -1,16 +1,13 @@
 /** The world of `runCycle` from real parts: for one cycle, for ever, and for looking only. */
 
-import { join } from 'node:path';
 import { diffLines } from '../agent-config/diff.ts';
 import { draftConfig } from '../applier/draft.ts';
-import { applierAlarms, readApplierReport } from '../applier/report.ts';
 import type { ApplierSettings } from '../applier/settings.ts';
 import { chooseServers, makeWish } from '../applier/wanted.ts';
 import { ConfigError, PilotfishError } from '../errors.ts';
 import { openAgent } from '../host/agent-platform.ts';
-import { openBackupStore } from '../host/backup-store.ts';
 import { openServiceNotice } from '../host/service-notice.ts';
-import { readAgentFile, replaceFile } from '../host/sidecar-files.ts';
+import { readAgentFile } from '../host/sidecar-files.ts';
 import { systemClock as clock, systemRandom as random } from '../host/system-clock.ts';
 import { Unchanged } from '../host/unchanged.ts';
 import { silentLog } from '../log.ts';
@@ -24,10 +21,9 @@ import { buildHealthBook } from '../sidecar/health-book.ts';
 import { buildHealthWatch, type HealthWatch } from '../sidecar/health-watch.ts';
 import { buildLossWatch } from '../sidecar/loss-watch.ts';
 import { buildMemoryStore, type OwnedMemory } from '../sidecar/memory-store.ts';
-import { renderMetrics } from '../sidecar/metrics.ts';
 import { observe } from '../sidecar/observe.ts';
 import { buildPoller } from '../sidecar/poller.ts';
-import { reportOf, type StatusReport, withApplier } from '../sidecar/report.ts';
+import { reportOf, type StatusReport } from '../sidecar/report.ts';
 import type { FileSeen } from '../sidecar/seen.ts';
 import { rankedList, situationOf } from '../sidecar/situation.ts';
 import { pollSources, type SourceFault } from '../sidecar/source.ts';
@@ -44,8 +40,9 @@ import { joinWhenConfigured, recoverMemory } from './build-sidecar-join.ts';
 import { openRelayKeeper, type RelayBoard } from './build-sidecar-relay.ts';
 import { openReports } from './build-sidecar-reports.ts';
 import { buildSourceWorld, type Rooms } from './build-sidecar-rooms.ts';
+import { hasBackup, publishStatus, settingsOf } from './build-sidecar-status.ts';
 import { parseDurationMs } from './config-file.ts';
-import { applierSettingsOf, policyOf } from './sidecar-config.ts';
+import { policyOf } from './sidecar-config.ts';
 import type { KnownList, Plan } from './sidecar-host.ts';
 
 export async function cycleOnce(rooms: Rooms): Promise<CycleReport> {
@@ -172,42 +169,6 @@ async function mendState({ log, files, stateDirectory }: Rooms, memory: OwnedMem
   }
 }
 
-/** The status file and the metrics, with what the applier knows where it is ours to read. */
-async function publishStatus(rooms: Rooms, plain: StatusReport): Promise<void> {
-  const status = rooms.apart === undefined ? await addApplier(rooms, plain) : plain;
-  await rooms.files.writeStatus(status);
-  const { textfile } = rooms.config.metrics;
-  if (textfile !== undefined) await replaceFile(textfile, renderMetrics(status, status.applier));
-}
-
-async function addApplier(rooms: Rooms, status: StatusReport): Promise<StatusReport> {
-  const settings = settingsOf(rooms, { group: status.group, site: status.site });
-  const world = buildApplierWorld({
-    ...rooms,
-    settings,
-    probeDeadlineMs: rooms.config.probe.deadline,
-  });
-  const applier = await readApplierReport(world).catch(planned);
-  if (applier instanceof PilotfishError)
-    return withAlarm(status, `${applier.code} ${applier.message}`);
-  if (applier === undefined) {
-    return withAlarm(
-      status,
-      'the applier has lost its state: it refuses every change until `join`',
-    );
-  }
-  return withApplier(status, applier, applierAlarms(applier, settings));
-}
-
-function withAlarm(status: StatusReport, text: string): StatusReport {
-  return { ...status, alarms: [{ level: 'critical', text }, ...status.alarms] };
-}
-
-function planned(thrown: unknown): PilotfishError {
-  if (thrown instanceof PilotfishError) return thrown;
-  throw thrown;
-}
-
 export async function knownList(rooms: Rooms): Promise<KnownList> {
   const memory = await buildMemoryStore(rooms.memoryFile).read();
   const trust = await new TrustReader().read(memory, clock.nowMs());
@@ -300,13 +261,6 @@ async function buildWorld(rooms: Rooms, source: ListSource, memory: MemoryStore)
   };
 }
 
-function settingsOf(
-  { config, home, hasSystemd }: Rooms,
-  audience: { readonly group: string; readonly site: string },
-): ApplierSettings {
-  return applierSettingsOf(config, { platform: home.platform, hasSystemd }, audience);
-}
-
 async function buildApplier(rooms: Rooms, settings: ApplierSettings): Promise<Applier> {
   if (rooms.apart !== undefined) {
     const timeoutMs = 2 * rooms.config.apply.confirm + 120_000;
@@ -346,19 +300,15 @@ async function openBoard({ place }: Rooms, memory: MemoryStore): Promise<RelayBo
 /** The applier looks for itself, so this only keeps plans from being made in vain. */
 const packagesEveryMs = 30_000;
 
-function buildAgentView({ home, files, applierDirectory }: Rooms): AgentView {
+function buildAgentView(rooms: Rooms): AgentView {
+  const { home, files } = rooms;
   const agent = openAgent(home, clock, { packagesEveryMs });
-  const backups = openBackupStore(join(applierDirectory, 'backups'));
   const kept = new Unchanged<FileSeen>(clock);
   const readFile = async (agentVersion: string | undefined): Promise<FileSeen> => {
     const bytes = await readAgentFile(home.configPath);
     if (bytes instanceof Uint8Array) return fileSeenOf(bytes, agentVersion);
     if (bytes !== 'missing') return { kind: 'refused', code: 'E506', why: bytes.why };
-    const hasBackup = await backups.read(1).then(
-      () => true,
-      () => false,
-    );
-    return { kind: 'missing', hasBackup };
+    return { kind: 'missing', hasBackup: await hasBackup(rooms) };
   };
   return {
     readFacts: () => agent.readFacts(),

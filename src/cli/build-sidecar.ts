@@ -21,7 +21,7 @@ import {
   readAgentId,
   type SidecarFiles,
 } from '../host/sidecar-files.ts';
-import { openSpool } from '../host/spool-directory.ts';
+import { openSpool, sharedMemory } from '../host/spool-directory.ts';
 import { systemClock as clock, systemRandom as random } from '../host/system-clock.ts';
 import { openTwoGenerationFile, writeDurably } from '../host/two-generation-file.ts';
 import type { JoinToken } from '../list/model.ts';
@@ -220,7 +220,8 @@ async function applierOf(rooms: Rooms): Promise<ApplierWorld> {
   const host = { platform: rooms.home.platform, hasSystemd: rooms.hasSystemd };
   const { joinToken } = rooms.config;
   const token = joinToken === undefined ? undefined : parseToken(joinToken);
-  const memory = openTwoGenerationFile(join(rooms.applierDirectory, 'memory'));
+  const own = openTwoGenerationFile(join(rooms.applierDirectory, 'memory'));
+  const memory = rooms.apart === undefined ? own : sharedMemory(own, rooms.apart.results);
   const bytes = await memory.read();
   const audience = (bytes && parseMemory(bytes).audience) ??
     token ?? { group: defaultSettings.group, site: defaultSettings.site };
@@ -231,6 +232,7 @@ async function applierOf(rooms: Rooms): Promise<ApplierWorld> {
       settings: applierSettingsOf(rooms.config, host, { group, site }),
       probeDeadlineMs: rooms.config.probe.deadline,
     }),
+    memory,
     ...(token === undefined ? {} : { pin: pinOf(token) }),
   };
 }

@@ -1,12 +1,14 @@
 /**
  * The spool on disk. `request.json` is laid down by the unprivileged sidecar in its directory;
- * `result.json` lies in a directory of the applier's own. The applier reads and removes by
- * descriptor, follows no link, and writes nothing into the sidecar's directory.
+ * `result.json` lies in a directory of the applier's own, and `memory.json`, a copy of what it
+ * remembers, for the status of the half that may not read its state. The applier reads and removes
+ * by descriptor, follows no link, and writes nothing into the sidecar's directory.
  */
 import { constants, lstatSync, unlinkSync } from 'node:fs';
 import { lstat, mkdir, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type ApplyRequest, encodeApplyRequest, maxRequestBytes } from '../applier/request.ts';
+import type { MemoryFile } from '../applier/memory.ts';
+import { maxRequestBytes } from '../applier/request.ts';
 import type { Spool, SpooledRequest, SpoolReport } from '../applier/spool.ts';
 import { sha256Tag } from '../bytes.ts';
 import { HostError } from '../errors.ts';
@@ -19,6 +21,8 @@ import { writeDurably, writeFully } from './two-generation-file.ts';
 
 const requestName = 'request.json';
 const resultName = 'result.json';
+const memoryName = 'memory.json';
+const maxMemoryBytes = 4 * 1024 * 1024;
 
 export function openSpool(spoolDirectory: string, resultDirectory: string): Spool {
   return {
@@ -78,8 +82,7 @@ async function removeSame(directory: string, inode: bigint): Promise<void> {
 }
 
 /** The sidecar's side: lays a request down whole. Returns the hash by which its report is known. */
-export async function submitRequest(directory: string, request: ApplyRequest): Promise<string> {
-  const bytes = encodeApplyRequest(request);
+export async function submitRequest(directory: string, bytes: Uint8Array): Promise<string> {
   const temp = join(directory, `${requestName}.new`);
   try {
     await mkdir(directory, { recursive: true, mode: 0o700 });
@@ -96,6 +99,23 @@ export async function submitRequest(directory: string, request: ApplyRequest): P
 /** Takes a request back: one that is being confirmed is given up, and still reported. */
 export async function withdrawRequest(directory: string): Promise<void> {
   await rm(join(directory, requestName), { force: true });
+}
+
+/** Every write leaves a copy in the place of results; one that fails costs only a stale status. */
+export function sharedMemory(file: MemoryFile, resultDirectory: string): MemoryFile {
+  return {
+    read: () => file.read(),
+    async write(bytes) {
+      await file.write(bytes);
+      const copied = writeDurably(join(resultDirectory, memoryName), bytes, 0o644);
+      await copied.catch(() => undefined);
+    },
+  };
+}
+
+/** That copy; undefined before the applier's first run. It is never to be written. */
+export function readSharedMemory(resultDirectory: string): Promise<Uint8Array | undefined> {
+  return readBounded(join(resultDirectory, memoryName), maxMemoryBytes);
 }
 
 /** The report of `request`, or undefined while there is none. */

@@ -39,10 +39,10 @@ function temporary(context: TestContext): string {
 test('spool race: a request that replaces the one under way is neither lost nor taken for it', async (context) => {
   const directory = temporary(context);
   const spool = openSpool(directory, temporary(context));
-  await submitRequest(directory, request());
+  await submitRequest(directory, encodeApplyRequest(request()));
   const first = await spool.take();
   assert.equal(await first?.isWithdrawn(), false);
-  await submitRequest(directory, request({ order: [...names].reverse() }));
+  await submitRequest(directory, encodeApplyRequest(request({ order: [...names].reverse() })));
   assert.equal(await first?.isWithdrawn(), true);
   await first?.done();
   const second = await spool.take();

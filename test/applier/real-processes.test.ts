@@ -190,7 +190,7 @@ describe('the applier with real files and processes', { concurrency: 3 }, () => 
     const spool = openSpool(spoolDirectory, resultDirectory);
     const list = listOf([stage.b, stage.a]);
     const request = { listEnvelope: list, rootEnvelopes: [], order, move: false };
-    const asked = await submitRequest(spoolDirectory, request);
+    const asked = await submitRequest(spoolDirectory, encodeApplyRequest(request));
     assert.equal(await readReport(resultDirectory, asked), undefined);
     const [result] = await applySpool(world, spool);
     assert.equal(result?.outcome, 'written');
@@ -204,7 +204,7 @@ describe('the applier with real files and processes', { concurrency: 3 }, () => 
     context.after(() => rmSync(spoolDirectory, { recursive: true }));
     const list = listOf(['127.99.0.1', '127.99.0.2']); // nobody listens there
     const request = { listEnvelope: list, rootEnvelopes: [], order, move: true };
-    const asked = await submitRequest(spoolDirectory, request);
+    const asked = await submitRequest(spoolDirectory, encodeApplyRequest(request));
     const ending = applySpool(world, openSpool(spoolDirectory, spoolDirectory));
     const isWritten = (): boolean => home.readConfig().includes('127.99.0.1');
     await eventually('the file is written', isWritten);
