@@ -12,8 +12,9 @@ const usage = `usage: npm run campaign -- install [--format deb|rpm] [--root DIR
 
 Root only; needs debootstrap and systemd-container. Builds packages of two versions (or takes those
 of two folders), boots a Debian by systemd-nspawn for each format, and there: publisher, stand-in
-agent and managers, join by token, rewrite and move by the applier, a manager killed, a search for
-secrets, upgrade, downgrade, timer, figures, removal. The root is kept in dist/roots.`;
+agent and managers, join by token, rewrite and move by the applier, a manager killed, ossec.conf
+removed, drift, a search for secrets, figures, upgrade, downgrade, timer, removal; then a table of
+the steps. The root is kept in dist/roots.`;
 
 export const campaign = {
   name: 'install',
@@ -57,7 +58,11 @@ async function once(
   const host = await Container.boot(lower, folders);
   try {
     const installation = new Installation(host, format, packages, print);
-    await installation.live((container) => measureInstallation(container, print));
+    const shown = await installation.live((container) => measureInstallation(container, print));
+    print(`\n${format}`);
+    for (const { name, seconds, seen } of shown) {
+      print(`${name.padEnd(14)}${String(seconds).padStart(4)} s  ${seen}`);
+    }
   } catch (error) {
     print(host.try("journalctl --no-pager -n 60 -o cat -u 'pilotfish*'").out);
     throw error;

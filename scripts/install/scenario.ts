@@ -20,6 +20,13 @@ export interface Packages {
   readonly later: string;
 }
 
+/** One step of the life, and what was seen of it. */
+export interface Shown {
+  readonly name: string;
+  readonly seconds: number;
+  readonly seen: string;
+}
+
 const node = join(root, 'node_modules/.bin/node');
 const config = '/var/ossec/etc/ossec.conf';
 
@@ -50,7 +57,9 @@ export class Installation {
   readonly #format: Format;
   readonly #packages: Packages;
   readonly #print: Print;
+  readonly #shown: Shown[] = [];
   #original = '';
+  #token = '';
 
   constructor(host: Container, format: Format, packages: Packages, print: Print) {
     this.#host = host;
@@ -59,21 +68,37 @@ export class Installation {
     this.#print = print;
   }
 
-  /** `measure` runs while everything is up and calm. */
-  async live(measure: (host: Container) => Promise<void>): Promise<void> {
+  /** `measure` runs while everything is up and calm. Returns what each step showed, in order. */
+  async live(measure: (host: Container) => Promise<void>): Promise<readonly Shown[]> {
+    await this.#step('agent', () => this.#startAgent());
+    await this.#step('publisher', () => this.#startPublisher());
+    await this.#step('join', () => this.#joinByToken());
+    await this.#step('dead manager', () => this.#leaveDeadManager());
+    await this.#step('file removed', () => this.#bringBackFile());
+    await this.#step('drift', () => this.#tellDrift());
+    await this.#step('secrets', async () => this.#lookForSecrets());
+    await measure(this.#host);
+    await this.#step('upgrade', () => this.#replace('later'));
+    await this.#step('downgrade', () => this.#replace('first'));
+    await this.#step('timer', () => this.#byTimer());
+    await this.#step('removal', async () => this.#remove());
+    return this.#shown;
+  }
+
+  async #step(name: string, work: () => Promise<string>): Promise<void> {
+    const since = performance.now();
+    const seen = await work();
+    const seconds = Math.round((performance.now() - since) / 1000);
+    this.#shown.push({ name, seconds, seen });
+    this.#print(`${name} (${seconds} s): ${seen}`);
+  }
+
+  async #startAgent(): Promise<string> {
     const host = this.#host;
     host.run(`${node} ${join(root, 'scripts/install/stand-in.ts')}`);
     await host.until('cat /var/ossec/var/run/wazuh-agentd.state', connected);
     this.#original = host.run(`sha256sum <${config}; stat -c '%U:%G %a' ${config}`);
-    const token = await this.#startPublisher();
-    await this.#joinByToken(token);
-    await this.#leaveDeadManager();
-    this.#lookForSecrets();
-    await measure(host);
-    await this.#replace('later', 'upgrade');
-    await this.#replace('first', 'downgrade');
-    await this.#byTimer();
-    this.#remove();
+    return `stand-in, connected to ${this.#peer()}`;
   }
 
   async #startPublisher(): Promise<string> {
@@ -85,24 +110,28 @@ export class Installation {
     );
     host.run('systemctl start pilotfish-publisher'); // Type=notify: returns when it listens
     const state = host.run('systemctl show -P StatusText pilotfish-publisher').trim();
-    this.#print(
-      `publisher: ${state}, keys of ${host.run('stat -c %U /var/lib/pilotfish-publisher/publisher.yml').trim()}`,
+    this.#token = host.run('pilotfish-publisher token').match(/pfj1\.\S+/)?.[0] ?? '';
+    const groups = host.run('id -nG pilotfish-publisher').trim();
+    ok(groups.split(' ').includes('wazuh'), `pilotfish-publisher is only in ${groups}`);
+    host.run(
+      `setpriv --reuid=pilotfish-publisher --init-groups test -r /var/ossec/etc/client.keys`,
     );
-    return host.run('pilotfish-publisher token').match(/pfj1\.\S+/)?.[0] ?? '';
+    return `${state}, reads client.keys, keys of ${host.run('stat -c %U /var/lib/pilotfish-publisher/publisher.yml').trim()}`;
   }
 
   /** The settings come in the environment of a first installation, as in a fleet. */
-  async #joinByToken(token: string): Promise<void> {
+  async #joinByToken(): Promise<string> {
     const host = this.#host;
     const install = verbs[this.#format].install(this.#file('first', 'pilotfish'));
-    host.run(`PILOTFISH_JOIN_TOKEN=${token} PILOTFISH_ZONE=default ${install}`);
+    host.run(`PILOTFISH_JOIN_TOKEN=${this.#token} PILOTFISH_ZONE=default ${install}`);
     await this.#onList();
-    const moved = host.run('pilotfish status');
-    this.#print(`joined by token; ${moved.split('\n')[0]}`);
     same(host.run('systemctl show -P User pilotfish.service').trim(), 'pilotfish');
     same(host.run('stat -c %U /var/lib/pilotfish-apply/memory.a').trim(), 'root');
     same(host.run(`stat -c '%U:%G %a' ${config}`).trim(), 'root:wazuh 660');
     ok(/outcome/.test(host.run('cat /var/lib/pilotfish-apply/results/result.json')));
+    const groups = host.run('id -nG pilotfish').trim();
+    ok(groups.split(' ').includes('wazuh'), `pilotfish is only in ${groups}`);
+    return `by token from the environment; agent moved to ${this.#peer()}; pilotfish in ${groups}`;
   }
 
   /** ossec.conf names the managers of the list, and the agent has left the one it came with. */
@@ -113,7 +142,7 @@ export class Installation {
     await this.#host.until('pilotfish check', ({ status }) => status === 0);
   }
 
-  async #leaveDeadManager(): Promise<void> {
+  async #leaveDeadManager(): Promise<string> {
     const host = this.#host;
     const inUse = this.#peer();
     const index = managers.indexOf(inUse as (typeof managers)[number]) + 1;
@@ -124,7 +153,36 @@ export class Installation {
       const peer = this.#peer();
       return peer !== '' && peer !== inUse;
     });
-    this.#print(`manager ${inUse} killed: agent on ${this.#peer()} after ${Date.now() - since} ms`);
+    const tookMs = Date.now() - since;
+    host.run(`systemctl reset-failed manager-${index} || true`);
+    return `${inUse} killed: agent on ${this.#peer()} after ${tookMs} ms`;
+  }
+
+  /** The unprivileged half asks, the applier makes the file anew with its owner and mode. */
+  async #bringBackFile(): Promise<string> {
+    const host = this.#host;
+    const before = host.run(`sha256sum <${config}; stat -c '%U:%G %a' ${config}`);
+    host.run(`rm ${config}`);
+    const since = Date.now();
+    await host.until(`test -e ${config}`, ({ status }) => status === 0);
+    const tookMs = Date.now() - since;
+    await this.#onList();
+    same(host.run(`sha256sum <${config}; stat -c '%U:%G %a' ${config}`), before);
+    return `back after ${tookMs} ms, byte for byte, owner and mode as before`;
+  }
+
+  /** What somebody else wrote into our entries is in the status of the half without rights. */
+  async #tellDrift(): Promise<string> {
+    const host = this.#host;
+    host.run('pilotfish pause 5m --reason campaign');
+    host.run(`sed -i 's/${managers[1]}/127.0.0.99/' ${config}`);
+    const drifted = `pilotfish status --json`;
+    await host.until(drifted, ({ out }) => /E505 drift[^"]*127\.0\.0\.99/.test(out));
+    host.run(`sed -i 's/127.0.0.99/${managers[1]}/' ${config}`);
+    await host.until(drifted, ({ out }) => !/E505 drift/.test(out));
+    host.run('pilotfish resume');
+    await this.#onList();
+    return 'told by status while paused, gone when mended';
   }
 
   /** Address of the manager that the agent's own socket names. */
@@ -133,13 +191,13 @@ export class Installation {
     return /(127\.0\.0\.\d+):1514\s*$/m.exec(out.replace(/ +$/gm, ''))?.[1] ?? '';
   }
 
-  #lookForSecrets(): void {
+  #lookForSecrets(): string {
     const hits = findSecrets(this.#host);
-    this.#print(`secrets in argv, env, logs, world-readable files: ${hits.length}`);
     same(hits.join('\n'), '');
+    return 'none in argv, environments, logs, world-readable files';
   }
 
-  async #replace(which: keyof Packages, what: string): Promise<void> {
+  async #replace(which: keyof Packages): Promise<string> {
     const host = this.#host;
     const before = this.#state();
     for (const name of ['pilotfish-publisher', 'pilotfish']) {
@@ -151,7 +209,7 @@ export class Installation {
     );
     await this.#onList();
     same(this.#state(), before);
-    this.#print(`${what}: ${host.run('pilotfish version').trim()}, state kept`);
+    return `${host.run('pilotfish version').split('\n')[0]}; token, settings, original, ossec.conf kept`;
   }
 
   /** What must outlive a change of version. */
@@ -161,7 +219,7 @@ export class Installation {
     );
   }
 
-  async #byTimer(): Promise<void> {
+  async #byTimer(): Promise<string> {
     const host = this.#host;
     host.run('systemctl disable --now pilotfish && systemctl enable --now pilotfish-once.timer');
     host.run('systemctl start pilotfish-once.service');
@@ -169,10 +227,10 @@ export class Installation {
       out.startsWith('success'),
     );
     same(host.try('systemctl is-active pilotfish').out.trim(), 'inactive');
-    this.#print('timer: one cycle, no resident process');
+    return 'one cycle, no resident process';
   }
 
-  #remove(): void {
+  #remove(): string {
     const host = this.#host;
     const { remove } = verbs[this.#format];
     host.run(remove('pilotfish'));
@@ -188,7 +246,7 @@ export class Installation {
         .out.trim(),
       '',
     );
-    this.#print('removed: ossec.conf byte for byte as before us, nothing of ours left');
+    return 'ossec.conf byte for byte as before us, nothing of ours left';
   }
 
   #file(which: keyof Packages, name: string): string {

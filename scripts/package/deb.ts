@@ -17,9 +17,8 @@ export function buildDeb(request: LinuxRequest): string {
     const text = script(program, name);
     if (text !== undefined) writeFileSync(join(control, name), text, { mode: 0o755 });
   }
-  if (program === 'pilotfish') {
-    writeFileSync(join(control, 'triggers'), 'interest-noawait /var/ossec/etc\n');
-  }
+  const places = agentOrManager[program].folders.map((path) => `interest-noawait ${path}\n`);
+  writeFileSync(join(control, 'triggers'), places.join(''));
   const output = join(outputFolder, `${program}_${stamp.version}_${target.debArch}.deb`);
   const level = quick ? ['-Zgzip', '-z1'] : ['-Zxz', '-z6'];
   const words = ['--root-owner-group', ...level, '--build', tree.folder, output];
@@ -46,6 +45,20 @@ function renderControl({ program, target, stamp }: LinuxRequest, { bytes }: Linu
     .map(([name, value]) => `${name}: ${value}`)
     .join('\n')}\n`;
 }
+
+interface Neighbour {
+  readonly folders: readonly string[];
+  readonly rpm: string;
+}
+
+/** What may be installed after us, and lets us into its group: folders for dpkg, a name for rpm. */
+export const agentOrManager: Readonly<Record<ProgramName, Neighbour>> = {
+  pilotfish: { folders: ['/var/ossec/etc'], rpm: 'wazuh-agent' },
+  'pilotfish-publisher': {
+    folders: ['/var/ossec/etc', '/var/wazuh-manager/etc'],
+    rpm: 'wazuh-manager',
+  },
+};
 
 export const summaries: Readonly<Record<ProgramName, string>> = {
   pilotfish: 'keeps a Wazuh agent connected to the managers of a signed list',

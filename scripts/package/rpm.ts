@@ -1,7 +1,7 @@
 /** The rpm of one program: rpmbuild over the same tree and the same steps as the deb. */
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { script, summaries } from './deb.ts';
+import { agentOrManager, script, summaries } from './deb.ts';
 import { type LinuxRequest, layLinuxTree } from './linux-tree.ts';
 import { run } from './run.ts';
 
@@ -42,7 +42,7 @@ export function buildRpm(request: LinuxRequest): string {
 function renderSpec({ program, stamp }: LinuxRequest, tree: string): string {
   const sections = ['post', 'preun', 'postun', 'triggerin'].flatMap((name) => {
     const text = script(program, name, 'rpm');
-    const head = name === 'triggerin' ? '%triggerin -- wazuh-agent' : `%${name}`;
+    const head = name === 'triggerin' ? `%triggerin -- ${agentOrManager[program].rpm}` : `%${name}`;
     return text === undefined ? [] : [head, inSpec(text)];
   });
   return `Name: ${program}

@@ -14,6 +14,26 @@ set_up() {
   install -d -m 0700 -o pilotfish-publisher -g pilotfish-publisher "$state"
 }
 
+# client.keys (readiness of managers, proof of agents' reports) is readable for the manager's group;
+# the unit keeps everything of the manager read-only. A manager installed later triggers this again.
+join_manager_group() {
+  for group in wazuh wazuh-manager ossec; do
+    getent group "$group" >/dev/null || continue
+    id -nG pilotfish-publisher | tr ' ' '\n' | grep -qx "$group" && continue
+    usermod -a -G "$group" pilotfish-publisher
+    changed_group=yes
+  done
+}
+
+# Groups of a process are those of its start.
+after_manager() {
+  changed_group=no
+  join_manager_group
+  if [ "$changed_group" = yes ] && has_systemd; then
+    systemctl try-restart pilotfish-publisher.service || true
+  fi
+}
+
 start_services() { # start_services fresh|again
   if command -v systemctl >/dev/null; then
     has_systemd && systemctl daemon-reload
@@ -45,8 +65,10 @@ tear_down() {
 }
 
 deb_postinst() {
+  [ "$1" != triggered ] || after_manager
   [ "$1" = configure ] || return 0
   set_up
+  join_manager_group
   if [ -z "${2:-}" ]; then start_services fresh; else start_services again; fi
 }
 
@@ -66,6 +88,7 @@ deb_postrm() {
 
 rpm_post() {
   set_up
+  join_manager_group
   if [ "$1" = 1 ]; then start_services fresh; else start_services again; fi
 }
 
@@ -77,3 +100,5 @@ rpm_preun() {
 rpm_postun() {
   if has_systemd; then systemctl daemon-reload || true; fi
 }
+
+rpm_triggerin() { after_manager; }
