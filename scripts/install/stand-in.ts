@@ -43,12 +43,12 @@ function main(): void {
   sh('systemctl start wazuh-agent');
 }
 
-/** The lines of the stock unit that matter to us. */
+/** The lines of the stock unit that matter to us; `sleep` stands for the agent's other daemons. */
 const agentUnit = `[Unit]
 Description=stand-in agent
 [Service]
 Type=forking
-ExecStart=/usr/bin/env /var/ossec/bin/wazuh-control start
+ExecStart=/bin/sh -c 'sleep infinity & exec /var/ossec/bin/wazuh-control start'
 ExecStop=/usr/bin/env /var/ossec/bin/wazuh-control stop
 ExecReload=/usr/bin/env /var/ossec/bin/wazuh-control reload
 KillMode=process

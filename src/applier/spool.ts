@@ -45,8 +45,9 @@ export async function applySpool(
   spool: Spool,
 ): Promise<readonly ApplyResult[]> {
   const results: ApplyResult[] = [];
-  const resumed = await resume(world);
-  if (resumed.outcome === 'moved') results.push(resumed);
+  const hasRun = (await world.memory.read()) !== undefined;
+  const resumed = hasRun ? await resume(world) : undefined;
+  if (resumed?.outcome === 'moved') results.push(resumed);
   for (let count = 0; count < maxRequestsPerRun; count += 1) {
     const spooled = await spool.take();
     if (spooled === undefined) return results;

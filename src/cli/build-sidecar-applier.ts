@@ -18,7 +18,12 @@ import { openPreflight } from '../host/agent-preflight.ts';
 import { openBackupStore } from '../host/backup-store.ts';
 import { acquireLock } from '../host/lock.ts';
 import { readBounded } from '../host/read-bounded.ts';
-import { readReport, submitRequest, withdrawRequest } from '../host/spool-directory.ts';
+import {
+  readReport,
+  readSharedMemory,
+  submitRequest,
+  withdrawRequest,
+} from '../host/spool-directory.ts';
 import { systemClock as clock, systemRandom as random } from '../host/system-clock.ts';
 import { openTwoGenerationFile, type TwoGenerationFile } from '../host/two-generation-file.ts';
 import type { Audience } from '../list/model.ts';
@@ -138,10 +143,14 @@ export interface SpoolParts {
 /** An applier that runs as another user: it finds the request by file, we find its report. */
 export function buildSpoolApplier({ spool, results, timeoutMs }: SpoolParts): Applier {
   return {
-    apply: (request: ApplyRequest, signal?: AbortSignal) =>
-      applyWithFewestRoots(request, (one) =>
-        askThroughSpool(encodeApplyRequest(one), { spool, results, timeoutMs }, signal),
-      ),
+    async apply(request: ApplyRequest, signal?: AbortSignal) {
+      const hasRun = (await readSharedMemory(results)) !== undefined;
+      return applyWithFewestRoots(
+        request,
+        (one) => askThroughSpool(encodeApplyRequest(one), { spool, results, timeoutMs }, signal),
+        hasRun ? 0 : 1,
+      );
+    },
     restoreNewest: () => askThroughSpool(restoreRequest, { spool, results, timeoutMs }),
   };
 }

@@ -16,12 +16,14 @@ const wantsOtherRoots: readonly ReasonName[] = [
   'root_threshold',
 ];
 
+/** `first`: so many roots in the first offer; one for an applier that trusts nothing yet. */
 export async function applyWithFewestRoots(
   request: ApplyRequest,
   submit: (request: ApplyRequest) => Promise<ApplyResult>,
+  first = 0,
 ): Promise<ApplyResult> {
   const { rootEnvelopes } = request;
-  for (let count = 0; ; count += 1) {
+  for (let count = Math.min(first, rootEnvelopes.length); ; count += 1) {
     const offered = rootEnvelopes.slice(rootEnvelopes.length - count);
     const result = await submit({ ...request, rootEnvelopes: offered });
     const reason = result.reason?.name;

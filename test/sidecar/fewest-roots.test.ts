@@ -8,19 +8,24 @@ const roots = [1, 2, 3].map((byte) => Uint8Array.of(byte));
 const request = { listEnvelope: Uint8Array.of(0), rootEnvelopes: roots, order: ['a'], move: false };
 
 /** What was offered to an applier that answers as `answer` says. */
-async function offered(answer: (count: number) => ReasonName | undefined) {
+async function offered(answer: (count: number) => ReasonName | undefined, first?: number) {
   const counts: number[] = [];
-  const result = await applyWithFewestRoots(request, async ({ rootEnvelopes }) => {
+  const submit = async ({ rootEnvelopes }: typeof request) => {
     counts.push(rootEnvelopes.length);
     const reason = answer(rootEnvelopes.length);
     if (reason === undefined) return aResult('written');
     return aResult('refused', new ListError(reason, 'as told'));
-  });
+  };
+  const result = await applyWithFewestRoots(request, submit, first);
   return { counts, outcome: result.outcome };
 }
 
 test('an applier that knows every root is offered none', async () => {
   assert.deepEqual(await offered(() => undefined), { counts: [0], outcome: 'written' });
+});
+
+test('one that trusts nothing yet is offered the newest root at once', async () => {
+  assert.deepEqual(await offered(() => undefined, 1), { counts: [1], outcome: 'written' });
 });
 
 test('one that is two roots behind gets exactly two', async () => {
