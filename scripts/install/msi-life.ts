@@ -71,7 +71,7 @@ export class MsiLife {
 
   async #install(): Promise<string> {
     const { wine, first, properties } = this.#ground;
-    wine.must('sc', 'start', 'WazuhSvc');
+    await wine.start('WazuhSvc');
     const words = Object.entries(properties).map(([name, value]) => `${name}=${value}`);
     this.#msiexec('install', '/i', first, ...words);
     same(wine.stateOf('Pilotfish'), 'RUNNING');
@@ -118,11 +118,10 @@ export class MsiLife {
 
   async #stop(): Promise<string> {
     const { wine } = this.#ground;
-    wine.run('sc', 'stop', 'Pilotfish');
-    await wine.until('the service is stopped', () => wine.stateOf('Pilotfish') === 'STOPPED');
+    await wine.stopService('Pilotfish');
     match(this.#log().trim().split('\n').at(-1) ?? '', /"sidecar\.stopped"/);
     const started = this.#started();
-    wine.must('sc', 'start', 'Pilotfish');
+    await wine.start('Pilotfish');
     await wine.until('it runs again', () => this.#started() > started);
     return 'by the stop channel: sidecar.stopped is its last word; started again';
   }
@@ -163,14 +162,12 @@ export class MsiLife {
 
   async #repair(): Promise<string> {
     const { wine, later } = this.#ground;
-    wine.run('sc', 'stop', 'Pilotfish');
-    await wine.until('the service is stopped', () => wine.stateOf('Pilotfish') === 'STOPPED');
+    await wine.stopService('Pilotfish');
     rmSync(wine.path(program, 'pilotfish.exe'));
     const before = this.#kept();
     this.#msiexec('repair', '/fa', later);
     ok(existsSync(wine.path(program, 'pilotfish.exe')), 'the program is still missing');
-    if (wine.stateOf('Pilotfish') !== 'RUNNING') wine.must('sc', 'start', 'Pilotfish');
-    await wine.until('it runs', () => wine.stateOf('Pilotfish') === 'RUNNING');
+    await wine.start('Pilotfish');
     same(this.#kept(), before);
     return 'a removed program is back, settings kept';
   }

@@ -60,7 +60,7 @@ export class Wine {
     writeFileSync(this.path(agentFolder, 'VERSION.json'), '{"version":"4.14.8"}');
     writeFileSync(this.path(agentFolder, 'client.keys'), '007 host any 0123\r\n');
     const binary = 'C:\\Program Files (x86)\\ossec-agent\\wazuh-agent.exe';
-    this.must('sc', 'create', 'WazuhSvc', 'binPath=', binary, 'start=', 'auto');
+    this.must('sc', 'create', 'WazuhSvc', 'binPath=', binary, 'start=', 'demand');
   }
 
   /** Of drive C, seen from Linux. */
@@ -102,6 +102,17 @@ export class Wine {
   /** RUNNING, STOPPED, …; empty when there is no such service. */
   stateOf(service: string): string {
     return /STATE\s*:\s*\d+\s+(\w+)/.exec(this.run('sc', 'query', service).out)?.[1] ?? '';
+  }
+
+  /** `sc` also fails for a service that runs already: what counts is the state. */
+  async start(service: string): Promise<void> {
+    this.run('sc', 'start', service);
+    await this.until(`${service} runs`, () => this.stateOf(service) === 'RUNNING');
+  }
+
+  async stopService(service: string): Promise<void> {
+    this.run('sc', 'stop', service);
+    await this.until(`${service} is stopped`, () => this.stateOf(service) === 'STOPPED');
   }
 
   async until(what: string, isSo: () => boolean): Promise<void> {

@@ -13,7 +13,14 @@ export interface MacRequest {
   readonly outputFolder: string;
 }
 
-const files = ['org.pilotfish.sidecar.plist', 'install.sh', 'uninstall.sh'];
+const files = [
+  'org.pilotfish.sidecar.plist',
+  'install.sh',
+  'postinstall',
+  'uninstall.sh',
+  'make-pkg.sh',
+  'entitlements.plist',
+];
 
 /** Path of the archive. */
 export function buildMacTarball({ target, stamp, binary, outputFolder }: MacRequest): string {
