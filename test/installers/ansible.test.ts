@@ -3,12 +3,12 @@
  * of its own. `npm run campaign -- converge` is the long form, on a booted machine with packages.
  */
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
+import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { describe, type TestContext, test } from 'node:test';
 import { environmentOf, layOutSite } from '../../scripts/converge/ansible.ts';
 import { rankManagers } from '../../src/list/select.ts';
 import { config, listNow, OwnPublisher, PosixHost } from './posix-stage.ts';
@@ -23,45 +23,36 @@ function siteFor(t: TestContext, inventory: readonly string[] = []) {
   return site;
 }
 
-test('ansible-lint has nothing to say, profile production', async (t) => {
-  if (!has('ansible-lint')) return t.skip('no ansible-lint');
-  const site = siteFor(t);
-  const child = spawn('ansible-lint', ['--offline', '--nocolor', '-q', '--profile', 'production'], {
-    cwd: join(site.folder, 'collections/ansible_collections/pilotfish/fleet'),
-    env: { ...environmentOf(site), XDG_CACHE_HOME: join(site.folder, 'cache') },
-  });
-  let out = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on('data', (text) => {
-      out += text;
-    });
-  }
-  const [exit] = await once(child, 'close');
-  assert.equal(exit, 0, out);
-});
-
-/** Runs the plays in one mount namespace, so that /opt and /etc/pilotfish are nobody's but ours. */
+/** In a mount namespace, so that /opt and /etc/pilotfish are nobody's but ours. */
 const script = `set -e
 mount -t tmpfs tmpfs /opt
 mount -t tmpfs tmpfs layers
 mkdir layers/upper layers/work
 mount -t overlay overlay -o "lowerdir=/etc,upperdir=$PWD/layers/upper,workdir=$PWD/layers/work" /etc
-run() { name=$1; shift; rc=0; ansible-playbook -i inventory.ini play.yml "$@" >"$name.log" 2>&1 || rc=$?; echo "$rc" >"$name.rc"; }
-run check --check
-test ! -e /opt/pilotfish
-run first
-PILOTFISH_CONF=/etc/pilotfish/pilotfish-sh.conf sh /opt/pilotfish/pilotfish-sh run
-cp "$HOME_OF_AGENT/etc/ossec.conf" written.conf
-run second
-ls -ld /etc/pilotfish/join.token >token.mode
-run absent -e pilotfish_state=absent
-test ! -e /opt/pilotfish
-test ! -e /etc/pilotfish
+exec ansible-playbook -i inventory.ini plays.yml
 `;
 
-const playbook = `- hosts: all
+/** Every play in one process: Ansible takes seconds to start and to look at a host. */
+const playbook = `- name: check
+  hosts: all
+  check_mode: true
   roles: [pilotfish.fleet.sidecar]
+  post_tasks:
+    - ansible.builtin.shell: test ! -e /opt/pilotfish && test ! -e /etc/pilotfish
+      check_mode: false
+      changed_when: false
+- name: first
+  hosts: all
+  gather_facts: false
+  roles: [pilotfish.fleet.sidecar]
+- name: apply
+  hosts: all
+  gather_facts: false
   tasks:
+    - ansible.builtin.shell: |
+        PILOTFISH_CONF=/etc/pilotfish/pilotfish-sh.conf sh /opt/pilotfish/pilotfish-sh run &&
+        cp "$HOME_OF_AGENT/etc/ossec.conf" {{ site }}/written.conf &&
+        stat -c %a /etc/pilotfish/join.token >{{ site }}/token.mode
     - ansible.builtin.include_role: {name: pilotfish.fleet.sidecar, tasks_from: wazuh_managers}
     - ansible.builtin.copy:
         content: "{{ {'file': wazuh_managers, 'list': list} | to_json }}"
@@ -69,71 +60,117 @@ const playbook = `- hosts: all
         mode: "0600"
       vars:
         list: "{{ lookup('pilotfish.fleet.wazuh_managers', token_file=pilotfish_join_token_file, agent_id='007', state_dir=site, wantlist=True) }}"
+- name: second
+  hosts: all
+  gather_facts: false
+  roles: [pilotfish.fleet.sidecar]
+- name: absent
+  hosts: all
+  gather_facts: false
+  vars: {pilotfish_state: absent}
+  roles: [pilotfish.fleet.sidecar]
+  post_tasks:
+    - ansible.builtin.shell: test ! -e /opt/pilotfish && test ! -e /etc/pilotfish
       changed_when: false
-      when: pilotfish_state != 'absent' and not ansible_check_mode
 `;
 
-test('the shell applier by Ansible: check mode, first run, second run unchanged, removal byte for byte', async (t) => {
-  if (process.getuid?.() !== 0 || !has('ansible-playbook')) return t.skip('needs root and ansible');
-  if (spawnSync('unshare', ['-m', 'true']).status !== 0) return t.skip('no mount namespaces here');
-  const overlay =
-    'mount -t tmpfs t /mnt && mkdir /mnt/u /mnt/w && mount -t overlay o -o lowerdir=/etc,upperdir=/mnt/u,workdir=/mnt/w /etc';
-  if (spawnSync('unshare', ['-m', 'sh', '-c', overlay]).status !== 0)
-    return t.skip('no overlays here');
-  const publisher = new OwnPublisher();
-  await publisher.start(t);
-  const list = listNow();
-  publisher.serve(list);
-  const host = new PosixHost(t, publisher);
-  const settings = {
-    ...{ agent_home: host.home, state_dir: host.path('state'), restart: host.path('restart') },
-    ...{ confirm: 5, spread: 0, min_interval: 0, probe: 'no', quiet_log: 'yes' },
-  };
-  const site = siteFor(t, [
-    'host ansible_connection=local ansible_python_interpreter=/usr/bin/python3',
-    '[all:vars]',
-    'pilotfish_posix=true',
-    `pilotfish_posix_config=${JSON.stringify(settings)}`,
-    `pilotfish_join_token_file=${host.path('token')}`,
-    `site=${host.path('.')}`,
-    `pilotfish_agent_config=${host.configPath}`,
-  ]);
-  writeFileSync(join(site.folder, 'play.yml'), playbook);
-  mkdirSync(join(site.folder, 'layers'));
-  const bin = join(site.folder, 'bin');
-  mkdirSync(bin);
-  writeFileSync(join(bin, 'crontab'), fakeCrontab(join(site.folder, 'crontab')));
-  chmodSync(join(bin, 'crontab'), 0o755);
-  const child = spawn('unshare', ['-m', 'sh', '-c', script], {
-    cwd: site.folder,
-    env: { ...environmentOf(site), PATH: `${bin}:${process.env.PATH}`, HOME_OF_AGENT: host.home },
-    stdio: 'pipe',
-  });
-  const [exit] = await once(child, 'close');
-  const log = (name: string) => readFileSync(join(site.folder, `${name}.log`), 'utf8');
-  const changed = (name: string) => Number(/changed=(\d+)/.exec(log(name))?.[1]);
-  for (const name of ['check', 'first', 'second', 'absent']) {
-    assert.equal(
-      readFileSync(join(site.folder, `${name}.rc`), 'utf8'),
-      '0\n',
-      `${name}:\n${log(name)}`,
-    );
-    assert.ok(!log(name).includes(publisher.token), `${name}: the token is in the output`);
-  }
-  assert.equal(exit, 0);
-  assert.ok(changed('check') > 3 && changed('first') > 3 && changed('absent') > 1);
-  assert.equal(changed('second'), 0, log('second'));
-  const order = rankManagers(list.managers, { agentId: '007' }).map((one) => one.address);
-  const written = readFileSync(join(site.folder, 'written.conf'), 'latin1');
-  assert.deepEqual(
-    [...written.matchAll(/<address>(.*?)</g)].map((one) => one[1]),
-    order,
+/** How many tasks of each play changed something, by the play's name. */
+function changesByPlay(output: string): ReadonlyMap<string, number> {
+  const plays = output.split(/^PLAY \[/m).slice(1);
+  return new Map(
+    plays.map((text) => [
+      text.slice(0, text.indexOf(']')),
+      text.match(/^changed: /gm)?.length ?? 0,
+    ]),
   );
-  const seen = JSON.parse(readFileSync(host.path('managers.json'), 'utf8'));
-  const expected = order.map((address) => ({ address, port: 1514, protocol: 'tcp' }));
-  assert.deepEqual(seen, { file: expected, list: expected });
-  assert.match(readFileSync(join(site.folder, 'token.mode'), 'utf8'), /^-rw-------/);
-  assert.equal(host.readConfig(), config);
+}
+
+/** What it says until it ends, both streams. */
+function readAll({ stdout, stderr }: ChildProcessWithoutNullStreams): () => string {
+  let text = '';
+  for (const stream of [stdout, stderr]) {
+    stream.on('data', (chunk) => {
+      text += chunk;
+    });
+  }
+  return () => text;
+}
+
+describe('the collection', { concurrency: 2 }, () => {
+  test('ansible-lint has nothing to say, profile production', async (t) => {
+    if (!has('ansible-lint')) return t.skip('no ansible-lint');
+    const site = siteFor(t);
+    const child = spawn(
+      'ansible-lint',
+      ['--offline', '--nocolor', '-q', '--profile', 'production'],
+      {
+        cwd: join(site.folder, 'collections/ansible_collections/pilotfish/fleet'),
+        env: { ...environmentOf(site), XDG_CACHE_HOME: join(site.folder, 'cache') },
+      },
+    );
+    const output = readAll(child);
+    const [exit] = await once(child, 'close');
+    assert.equal(exit, 0, output());
+  });
+
+  test('the shell applier by Ansible: check mode, first run, second run unchanged, removal byte for byte', async (t) => {
+    if (process.getuid?.() !== 0 || !has('ansible-playbook'))
+      return t.skip('needs root and ansible');
+    if (spawnSync('unshare', ['-m', 'true']).status !== 0)
+      return t.skip('no mount namespaces here');
+    const overlay =
+      'mount -t tmpfs t /mnt && mkdir /mnt/u /mnt/w && mount -t overlay o -o lowerdir=/etc,upperdir=/mnt/u,workdir=/mnt/w /etc';
+    if (spawnSync('unshare', ['-m', 'sh', '-c', overlay]).status !== 0)
+      return t.skip('no overlays here');
+    const publisher = new OwnPublisher();
+    await publisher.start(t);
+    const list = listNow();
+    publisher.serve(list);
+    const host = new PosixHost(t, publisher);
+    const settings = {
+      ...{ agent_home: host.home, state_dir: host.path('state'), restart: host.path('restart') },
+      ...{ confirm: 5, spread: 0, min_interval: 0, probe: 'no', quiet_log: 'yes' },
+    };
+    const site = siteFor(t, [
+      'host ansible_connection=local ansible_python_interpreter=/usr/bin/python3',
+      '[all:vars]',
+      'pilotfish_posix=true',
+      `pilotfish_posix_config=${JSON.stringify(settings)}`,
+      `pilotfish_join_token_file=${host.path('token')}`,
+      `site=${host.path('.')}`,
+      `pilotfish_agent_config=${host.configPath}`,
+    ]);
+    writeFileSync(join(site.folder, 'plays.yml'), playbook);
+    mkdirSync(join(site.folder, 'layers'));
+    const bin = join(site.folder, 'bin');
+    mkdirSync(bin);
+    writeFileSync(join(bin, 'crontab'), fakeCrontab(join(site.folder, 'crontab')));
+    chmodSync(join(bin, 'crontab'), 0o755);
+    const child = spawn('unshare', ['-m', 'sh', '-c', script], {
+      cwd: site.folder,
+      env: { ...environmentOf(site), PATH: `${bin}:${process.env.PATH}`, HOME_OF_AGENT: host.home },
+      stdio: 'pipe',
+    });
+    const output = readAll(child);
+    const [exit] = await once(child, 'close');
+    assert.equal(exit, 0, output());
+    assert.ok(!output().includes(publisher.token), 'the token is in the output');
+    const changes = changesByPlay(output());
+    const changed = (name: string): number => changes.get(name) ?? Number.NaN;
+    assert.ok(changed('check') > 3 && changed('first') > 3 && changed('absent') > 1, output());
+    assert.equal(changed('second'), 0, output());
+    const order = rankManagers(list.managers, { agentId: '007' }).map((one) => one.address);
+    const written = readFileSync(host.path('written.conf'), 'latin1');
+    assert.deepEqual(
+      [...written.matchAll(/<address>(.*?)</g)].map((one) => one[1]),
+      order,
+    );
+    const seen = JSON.parse(readFileSync(host.path('managers.json'), 'utf8'));
+    const expected = order.map((address) => ({ address, port: 1514, protocol: 'tcp' }));
+    assert.deepEqual(seen, { file: expected, list: expected });
+    assert.equal(readFileSync(host.path('token.mode'), 'utf8'), '600\n');
+    assert.equal(host.readConfig(), config);
+  });
 });
 
 /** Keeps its table in a file of the test. */

@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { describe, type TestContext, test } from 'node:test';
 import { encodeBase64Url, encodeUtf8, sha256Tag } from '../../src/bytes.ts';
 import { renderFlat, signFlat } from '../../src/list/flat.ts';
 import type { ManagerList } from '../../src/list/model.ts';
@@ -171,23 +171,6 @@ const attacks: readonly (readonly [string, RegExp, Partial<ManagerList>, ServeOp
 const wholeRuns =
   /^(?:a changed port|CRLF|no signature|a signature of|a megabyte|a page|an older|an expired|XML)/;
 
-test('no list of a hostile publisher changes a byte, and each is refused by its own code', async (t) => {
-  const publisher = new OwnPublisher();
-  await publisher.start(t);
-  publisher.serve(base);
-  const host = new PosixHost(t, publisher);
-  assert.equal((await host.run('join', host.path('token'))).exit, 0);
-  for (const [what, code, changes, options] of attacks.filter(([name]) => wholeRuns.test(name))) {
-    publisher.serve({ ...base, ...changes }, options);
-    const { exit, err } = await host.run('run');
-    assert.match(err, code, `${what}: ${err}`);
-    assert.ok(exit === 3 || exit === 4, `${what}: exit ${exit}`);
-  }
-  assert.deepEqual([host.readConfig(), host.restarts], [config, 0]);
-  publisher.serve({ ...base, ...next });
-  assert.equal((await host.run('run')).exit, 0); // the honest list still finds its way
-});
-
 for (const { name, argv } of awks) {
   test(`${name}: a list signed by a stolen key stays within what root, place and grammar allow`, (t) => {
     const judge = listJudge(t, argv);
@@ -236,97 +219,117 @@ function listJudge(t: TestContext, [awk = '', ...first]: readonly string[]) {
   };
 }
 
-test('no root but the pinned one, or one its keys signed, is ever followed', async (t) => {
-  const publisher = new OwnPublisher();
-  await publisher.start(t);
-  publisher.serve(base);
-  const { root } = publisher;
-  const host = new PosixHost(t, publisher);
-  const join = () => host.run('join', host.path('token'));
-  const served: readonly (readonly [RegExp, Uint8Array])[] = [
-    [/E306/, signedRoot({ ...root, issuedAtMs: root.issuedAtMs + 1_000 })],
-    [/E302/, signedRoot(root, [rootKeys[0]])],
-    [/E302/, signedRoot(root, [rootKeys[0], rootKeys[0]])],
-    [/E302/, signedRoot(root, [rootKeys[0], strangerKey])],
-    [/E201/, encodeUtf8('{"payload":"e30","signatures":[],"extra":1}')],
-    [/E201/, encodeUtf8('{"payload":"e30","payload":"e30","signatures":[]}')],
-  ];
-  for (const [code, envelope] of served) {
-    publisher.serveRoot(root, envelope);
-    const { exit, err } = await join();
-    assert.match(err, code);
-    assert.equal(exit, 4);
-  }
-  publisher.serveRoot(root);
-  assert.equal((await join()).exit, 0);
-  const evil = {
-    ...root,
-    version: 8,
-    roles: { ...root.roles, list: { threshold: 1, kids: [rootKeys[2].kid] } },
-  };
-  const gap = { ...root, version: 9 };
-  for (const [code, envelope] of [
-    [/E302/, signedRoot(evil, [strangerKey, keyNamed('b')])],
-    [/E301/, signedRoot(gap)],
-    [/E301/, signedRoot({ ...root, version: 8, epoch: 2 })],
-    [/E303/, signedRoot({ ...root, version: 8, org: 'other' })],
-  ] as const) {
-    publisher.serveRoot({ ...root, version: 8 }, envelope);
-    const { exit, err } = await host.run('run');
-    assert.match(err, code);
-    assert.equal(exit, 4);
-  }
-  assert.equal(host.readConfig(), config);
-});
+// Each has its own host and publisher, and mostly waits for programs of the shell.
+describe('a hostile publisher and the shell', { concurrency: 4 }, () => {
+  test('no list of a hostile publisher changes a byte, and each is refused by its own code', async (t) => {
+    const publisher = new OwnPublisher();
+    await publisher.start(t);
+    publisher.serve(base);
+    const host = new PosixHost(t, publisher);
+    assert.equal((await host.run('join', host.path('token'))).exit, 0);
+    for (const [what, code, changes, options] of attacks.filter(([name]) => wholeRuns.test(name))) {
+      publisher.serve({ ...base, ...changes }, options);
+      const { exit, err } = await host.run('run');
+      assert.match(err, code, `${what}: ${err}`);
+      assert.ok(exit === 3 || exit === 4, `${what}: exit ${exit}`);
+    }
+    assert.deepEqual([host.readConfig(), host.restarts], [config, 0]);
+    publisher.serve({ ...base, ...next });
+    assert.equal((await host.run('run')).exit, 0); // the honest list still finds its way
+  });
 
-test('a weak key in a root, a token with a typing error, and a host of another organisation', async (t) => {
-  const publisher = new OwnPublisher();
-  await publisher.start(t);
-  publisher.serve(base);
-  const host = new PosixHost(t, publisher);
-  const x = encodeBase64Url(Buffer.alloc(32));
-  const [first, ...rest] = Object.entries(publisher.root.keys);
-  const weak = {
-    ...publisher.root,
-    keys: Object.fromEntries([
-      [first?.[0] ?? '', { kty: 'OKP', crv: 'Ed25519', x } as const],
-      ...rest,
-    ]),
-  };
-  publisher.serveRoot(weak);
-  const token = renderToken(
-    aToken({
-      publishers: [publisher.url],
-      rootHash: sha256Tag(renderRoot(weak)),
-      ca: publisher.pin,
-    }),
-  );
-  writeFileSync(host.path('token'), token);
-  assert.match((await host.run('join', host.path('token'))).err, /E30[25]/);
-  writeFileSync(
-    host.path('token'),
-    publisher.token.replace(/\.(.)/, (_, one) => `.${one === 'e' ? 'f' : 'e'}`),
-  );
-  assert.match((await host.run('join', host.path('token'))).err, /E010 .*checksum/);
-  publisher.serveRoot(publisher.root);
-  writeFileSync(host.path('token'), publisher.token);
-  assert.equal((await host.run('join', host.path('token'))).exit, 0);
-  writeFileSync(host.path('other'), renderToken(aToken({ org: 'other' })));
-  assert.match((await host.run('join', host.path('other'))).err, /E011/);
-});
+  test('no root but the pinned one, or one its keys signed, is ever followed', async (t) => {
+    const publisher = new OwnPublisher();
+    await publisher.start(t);
+    publisher.serve(base);
+    const { root } = publisher;
+    const host = new PosixHost(t, publisher);
+    const join = () => host.run('join', host.path('token'));
+    const served: readonly (readonly [RegExp, Uint8Array])[] = [
+      [/E306/, signedRoot({ ...root, issuedAtMs: root.issuedAtMs + 1_000 })],
+      [/E302/, signedRoot(root, [rootKeys[0]])],
+      [/E302/, signedRoot(root, [rootKeys[0], rootKeys[0]])],
+      [/E302/, signedRoot(root, [rootKeys[0], strangerKey])],
+      [/E201/, encodeUtf8('{"payload":"e30","signatures":[],"extra":1}')],
+      [/E201/, encodeUtf8('{"payload":"e30","payload":"e30","signatures":[]}')],
+    ];
+    for (const [code, envelope] of served) {
+      publisher.serveRoot(root, envelope);
+      const { exit, err } = await join();
+      assert.match(err, code);
+      assert.equal(exit, 4);
+    }
+    publisher.serveRoot(root);
+    assert.equal((await join()).exit, 0);
+    const evil = {
+      ...root,
+      version: 8,
+      roles: { ...root.roles, list: { threshold: 1, kids: [rootKeys[2].kid] } },
+    };
+    const gap = { ...root, version: 9 };
+    for (const [code, envelope] of [
+      [/E302/, signedRoot(evil, [strangerKey, keyNamed('b')])],
+      [/E301/, signedRoot(gap)],
+      [/E301/, signedRoot({ ...root, version: 8, epoch: 2 })],
+      [/E303/, signedRoot({ ...root, version: 8, org: 'other' })],
+    ] as const) {
+      publisher.serveRoot({ ...root, version: 8 }, envelope);
+      const { exit, err } = await host.run('run');
+      assert.match(err, code);
+      assert.equal(exit, 4);
+    }
+    assert.equal(host.readConfig(), config);
+  });
 
-test('a server whose key is not pinned is not asked', async (t) => {
-  const publisher = new OwnPublisher();
-  await publisher.start(t);
-  publisher.serve(base);
-  const host = new PosixHost(t, publisher);
-  const ca = `sha256/${Buffer.alloc(32, 1).toString('base64')}`;
-  const rootHash = sha256Tag(renderRoot(publisher.root));
-  writeFileSync(
-    host.path('token'),
-    renderToken(aToken({ publishers: [publisher.url], rootHash, ca })),
-  );
-  const { exit, err } = await host.run('join', host.path('token'));
-  assert.match(err, /E104/);
-  assert.deepEqual([exit, publisher.requests], [3, 0]);
+  test('a weak key in a root, a token with a typing error, and a host of another organisation', async (t) => {
+    const publisher = new OwnPublisher();
+    await publisher.start(t);
+    publisher.serve(base);
+    const host = new PosixHost(t, publisher);
+    const x = encodeBase64Url(Buffer.alloc(32));
+    const [first, ...rest] = Object.entries(publisher.root.keys);
+    const weak = {
+      ...publisher.root,
+      keys: Object.fromEntries([
+        [first?.[0] ?? '', { kty: 'OKP', crv: 'Ed25519', x } as const],
+        ...rest,
+      ]),
+    };
+    publisher.serveRoot(weak);
+    const token = renderToken(
+      aToken({
+        publishers: [publisher.url],
+        rootHash: sha256Tag(renderRoot(weak)),
+        ca: publisher.pin,
+      }),
+    );
+    writeFileSync(host.path('token'), token);
+    assert.match((await host.run('join', host.path('token'))).err, /E30[25]/);
+    writeFileSync(
+      host.path('token'),
+      publisher.token.replace(/\.(.)/, (_, one) => `.${one === 'e' ? 'f' : 'e'}`),
+    );
+    assert.match((await host.run('join', host.path('token'))).err, /E010 .*checksum/);
+    publisher.serveRoot(publisher.root);
+    writeFileSync(host.path('token'), publisher.token);
+    assert.equal((await host.run('join', host.path('token'))).exit, 0);
+    writeFileSync(host.path('other'), renderToken(aToken({ org: 'other' })));
+    assert.match((await host.run('join', host.path('other'))).err, /E011/);
+  });
+
+  test('a server whose key is not pinned is not asked', async (t) => {
+    const publisher = new OwnPublisher();
+    await publisher.start(t);
+    publisher.serve(base);
+    const host = new PosixHost(t, publisher);
+    const ca = `sha256/${Buffer.alloc(32, 1).toString('base64')}`;
+    const rootHash = sha256Tag(renderRoot(publisher.root));
+    writeFileSync(
+      host.path('token'),
+      renderToken(aToken({ publishers: [publisher.url], rootHash, ca })),
+    );
+    const { exit, err } = await host.run('join', host.path('token'));
+    assert.match(err, /E104/);
+    assert.deepEqual([exit, publisher.requests], [3, 0]);
+  });
 });

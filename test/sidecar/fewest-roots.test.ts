@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { ApplyRequest } from '../../src/applier/request.ts';
 import { ListError, type ReasonName } from '../../src/errors.ts';
 import { applyWithFewestRoots } from '../../src/sidecar/fewest-roots.ts';
 import { aResult } from './scene.ts';
@@ -10,7 +11,7 @@ const request = { listEnvelope: Uint8Array.of(0), rootEnvelopes: roots, order: [
 /** What was offered to an applier that answers as `answer` says. */
 async function offered(answer: (count: number) => ReasonName | undefined, first?: number) {
   const counts: number[] = [];
-  const submit = async ({ rootEnvelopes }: typeof request) => {
+  const submit = async ({ rootEnvelopes }: ApplyRequest) => {
     counts.push(rootEnvelopes.length);
     const reason = answer(rootEnvelopes.length);
     if (reason === undefined) return aResult('written');
