@@ -29,6 +29,7 @@ mount -t tmpfs tmpfs /opt
 mount -t tmpfs tmpfs layers
 mkdir layers/upper layers/work
 mount -t overlay overlay -o "lowerdir=/etc,upperdir=$PWD/layers/upper,workdir=$PWD/layers/work" /etc
+rm -rf /etc/pilotfish
 exec ansible-playbook -i inventory.ini plays.yml
 `;
 
