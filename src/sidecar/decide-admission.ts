@@ -5,7 +5,7 @@
  * managers and what one manager admits. Pure.
  *
  * What it does not know: how the agents are really spread. It assumes that they follow the weights,
- * and that a manager which fell and came back has lost its own to those that did not fall.
+ * and that a manager which fell long ago, back or not, has lost its own to those that did not fall.
  */
 import { defaultSlowStart } from '../health/damping.ts';
 import { doubtEndsAtMs, type Health } from '../health/judge.ts';
@@ -152,19 +152,25 @@ export function leaveWindowMs(
 
 /**
  * The share of all agents that goes now: those of this manager and of every other one that does not
- * answer, out of those that hold agents at all.
+ * answer, out of those that hold agents at all. Who died so long before this one that its agents
+ * are gone holds none.
  */
 function leavingShare({
   list: { managers },
   leaving,
   candidates,
   health,
-}: Omit<LeaveQuestion, 'agentId' | 'sinceAtMs' | 'nowMs' | 'isReturning'>): number {
+  sinceAtMs,
+}: Omit<LeaveQuestion, 'agentId' | 'nowMs' | 'isReturning'>): number {
   const answers = (id: string): boolean => candidates.some((one) => one.id === id);
   // Lost although its manager answers: nobody knows how many others are; count with all of them.
   if (answers(leaving.id)) return 1;
-  const hasFallen = (id: string): boolean => health.get(id)?.returnedAtMs !== undefined;
-  const holders = managers.filter(({ id }) => id === leaving.id || !hasFallen(id));
+  const isEmpty = (id: string): boolean => {
+    const one = health.get(id);
+    const isLongDead = one?.verdict === 'down' && sinceAtMs - one.sinceAtMs > maxWindowMs;
+    return isLongDead || one?.returnedAtMs !== undefined;
+  };
+  const holders = managers.filter(({ id }) => id === leaving.id || !isEmpty(id));
   const going = holders.filter(({ id }) => id === leaving.id || !answers(id));
   return weightOf(going) / weightOf(holders);
 }

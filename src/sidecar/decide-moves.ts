@@ -9,7 +9,7 @@ import { isComingBack, leaveAtMs, slotsFromMs } from './decide-admission.ts';
 import { nativeLoop } from './decide-native.ts';
 import { restartWait } from './decide-planned.ts';
 import { type Answer, go, hold, pass, type StepAnswer, seconds } from './decide-rule.ts';
-import type { View } from './decide-view.ts';
+import { happenedAfter, type View } from './decide-view.ts';
 
 /** An agent that its last restart did not bring to a manager is not left for a whole cooldown. */
 const againMs = 60_000;
@@ -129,6 +129,22 @@ export function reconnect(view: View): Answer {
     return hold('agent_reconnecting', 'not connected; it may find a manager by itself', untilMs);
   }
   const why = `not connected for ${seconds(nowMs - sinceMs)}`;
-  const early = connection.last && admission(view, connection.last, untilMs, why);
-  return early ?? restartWait(view, againMs) ?? go(view, target.id, 'agent_lost', why);
+  const tried = triedSince(view, sinceMs);
+  // Its slot was spent on a move that did not help: one slot is enough, it is a stray now.
+  const isSpent = tried !== undefined;
+  const early =
+    isSpent || connection.last === undefined
+      ? undefined
+      : admission(view, connection.last, untilMs, why);
+  // An order cut off in the middle may not have restarted anything: it counts as a loss does.
+  const pauseMs = tried === 'begun' ? Math.min(againMs, policy.reconnectGraceMs) : againMs;
+  return early ?? restartWait(view, pauseMs) ?? go(view, target.id, 'agent_lost', why);
+}
+
+/** How the youngest move since then ended, other than well; `begun`: this process died over it. */
+function triedSince({ memory, nowMs }: View, sinceMs: number): 'begun' | 'failed' | undefined {
+  const last = memory.attempts.findLast(
+    ({ kind, atMs }) => kind === 'move' && happenedAfter(atMs, sinceMs, nowMs),
+  );
+  return last?.outcome === 'done' ? undefined : last?.outcome;
 }

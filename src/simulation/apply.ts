@@ -10,7 +10,7 @@ import { defaultSettings } from '../applier/settings.ts';
 import { isUrgent } from '../sidecar/act.ts';
 import type { Memory } from '../sidecar/memory.ts';
 import type { Step } from '../sidecar/step.ts';
-import { agentState } from './fleet.ts';
+import { agentState, neverLooked } from './fleet.ts';
 import { beginAway, leaveDoor } from './native.ts';
 import { askOne } from './probing.ts';
 import { numberOf } from './situation.ts';
@@ -103,7 +103,7 @@ export function forgetHealth(world: World, agent: number): void {
   for (let manager = 0; manager < fleet.width; manager += 1) {
     fleet.health[agent * fleet.width + manager] = undefined;
   }
-  fleet.lostSinceMs[agent] = Number.NaN;
+  fleet.lostSinceMs[agent] = neverLooked;
   fleet.calm[agent] = 0;
   fleet.busyUntilMs[agent] = 0;
   fleet.askedAtMs[agent] = 0;

@@ -23,6 +23,9 @@ export const agentState = {
   stopped: 8,
 } as const;
 
+/** In `lostSinceMs`: this sidecar process has not looked at the agent yet. */
+export const neverLooked = Number.NEGATIVE_INFINITY;
+
 export interface Restarted {
   readonly atMs: number;
   readonly isUrgentOne: boolean;
@@ -35,7 +38,7 @@ export class Fleet {
   readonly state: Uint8Array;
   /** Manager of the session, or the one being tried. */
   readonly on: Int8Array;
-  /** Entry of the file the agent is at. */
+  /** Entry of what it loaded that the agent is at. */
   readonly cursor: Uint8Array;
   readonly tries: Uint8Array;
   readonly synStep: Uint8Array;
@@ -62,7 +65,7 @@ export class Fleet {
   readonly clockOffsetMs: Float64Array;
   /** Its clock once went forward: the account of its restarts is no proof any more. */
   readonly hasJumped: Uint8Array;
-  /** Wall clock, as the sidecar's loss watch has it; NaN while connected. */
+  /** Wall clock, as the sidecar's loss watch has it; NaN while connected, see `neverLooked`. */
   readonly lostSinceMs: Float64Array;
   readonly busyUntilMs: Float64Array;
   readonly downUntilMs: Float64Array;
@@ -78,6 +81,9 @@ export class Fleet {
   /** Manager numbers in ossec.conf; `fileLength` of them; not whole after a torn write. */
   readonly file: Int8Array;
   readonly fileLength: Uint8Array;
+  /** The same as the running agent knows it: read at its start, a later write does not reach it. */
+  readonly loaded: Int8Array;
+  readonly loadedLength: Uint8Array;
   readonly isFileWhole: Uint8Array;
   /** This agent's order of list number `rankedList`. */
   readonly ranking: Int8Array;
@@ -126,6 +132,8 @@ export class Fleet {
     this.lastChoice = bytes();
     this.file = new Int8Array(count * width).fill(-1);
     this.fileLength = bytes();
+    this.loaded = new Int8Array(count * width).fill(-1);
+    this.loadedLength = bytes();
     this.isFileWhole = bytes().fill(1);
     this.ranking = new Int8Array(count * width).fill(-1);
     this.rankingLength = bytes();
@@ -145,6 +153,22 @@ export class Fleet {
   entry(agent: number, place: number): number {
     return place < (this.fileLength[agent] ?? 0)
       ? (this.file[agent * this.width + place] ?? -1)
+      : -1;
+  }
+
+  /** A process that starts reads the file, and begins with its first entry. */
+  load(agent: number): void {
+    const start = agent * this.width;
+    this.loaded.set(this.file.subarray(start, start + this.width), start);
+    this.loadedLength[agent] = this.fileLength[agent] ?? 0;
+    this.cursor[agent] = 0;
+  }
+
+  /** The manager of the entry that the running agent is at; -1 for none. */
+  entryInUse(agent: number): number {
+    const place = this.cursor[agent] ?? 0;
+    return place < (this.loadedLength[agent] ?? 0)
+      ? (this.loaded[agent * this.width + place] ?? -1)
       : -1;
   }
 

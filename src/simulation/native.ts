@@ -23,7 +23,7 @@ function beginAttempt(world: World, agent: number, atMs: number): void {
   fleet.state[agent] = agentState.connecting;
   fleet.synStep[agent] = 0;
   fleet.attemptAtMs[agent] = atMs;
-  fleet.on[agent] = fleet.entry(agent, fleet.cursor[agent] ?? 0);
+  fleet.on[agent] = fleet.entryInUse(agent);
   world.scheduleAgent(agent, atMs);
 }
 
@@ -62,7 +62,7 @@ export function stepAgent(world: World, agent: number): void {
 /** A started process begins with the first entry of the file. */
 function startProcess(world: World, agent: number): void {
   const { fleet } = world;
-  fleet.cursor[agent] = 0;
+  fleet.load(agent);
   fleet.isUnfinished[agent] = 0;
   startLoop(world, agent, world.nowMs);
 }
@@ -226,7 +226,7 @@ function failAttempt(world: World, agent: number, seen: number): void {
 
 function sleepThenNext(world: World, agent: number): void {
   const { fleet } = world;
-  const length = Math.max(1, fleet.fileLength[agent] ?? 1);
+  const length = Math.max(1, fleet.loadedLength[agent] ?? 1);
   fleet.tries[agent] = 0;
   fleet.cursor[agent] = ((fleet.cursor[agent] ?? 0) + 1) % length;
   fleet.state[agent] = agentState.sleeping;

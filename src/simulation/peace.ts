@@ -56,7 +56,9 @@ function lookOf(world: World, agent: number): string {
   const situation = situationOf(world, agent);
   const thought = situation === undefined ? undefined : logic.decide(situation);
   const trace = thought?.trace.slice(-2) ?? ['no list'];
-  return `${state} on manager ${fleet.on[agent]}; ${trace.join(' | ')}`;
+  const step = thought === undefined ? 'no step' : thought.step.kind;
+  const apply = world.applying.has(agent) ? ', an apply under way' : '';
+  return `${state} on manager ${fleet.on[agent]}${apply}; ${trace.join(' | ')}: ${step}`;
 }
 
 /** Its host sleeps, its sidecar is dead (the native loop is all it has), or no manager is there. */

@@ -56,17 +56,16 @@ export function managerOf(number: number, state: Manager['state']): Manager {
 }
 
 /**
- * Where sessions have piled up, or will once the dead ones are left, the next death moves more
- * agents than a fair share: admit more slowly.
+ * Sidecars count with agents spread evenly over the managers that live. Where sessions have piled
+ * up, the next death moves more of them: admit more slowly.
  */
 function admissionOf(world: World, version: number): Admission {
   const { settings, nowMs } = world;
   const listed = world.doors.map((_, number) => number).filter((n) => world.joined[n] === 1);
   const living = listed.filter((number) => world.publisherSees[number] !== false);
-  const fair = settings.agents / Math.max(1, listed.length);
   const expected = settings.agents / Math.max(1, living.length);
   const most = Math.max(...world.doors.map(({ sessions }) => sessions), expected);
-  const rate = Math.max(1, Math.floor((settings.manager.acceptRate * fair) / most));
+  const rate = Math.max(1, Math.floor((settings.manager.acceptRate * expected) / most));
   return { id: `a${version}`, ratePerServer: rate, startSlotAtMs: startOfTimeMs + nowMs + 2_000 };
 }
 

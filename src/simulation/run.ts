@@ -103,6 +103,7 @@ function populate(world: World): void {
       fleet.file[start + place] = fleet.ranking[start + place] ?? -1;
       fleet.health[start + place] = world.pristine[place];
     }
+    fleet.load(agent);
     settle(world, agent, fleet.ranking[start] ?? 0);
   }
 }

@@ -7,7 +7,7 @@ import type { Situation } from '../sidecar/decide-view.ts';
 import type { Memory } from '../sidecar/memory.ts';
 import type { FileSeen, RankedList, Seen, ServerSeen } from '../sidecar/seen.ts';
 import type { AgentFacts } from '../wazuh/agent-facts.ts';
-import { agentIdOf, agentState } from './fleet.ts';
+import { agentIdOf, agentState, neverLooked } from './fleet.ts';
 import type { Published } from './published-list.ts';
 import { addressOf, type World } from './world.ts';
 
@@ -141,8 +141,12 @@ function watchLoss(world: World, agent: number, facts: AgentFacts): number | und
   const wallMs = world.wallMs(agent);
   const isLost = facts.running && (facts.waiting || facts.peers.length === 0);
   const since = fleet.lostSinceMs[agent] ?? Number.NaN;
+  // A process that just started was not there when it happened: the last ack tells.
+  const heardMs = since === neverLooked ? (facts.lastAckAtMs ?? wallMs) : wallMs;
   if (!isLost) fleet.lostSinceMs[agent] = Number.NaN;
-  else if (Number.isNaN(since) || since > wallMs) fleet.lostSinceMs[agent] = wallMs;
+  else if (!(since > neverLooked && since <= wallMs)) {
+    fleet.lostSinceMs[agent] = Math.min(heardMs, wallMs);
+  }
   return isLost ? (fleet.lostSinceMs[agent] ?? wallMs) : undefined;
 }
 
