@@ -40,6 +40,8 @@ export interface ServedList {
 }
 
 export interface ListService {
+  /** What can be answered at once; undefined for a poll that waits. */
+  answerNow(poll: Omit<ListPoll, 'signal'>): ListAnswer | undefined;
   answer(poll: ListPoll): Promise<ListAnswer>;
   /**
    * From now on this version is served; whoever waits is answered. Older versions are ignored.
@@ -81,16 +83,20 @@ export function buildListService(parts: ListServiceParts): ListService {
     await polls.wait(poll.waitMs, poll.signal);
     ledger.endWaiting(poll.ip);
   };
+  type Question = Pick<ListPoll, 'knownTags' | 'nonce' | 'waitMs'>;
+  const mustWait = ({ waitMs, knownTags }: Question): boolean =>
+    waitMs > 0 && !isStopping && (served === undefined || hasTag(knownTags, served.etag));
+  const answerFrom = ({ knownTags, nonce }: Question): ListAnswer => {
+    if (served === undefined) return { kind: 'none' };
+    const now = knownTags === '' ? (newcomers ?? served) : served;
+    const kind = hasTag(knownTags, now.etag) ? 'unchanged' : 'list';
+    return { kind, served: now, receipt: receiptFor(now, nonce) };
+  };
   return {
+    answerNow: (poll) => (mustWait(poll) ? undefined : answerFrom(poll)),
     async answer(poll) {
-      const mayWait = poll.waitMs > 0 && !isStopping;
-      if (mayWait && (served === undefined || hasTag(poll.knownTags, served.etag))) {
-        await waitForNews(poll);
-      }
-      if (served === undefined) return { kind: 'none' };
-      const now = poll.knownTags === '' ? (newcomers ?? served) : served;
-      const kind = hasTag(poll.knownTags, now.etag) ? 'unchanged' : 'list';
-      return { kind, served: now, receipt: receiptFor(now, poll.nonce) };
+      if (mustWait(poll)) await waitForNews(poll);
+      return answerFrom(poll);
     },
     serve(entry, forNewcomers) {
       newcomers = forNewcomers === undefined ? undefined : readyToSend(forNewcomers, listKey);
@@ -119,5 +125,6 @@ function readyToSend(entry: PublishedList, listKey: SigningKey): ServedList {
 
 /** `If-None-Match` compares weakly (RFC 9110 13.1.2). */
 function hasTag(knownTags: string, etag: string): boolean {
+  if (knownTags === etag) return true;
   return knownTags.split(',').some((one) => one.trim().replace(/^W\//, '') === etag);
 }

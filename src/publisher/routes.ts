@@ -15,6 +15,7 @@ import {
 import type { Clock, Random } from '../clock.ts';
 import { nonceShape } from '../list/parse-receipt.ts';
 import type { Log } from '../log.ts';
+import { buildFastList } from './fast-list.ts';
 import { listExpiresAtMs } from './history.ts';
 import type { ListAnswer, ListService } from './list-service.ts';
 import type { ReportDesk } from './reports/report-desk.ts';
@@ -50,9 +51,13 @@ type Request = FastifyRequest<RouteGenericInterface, Server>;
 type Reply = FastifyReply<RouteGenericInterface, Server>;
 
 export function buildRoutes(parts: RouteParts, serverFactory: ServerFactory): App {
+  const isTaken = buildFastList({ ...parts, maxLagMs: shedLagMs.lists, maxWaitSeconds });
   const app: App = fastify<Server>({
     https: {},
-    serverFactory,
+    serverFactory: (routes) =>
+      serverFactory((request, response) => {
+        if (!isTaken(request, response)) routes(request, response);
+      }),
     bodyLimit: maxBodyBytes,
     exposeHeadRoutes: true,
     logger: false,
