@@ -1,10 +1,13 @@
 /** The roster of a running publisher from real parts. */
+import { resolve } from 'node:path';
 import { LocalClient } from '../cluster/local/local-client.ts';
-import { PeerError, PilotfishError } from '../errors.ts';
+import { ConfigError, PeerError, PilotfishError } from '../errors.ts';
 import type { Health } from '../health/judge.ts';
 import { dialUnix, localSocketPath } from '../host/cluster-local-socket.ts';
 import { readManagerHome } from '../host/manager-home.ts';
+import { readBounded } from '../host/read-bounded.ts';
 import { systemClock as clock, systemRandom as random } from '../host/system-clock.ts';
+import { buildWazuhApi } from '../host/wazuh-api.ts';
 import type { Log } from '../log.ts';
 import type { Complaints } from '../publisher/complaints.ts';
 import { stableOf } from '../publisher/daemon.ts';
@@ -18,16 +21,20 @@ import { type RunningStatus, seenRound } from '../publisher/status/running.ts';
 import type { ClusterNode } from './build-cluster.ts';
 import { nodeLags } from './build-cluster-host.ts';
 import type { PublisherConfig } from './publisher-config.ts';
-import { readinessSettingsOf } from './roster-config.ts';
+import { type RosterConfig, readinessSettingsOf } from './roster-config.ts';
 
 export interface RosterGround {
   readonly desk: () => PublishDesk;
   readonly service: Pick<ListService, 'serve'>;
   readonly config: () => PublisherConfig;
+  /** Relative paths are below it. */
+  readonly folder: string;
   readonly healths: () => ReadonlyMap<string, Health>;
   readonly rows: () => Iterable<AgentRow>;
   /** Our own node of the cluster, while it runs. */
   readonly ownNode: () => ClusterNode | undefined;
+  /** This host is being stopped. */
+  readonly isLeaving: () => boolean;
   readonly noteRound: (seen: NonNullable<RunningStatus['roster']>) => void;
   readonly log: Log;
   readonly complaints: Complaints;
@@ -59,7 +66,9 @@ export async function runRoster(ground: RosterGround, signal: AbortSignal): Prom
     async publish(unready, round) {
       const names = unready.map((id) => `${id}: ${round.readiness.get(id)?.why ?? ''}`);
       const detail = names.length === 0 ? 'all are ready' : names.join('; ').slice(0, 500);
-      const order = rosterOrder(config().configured, unready, detail);
+      const { configured, roster } = config();
+      const here = ground.isLeaving() ? undefined : roster.local;
+      const order = rosterOrder(configured, unready, detail, here);
       const { kind, entry } = await publish(desk(), order);
       if (kind === 'published')
         ground.service.serve(entry, stableOf(history, entry, clock.nowMs()));
@@ -74,10 +83,9 @@ type Asking = Pick<RosterParts, 'askCluster' | 'lagsOf' | 'readLocal'>;
 function asking(ground: RosterGround): Asking {
   const { roster, cluster } = ground.config();
   const home = roster.home ?? cluster?.home;
-  if (home === undefined) return {};
-  const asked = roster.home === undefined ? askingOwnNode(ground) : askingSocket(roster.home);
+  const asked = askingOf(ground);
   const { local } = roster;
-  if (local === undefined) return asked;
+  if (local === undefined || home === undefined) return asked;
   return {
     ...asked,
     async readLocal() {
@@ -86,6 +94,29 @@ function asking(ground: RosterGround): Asking {
     },
   };
 }
+
+function askingOf(ground: RosterGround): Asking {
+  const { roster, cluster } = ground.config();
+  if (roster.home !== undefined) return askingSocket(roster.home);
+  if (roster.api !== undefined) return askingApi(roster.api, ground.folder);
+  return cluster === undefined ? {} : askingOwnNode(ground);
+}
+
+function askingApi(settings: NonNullable<RosterConfig['api']>, folder: string): Asking {
+  const { url, user, passwordFile, pin } = settings;
+  const path = resolve(folder, passwordFile);
+  const api = buildWazuhApi({
+    ...{ url, user, clock, pins: [pin] },
+    async readPassword() {
+      const bytes = await readBounded(path, maxPasswordBytes);
+      if (bytes !== undefined) return bytes.toString('utf8').trim();
+      throw new ConfigError('config_unreadable', `${path} cannot be read`);
+    },
+  });
+  return { askCluster: (signal) => api.health(signal) };
+}
+
+const maxPasswordBytes = 1_024;
 
 function askingSocket(home: string): Asking {
   const dial = (signal: AbortSignal) => dialUnix(clock, localSocketPath(home), signal);

@@ -1,5 +1,6 @@
 /** The running publisher put together: server, routes, watch, certificate, daemon. */
 import { join } from 'node:path';
+import { sleep } from '../clock.ts';
 import { PilotfishError } from '../errors.ts';
 import type { Health } from '../health/judge.ts';
 import { buildChangeSocket } from '../host/change-socket.ts';
@@ -7,20 +8,25 @@ import { watchEventLoopLag } from '../host/event-loop-lag.ts';
 import { buildHttpsFront } from '../host/https-front.ts';
 import { openPublisherFolder } from '../host/publisher-folder.ts';
 import { openServiceNotice } from '../host/service-notice.ts';
+import { openSharedFolders } from '../host/shared-folders.ts';
 import { systemClock, systemRandom } from '../host/system-clock.ts';
 import { buildLog, type Log } from '../log.ts';
 import { Complaints } from '../publisher/complaints.ts';
 import { buildConnectionLedger } from '../publisher/connection-ledger.ts';
-import { type DaemonWorld, type ListeningFront, runDaemon } from '../publisher/daemon.ts';
+import { type DaemonWorld, type ListeningFront, runDaemon, stableOf } from '../publisher/daemon.ts';
 import type { PublisherFolder } from '../publisher/init.ts';
 import { buildListService } from '../publisher/list-service.ts';
 import { followRoots } from '../publisher/load-roots.ts';
+import { leavingOrder } from '../publisher/orders.ts';
+import { publish } from '../publisher/publish.ts';
 import { Refusals } from '../publisher/refusals.ts';
 import { buildRoutes } from '../publisher/routes.ts';
 import { hostsOf } from '../publisher/server-identity.ts';
+import { keepChannel } from '../publisher/shared-channel.ts';
 import type { RunningStatus } from '../publisher/status/running.ts';
 import type { ClusterNode } from './build-cluster.ts';
 import { runClusterBeside } from './build-cluster-host.ts';
+import { runBalance } from './build-publisher-balance.ts';
 import { runEdges } from './build-publisher-edges.ts';
 import { openIdentity } from './build-publisher-identity.ts';
 import { openOffice, readConfig } from './build-publisher-office.ts';
@@ -43,9 +49,17 @@ export async function runOffice(path: string, signals: Signals): Promise<void> {
   const log = buildLog(office.config.log.level);
   const lag = watchEventLoopLag(clock);
   const watching = new AbortController();
-  const stop = AbortSignal.any([signals.stop, watching.signal]);
+  const left = new AbortController();
+  const stop = AbortSignal.any([left.signal, watching.signal]);
+  const leave = (goodbye: () => Promise<void>): void => {
+    const end = () => left.abort(signals.stop.reason);
+    const begin = () => void goodbye().finally(end);
+    if (signals.stop.aborted) begin();
+    else signals.stop.addEventListener('abort', begin, { once: true });
+  };
+  const serving = { path, office, log, lagMs: lag.lagMs, signals: { ...signals, stop }, leave };
   try {
-    await serveOffice({ path, office, log, lagMs: lag.lagMs, signals: { ...signals, stop } });
+    await serveOffice(serving);
   } finally {
     watching.abort();
     lag.stop();
@@ -59,6 +73,8 @@ interface Serving {
   readonly log: Log;
   readonly lagMs: () => number;
   readonly signals: Signals;
+  /** `goodbye` is said when the process is told to stop; `signals.stop` waits for it. */
+  leave(goodbye: () => Promise<void>): void;
 }
 
 async function serveOffice(serving: Serving): Promise<void> {
@@ -73,17 +89,20 @@ async function serveOffice(serving: Serving): Promise<void> {
     config: office.config,
     roster: undefined,
     node: undefined,
+    isLeaving: false,
   };
   const { config, service } = running;
   const daemon = runDaemon(await buildWorld(running), signals.stop);
   const view = new ServedView(service);
   running.healths = () => view.healths();
+  serving.leave(() => sayGoodbye(running));
   const watch = watchListed(view, log, () => probePace(running.config), signals.stop);
   const edges = { config: { zone: config.zone, balancers: config.balancers }, log, folder: path };
   const beside = runEdges({ ...edges, view }, signals.stop).catch(tellEdges(log));
   await Promise.all([
-    ...[daemon, watch, beside, runNode(running), runRosterOf(running)],
+    ...[daemon, watch, beside, runNode(running), runRosterOf(running), runChannel(running)],
     reports?.run(signals.stop),
+    reports && runBalanceOf(running, reports),
   ]);
 }
 
@@ -99,6 +118,7 @@ interface Running extends Serving, ReturnType<typeof openService> {
   config: PublisherConfig;
   roster: RunningStatus['roster'];
   node: ClusterNode | undefined;
+  isLeaving: boolean;
   healths?: () => ReadonlyMap<string, Health>;
 }
 
@@ -146,6 +166,24 @@ async function buildWorld(running: Running): Promise<DaemonWorld> {
   };
 }
 
+/** A host that is stopped with its manager: its agents go first, while both still serve. */
+async function sayGoodbye(running: Running): Promise<void> {
+  const { config, office, roots, service, log } = running;
+  const { lameDuck, local, enabled } = config.roster;
+  if (!enabled || local === undefined || lameDuck === 0) return;
+  running.isLeaving = true;
+  try {
+    const desk = { ...office.desk, root: roots.newest.root };
+    const { entry } = await publish(desk, leavingOrder(config.configured, local));
+    service.serve(entry, stableOf(office.history, entry, clock.nowMs()));
+    log.info('publisher.leaving', { manager: local, version: entry.version, forMs: lameDuck });
+    await sleep(clock, lameDuck);
+  } catch (thrown) {
+    if (!(thrown instanceof PilotfishError)) throw thrown;
+    log.error('publisher.leaving_failed', { code: thrown.code, message: thrown.message });
+  }
+}
+
 /** Our own node of the cluster, where one is configured. */
 function runNode(running: Running): Promise<void> | undefined {
   const { config, path, log, signals } = running;
@@ -155,17 +193,37 @@ function runNode(running: Running): Promise<void> | undefined {
   });
 }
 
+function runBalanceOf(running: Running, { book }: ReportOffice): Promise<void> {
+  const { office, service, log, complaints, signals } = running;
+  const desk = () => ({ ...office.desk, root: running.roots.newest.root });
+  const ground = { ...{ desk, service, book, log, complaints }, config: () => running.config };
+  return runBalance(ground, signals.stop);
+}
+
+/** The list in the shared folders of groups, where that is wanted. */
+function runChannel(running: Running): Promise<void> | undefined {
+  const { config, office, log, complaints, signals } = running;
+  const { shared } = config;
+  if (shared === undefined) return undefined;
+  const { history } = office;
+  const folders = openSharedFolders(shared.home);
+  const roots = () => running.roots.envelopes;
+  const parts = { clock, log, complaints, history, folders, groups: shared.groups, roots };
+  return keepChannel(parts, signals.stop);
+}
+
 function runRosterOf(running: Running): Promise<void> {
   const { office, service, reports, log, complaints } = running;
   return runRoster(
     {
       // Always under the newest root: the daemon follows it while we run.
       desk: () => ({ ...office.desk, root: running.roots.newest.root }),
-      ...{ service, log, complaints },
+      ...{ service, log, complaints, folder: running.path },
       config: () => running.config,
       healths: () => running.healths?.() ?? new Map(),
       rows: () => reports?.book.rows() ?? [],
       ownNode: () => running.node,
+      isLeaving: () => running.isLeaving,
       noteRound: (seen) => {
         running.roster = seen;
       },

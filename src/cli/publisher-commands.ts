@@ -4,6 +4,7 @@ import { renderReference } from './config-file.ts';
 import { addAgents, addExplain } from './publisher-agent-commands.ts';
 import { type CommandParts, defaultDirectory, firstForm } from './publisher-command.ts';
 import { publisherSchema } from './publisher-config.ts';
+import { addImport } from './publisher-import.ts';
 import { addKeys } from './publisher-key-commands.ts';
 import {
   addDrains,
@@ -11,6 +12,7 @@ import {
   addNodes,
   addPublish,
   addRollback,
+  addWeight,
 } from './publisher-list-commands.ts';
 import { addRollout } from './publisher-rollout-commands.ts';
 import { addSimulate } from './publisher-simulate.ts';
@@ -35,6 +37,7 @@ export function buildPublisherProgram(parts: CommandParts): Command {
   addNodes(program, parts);
   addPublish(program, parts);
   addDrains(program, parts);
+  addWeight(program, parts);
   addHistory(program, parts);
   addRollback(program, parts);
   addKeys(program, parts);
@@ -42,6 +45,7 @@ export function buildPublisherProgram(parts: CommandParts): Command {
   addAgents(program, parts);
   addExplain(program, parts);
   addSimulate(program, parts);
+  addImport(program, parts);
   return program;
 }
 
@@ -59,6 +63,7 @@ Examples:
   pilotfish-publisher explain 042              why agent 042 is where it is
   pilotfish-publisher publish --dry-run        what a changed configuration would change
   pilotfish-publisher drain wm1                agents leave wm1; undrain takes them back
+  pilotfish-publisher weight wm1 50            half the agents of a manager with 100
   pilotfish-publisher root renew --manager wm3.acme.example      allow one more manager
   pilotfish-publisher simulate --down wm1      who would go where, before it happens
   pilotfish-publisher rollback 7               a new version with the content of version 7

@@ -129,6 +129,16 @@ export const publisherSchema = z.strictObject({
     .prefault({}),
   rollout: rolloutSection.prefault({}),
   roster: rosterSection.prefault({}),
+  balance: z
+    .strictObject({
+      enabled: z
+        .boolean()
+        .default(false)
+        .describe('ask surplus agents of a manager that holds too many to go home'),
+      skewPct: whole(1, 1_000).default(20).describe('so much above its share is too many'),
+      after: duration('15m', { min: '1s', max: '7d' }, 'how long it must have held them'),
+    })
+    .prefault({}),
   reports: z
     .strictObject({
       enabled: z.boolean().default(true).describe('take reports of sidecars'),
@@ -159,6 +169,22 @@ export const publisherSchema = z.strictObject({
     .prefault({}),
   limits: limits.prefault({}),
   cluster: clusterSection.optional(),
+  shared: z
+    .strictObject({
+      home: z.string().min(1).default('/var/ossec').describe('home of the master of the cluster'),
+      groups: z
+        .array(
+          z.string().regex(/^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$/, 'expected the name of a group'),
+        )
+        .min(1)
+        .max(64)
+        .describe('groups whose agents get the list'),
+    })
+    .optional()
+    .describe(
+      "the list in the groups' shared folders (pilotfish.list), for agents that reach nothing but " +
+        '1514; agents reload modules whenever it changes: on membership, and at half of list.validFor',
+    ),
   zone: zoneSection.optional().describe('a DNS zone of the managers, for hosts without a sidecar'),
   balancers: balancersSection,
   log: z

@@ -1,8 +1,15 @@
 /** Commands around the list: `nodes`, `publish`, `drain`, `undrain`, `history`, `rollback`. */
 import type { Command } from 'commander';
+import { listLimits } from '../list/model.ts';
 import { contentOf } from '../publisher/content.ts';
 import { maxHistory } from '../publisher/history.ts';
-import { drainOrder, publishConfigured, rollbackOrder, undrainOrder } from '../publisher/orders.ts';
+import {
+  drainOrder,
+  publishConfigured,
+  rollbackOrder,
+  undrainOrder,
+  weightOrder,
+} from '../publisher/orders.ts';
 import { type PublishOrder, preparePublication, publish } from '../publisher/publish.ts';
 import { probeManagers } from '../publisher/watch-managers.ts';
 import {
@@ -73,6 +80,31 @@ export function addDrains(program: Command, parts: CommandParts): void {
         ),
       );
   }
+}
+
+export function addWeight(program: Command, parts: CommandParts): void {
+  addCommand(program, 'weight', 'set the share of agents of a manager')
+    .argument('<id>', 'id of the manager, see nodes')
+    .argument('<n>', '0 (a last resort) to 1000, or `configured`: as publisher.yml says')
+    .addHelpText('after', weightHelp)
+    .action((id: string, text: string, flags: Common) =>
+      withOffice(parts.host, flags.dir, (office) => {
+        const weight = text === 'configured' ? undefined : readWeight(text);
+        const order = weightOrder(office.config.configured, id, weight);
+        return publishAndTell(parts, flags, office, order);
+      }),
+    );
+}
+
+const weightHelp = `
+It holds over changes of publisher.yml, until \`weight ID configured\`. Agents that are well placed stay;
+with \`balance.enabled\` surplus agents of a manager that holds too many are asked to go home.
+\`simulate\` counts with it.
+`;
+
+function readWeight(text: string): number {
+  if (/^0{1,4}$/.test(text)) return 0;
+  return readNumber('weight', text, listLimits.maxWeight);
 }
 
 export function addHistory(program: Command, { terminal, host }: CommandParts): void {

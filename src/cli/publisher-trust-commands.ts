@@ -35,6 +35,7 @@ export function addInit(program: Command, { terminal, host }: CommandParts): voi
     )
     .option('--root-keys <n>', 'how many root keys (a ceremony takes 3)', '1')
     .option('--threshold <m>', 'how many of them must sign', '1')
+    .option('--static', 'lists travel as files: no sidecar misses proof of freshness', false)
     .addHelpText('after', initHelp)
     .action(async (flags: Common & InitFlags) => {
       const request = readInitFlags(flags, host);
@@ -56,6 +57,7 @@ interface InitFlags {
   readonly listen?: string;
   readonly rootKeys: string;
   readonly threshold: string;
+  readonly static: boolean;
 }
 
 const maxRootKeys = 8;
@@ -78,6 +80,7 @@ function readInitFlags(flags: InitFlags, host: PublisherHost): InitRequest {
     listen: flags.listen ?? `0.0.0.0:${port}`,
     rootKeys,
     threshold: readNumber('--threshold', flags.threshold, rootKeys),
+    ...(flags.static ? { isStatic: true } : {}),
   };
   parsePublisherConfig(renderPublisherConfig(request), 'the publisher.yml to be made');
   return request;

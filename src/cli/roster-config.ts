@@ -17,6 +17,18 @@ export const rosterSection = z.strictObject({
     .describe(
       'home of a stock cluster node on this host, whose local socket is asked; unset: our own node, with `cluster:`',
     ),
+  api: z
+    .strictObject({
+      url: z.string().regex(/^https:\/\/[^\s/@]+\/?$/, 'expected https://HOST:PORT'),
+      user: z.string().min(1).max(64).describe('may read the cluster, and nothing else'),
+      passwordFile: z.string().min(1).describe('file with its password; relative to --dir'),
+      pin: z
+        .string()
+        .regex(/^sha256\/[A-Za-z0-9+/]{43}=$/, 'expected sha256/ and 32 bytes in base64')
+        .describe("of the API's public key (SubjectPublicKeyInfo)"),
+    })
+    .optional()
+    .describe('Wazuh API to ask where no cluster node is on this host'),
   local: z
     .string()
     .regex(/^[A-Za-z0-9_-]{1,64}$/, 'expected the id of a manager')
@@ -24,6 +36,12 @@ export const rosterSection = z.strictObject({
     .describe(
       'manager that runs in `home` (unset: in cluster.home): its daemons, queues and disk count',
     ),
+  lameDuck: duration(
+    '0s',
+    { min: '0s', max: '10m' },
+    'when `run` is told to stop, `local` leaves the list, and it goes on for so long: agents move ' +
+      'in slots before the host is gone; 0s where stopping the publisher does not stop the manager',
+  ),
   interval: duration('500ms', { min: '100ms', max: '1m' }, 'time between two rounds'),
   maxAge: duration(
     '2m',

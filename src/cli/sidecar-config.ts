@@ -224,7 +224,10 @@ export const sidecarSchema = z.strictObject({
         .array(z.string().min(1))
         .max(8)
         .default([])
-        .describe('signed list files that something else delivers; roots beside them as root/N'),
+        .describe(
+          'signed list files that something else delivers, such as etc/shared/pilotfish.list of the ' +
+            'agent; roots beside them as root/N or FILE.root.N',
+        ),
       publishers: z
         .array(
           z.string().regex(/^https:\/\/[^\s/@]+\/?$/, 'expected https://HOST or https://HOST:PORT'),

@@ -87,6 +87,18 @@ export interface Admission {
   readonly startSlotAtMs: number;
 }
 
+/**
+ * A wish of the publisher that skew goes away: so large a share of the agents that are on a manager
+ * of `from` and would rather be on one that is not goes there, each in its own time.
+ */
+export interface Balance {
+  readonly id: string;
+  /** Ids of managers that hold more than their share. */
+  readonly from: readonly string[];
+  /** 1 to 100. */
+  readonly pct: number;
+}
+
 export interface Audience {
   /** The group of this host, or `*`. */
   readonly group: string;
@@ -113,6 +125,7 @@ export interface ManagerList extends Position {
   readonly client: ListClient;
   readonly rollout?: Rollout;
   readonly admission?: Admission;
+  readonly balance?: Balance;
 }
 
 /** An Ed25519 public key as JWK (RFC 8037); its id is the RFC 7638 thumbprint. */

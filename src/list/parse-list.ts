@@ -90,6 +90,11 @@ const document = members({
     ratePerServer: acceptRate,
     startSlot: instant,
   }).optional(),
+  balance: members({
+    id: identifier,
+    from: list(identifier, 1, listLimits.maxManagers),
+    pct: integer(1, 100),
+  }).optional(),
 });
 
 /**
@@ -143,5 +148,6 @@ export function renderList(value: ManagerList): Uint8Array {
       ratePerServer: admission.ratePerServer,
       startSlot: renderInstant(admission.startSlotAtMs),
     },
+    balance: value.balance,
   });
 }

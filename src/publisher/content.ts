@@ -4,7 +4,7 @@
  * source on `publish`; drain, rollback and re-signing start from what was published last.
  */
 import { ConfigError } from '../errors.ts';
-import type { Audience, ListClient, Manager } from '../list/model.ts';
+import type { Audience, Balance, ListClient, Manager } from '../list/model.ts';
 
 export interface Content {
   /** As configured, drains not applied. */
@@ -13,6 +13,12 @@ export interface Content {
   readonly drained: readonly string[];
   /** Ids of managers that are not ready now, as the roster found, sorted; absent when all are. */
   readonly unready?: readonly string[];
+  /** Ids of managers whose host is being stopped: their agents go first, in slots. */
+  readonly leaving?: readonly string[];
+  /** Weights set by command, in place of those configured. */
+  readonly weights?: Readonly<Record<string, number>>;
+  /** While skew is being taken away. */
+  readonly balance?: Balance;
   /** The roster lets a manager in; without one, the configuration does. */
   readonly isGated?: boolean;
   readonly client: ListClient;
@@ -24,11 +30,17 @@ export interface Content {
 }
 
 /** The configured part of a content: what a changed configuration changes. */
-export type ConfiguredContent = Omit<Content, 'drained' | 'unready'>;
+export type ConfiguredContent = Omit<
+  Content,
+  'drained' | 'unready' | 'leaving' | 'weights' | 'balance'
+>;
 
 /** The managers as the list names them. `down` by configuration stays down while drained. */
-export function listedManagers({ managers, drained, unready }: Content): readonly Manager[] {
-  return managers.map((manager) => {
+export function listedManagers(content: Content): readonly Manager[] {
+  const { managers, unready, weights } = content;
+  const drained = [...content.drained, ...(content.leaving ?? [])];
+  return managers.map((configured) => {
+    const manager = { ...configured, weight: weights?.[configured.id] ?? configured.weight };
     if (unready?.includes(manager.id)) return { ...manager, state: 'down' };
     const isDrained = manager.state === 'up' && drained.includes(manager.id);
     return isDrained ? { ...manager, state: 'drain' } : manager;
@@ -45,7 +57,10 @@ export function contentOf(
   before?: Content,
 ): Content {
   const known = new Set(configured.managers.map((manager) => manager.id));
-  const content = { ...configured, drained: drained.filter((id) => known.has(id)).sort() };
+  const content = withWeights(
+    { ...configured, drained: drained.filter((id) => known.has(id)).sort() },
+    before?.weights ?? {},
+  );
   if (configured.isGated !== true || before === undefined) return content;
   const old = new Set(before.managers.map((manager) => manager.id));
   const fresh = [...known].filter((id) => !old.has(id));
@@ -58,6 +73,43 @@ export function withUnready(content: Content, unready: readonly string[]): Conte
   const known = new Set(content.managers.map((manager) => manager.id));
   const left = [...new Set(unready)].filter((id) => known.has(id)).sort();
   return left.length === 0 ? rest : { ...rest, unready: left };
+}
+
+/** The same content with exactly these weights set by command; unknown ids are forgotten. */
+function withWeights(content: Content, weights: Readonly<Record<string, number>>): Content {
+  const { weights: _, ...rest } = content;
+  const known = content.managers.map((manager) => manager.id);
+  const left = Object.entries(weights).filter(([id]) => known.includes(id));
+  return left.length === 0 ? rest : { ...rest, weights: Object.fromEntries(left) };
+}
+
+/** Undefined: as configured. Throws ConfigError `unknown_manager`. */
+export function weighManager(content: Content, id: string, weight: number | undefined): Content {
+  requireManager(content, id);
+  const { [id]: _, ...others } = content.weights ?? {};
+  return withWeights(content, weight === undefined ? others : { ...others, [id]: weight });
+}
+
+/** A manager whose host is being stopped, or is there again; the last one that is up never leaves. */
+export function withLeaving(content: Content, id: string, isLeaving: boolean): Content {
+  const { leaving: before = [], ...rest } = content;
+  const others = before.filter((one) => one !== id);
+  const leaving = isLeaving ? [...others, id].sort() : others;
+  const next = leaving.length === 0 ? rest : { ...rest, leaving };
+  if (!isLeaving) return next;
+  return listedManagers(next).some(({ state }) => state === 'up') ? next : content;
+}
+
+/** Undefined: no skew is taken away. */
+export function withBalance(content: Content, balance: Balance | undefined): Content {
+  const { balance: _, ...rest } = content;
+  return balance === undefined ? rest : { ...rest, balance };
+}
+
+/** What is the operator's word in it: neither health nor load. */
+export function membershipOf(content: Content): Content {
+  const { leaving: _, ...rest } = withBalance(withUnready(content, []), undefined);
+  return rest;
 }
 
 /** Throws ConfigError `unknown_manager` with the known ids. */
@@ -105,7 +157,7 @@ export function describeChange(before: Content | undefined, after: Content): rea
   const lines = now.flatMap((manager) => describeManager(old.get(manager.id), manager));
   const kept = new Set(now.map((manager) => manager.id));
   const gone = [...old.keys()].filter((id) => !kept.has(id)).map((id) => `- ${id}`);
-  const settings = ['client', 'acceptRate', 'validFor', 'aud'] as const;
+  const settings = ['client', 'acceptRate', 'validFor', 'aud', 'balance'] as const;
   const tuned = settings.filter((name) => fingerprint(before[name]) !== fingerprint(after[name]));
   return [...lines, ...gone, ...tuned.map((name) => `~ ${settingNames[name]} changed`)];
 }
@@ -115,6 +167,7 @@ const settingNames = {
   acceptRate: 'accept rate',
   validFor: 'validity',
   aud: 'audience',
+  balance: 'what surplus agents are asked',
 } as const;
 
 const managerMembers = [

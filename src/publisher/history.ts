@@ -10,10 +10,13 @@ export type Reason =
   | 'config'
   | 'drain'
   | 'undrain'
+  | 'weight'
+  | 'balance'
   | 'rollback'
   | 'resign'
   | 'rollout'
   | 'roster'
+  | 'leaving'
   | 'halt';
 
 export interface PublishedList extends Position {

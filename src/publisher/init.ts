@@ -32,6 +32,8 @@ export interface InitRequest {
   readonly listen: string;
   readonly rootKeys: number;
   readonly threshold: number;
+  /** Lists travel as files: sidecars miss no receipts. */
+  readonly isStatic?: boolean;
 }
 
 export interface InitManager {
@@ -142,7 +144,7 @@ function firstRoot(
       minApplyInterval: 60,
     },
     publishers: request.urls.map((url, index) => ({ id: `p${index + 1}`, url, spki: [pin] })),
-    staticDelivery: false,
+    staticDelivery: request.isStatic === true,
   };
 }
 

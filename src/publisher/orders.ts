@@ -1,5 +1,6 @@
 /** What operators and the running publisher ask for, as orders that any state can be met with. */
 import { ConfigError } from '../errors.ts';
+import type { Balance } from '../list/model.ts';
 import {
   type ConfiguredContent,
   type Content,
@@ -7,6 +8,9 @@ import {
   drainManager,
   fingerprint,
   undrainManager,
+  weighManager,
+  withBalance,
+  withLeaving,
   withUnready,
 } from './content.ts';
 import type { History, PublishedList } from './history.ts';
@@ -44,8 +48,28 @@ export function undrainOrder(configured: ConfiguredContent, id: string): Publish
   return changeOrder('undrain', configured, id, undrainManager);
 }
 
+/** Undefined: as configured again. */
+export function weightOrder(
+  configured: ConfiguredContent,
+  id: string,
+  weight: number | undefined,
+): PublishOrder {
+  const change = (content: Content): Content => weighManager(content, id, weight);
+  const order = changeOrder('weight', configured, id, change);
+  return { ...order, detail: `${id} ${weight ?? 'as configured'}` };
+}
+
+/** Skew begins to be taken away, or no longer is: for everybody at once, beside a rollout. */
+export function balanceOrder(
+  configured: ConfiguredContent,
+  balance: Balance | undefined,
+  detail: string,
+): PublishOrder {
+  return atOnce('balance', configured, detail, (content) => withBalance(content, balance));
+}
+
 function changeOrder(
-  reason: 'drain' | 'undrain',
+  reason: 'drain' | 'undrain' | 'weight',
   configured: ConfiguredContent,
   id: string,
   change: (content: Content, id: string) => Content,
@@ -72,7 +96,7 @@ export function rollbackOrder(
     detail: `${version}`,
     evenIfSame: false,
     want: () => ({
-      content: requireVersion(history, version).content,
+      content: withBalance(requireVersion(history, version).content, undefined),
       source: fingerprint(configured),
       rollout: undefined, // what was there before goes back to everybody at once
     }),
@@ -84,13 +108,34 @@ export function rosterOrder(
   configured: ConfiguredContent,
   unready: readonly string[],
   detail: string,
+  /** The manager of this host: it runs, so it is not leaving. */
+  here?: string,
+): PublishOrder {
+  const change = (content: Content): Content => {
+    const judged = withUnready(content, unready);
+    return here === undefined ? judged : withLeaving(judged, here, false);
+  };
+  return atOnce('roster', configured, detail, change);
+}
+
+/** This host is being stopped: its agents go first, in slots, while it still serves them. */
+export function leavingOrder(configured: ConfiguredContent, id: string): PublishOrder {
+  return atOnce('leaving', configured, id, (content) => withLeaving(content, id, true));
+}
+
+/** For everybody, beside whatever is rolled out. */
+function atOnce(
+  reason: 'roster' | 'leaving' | 'balance',
+  configured: ConfiguredContent,
+  detail: string,
+  change: (content: Content) => Content,
 ): PublishOrder {
   return {
-    reason: 'roster',
+    reason,
     detail,
     evenIfSame: false,
     want: (newest) => ({
-      content: withUnready(newest?.content ?? contentOf(configured, []), unready),
+      content: change(newest?.content ?? contentOf(configured, [])),
       source: newest?.source ?? fingerprint(configured),
       rollout: newest?.rollout,
     }),

@@ -153,6 +153,7 @@ function nextList(
     ...(content.acceptRate === undefined
       ? {}
       : { admission: admissionOf(version, content.acceptRate, clock.nowMs()) }),
+    ...(content.balance === undefined ? {} : { balance: content.balance }),
   };
 }
 

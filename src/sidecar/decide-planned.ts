@@ -111,7 +111,8 @@ export function restartWait(
 
 /**
  * Home is this agent's first choice. It goes back there late and slowly: nothing is wrong where it
- * is. A surplus agent (its manager is a last resort now, weight 0) is asked to by the list itself.
+ * is. A surplus agent (its manager is a last resort now, weight 0, or holds too many) is asked to by
+ * the list itself.
  */
 export function goHome(view: View): Answer {
   const { connection, list, seen, panic, policy } = view;
@@ -122,15 +123,30 @@ export function goHome(view: View): Answer {
   if (isRelayed(view) && home.protocol !== here.protocol) {
     return pass(`home is ${home.id}, which the relay does not reach over ${here.protocol}`);
   }
-  const isSurplus = here.weight === 0 && home.weight > 0;
+  const isSurplus = (here.weight === 0 && home.weight > 0) || isAskedHome(view, here, home);
   const mayGo = policy.failBack === 'always' || (policy.failBack === 'relay' && isRelayed(view));
   if (!isSurplus && !mayGo) return pass(`home is ${home.id}; not worth a restart`);
   if (panic) return pass('most managers look dead: suspect this host');
   const readyAtMs = readyAt(view, home);
   if (readyAtMs === undefined) return pass(`home is ${home.id}, not proven for long enough`);
-  const why = isSurplus ? `${here.id} is only a last resort now` : `${home.id} has long been up`;
+  const why = surplusWhy(view, here) ?? `${home.id} has long been up`;
   const waiting = homeWait(view, { home, readyAtMs, why });
   return waiting ?? go(view, home.id, isSurplus ? 'surplus' : 'fail_back', why);
+}
+
+/** The publisher asks a share of those that are not at home to leave a manager that has too many. */
+function isAskedHome({ agentId, list }: View, here: Manager, home: Manager): boolean {
+  const { balance } = list.list;
+  if (balance === undefined || home.weight === 0) return false;
+  if (!balance.from.includes(here.id) || balance.from.includes(home.id)) return false;
+  return fractionOf(`${agentId}|balance|${balance.id}`) * 100 < balance.pct;
+}
+
+function surplusWhy({ list }: View, here: Manager): string | undefined {
+  if (here.weight === 0) return `${here.id} is only a last resort now`;
+  return list.list.balance?.from.includes(here.id) === true
+    ? `${here.id} holds more than its share`
+    : undefined;
 }
 
 /** Since when home has been proven well for long; undefined while it is not. */

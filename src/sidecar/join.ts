@@ -5,6 +5,7 @@
 import { ConfigError, PeerError, type PilotfishError } from '../errors.ts';
 import { type JoinToken, listLimits } from '../list/model.ts';
 import { verifyPinnedRoot } from '../list/root.ts';
+import { rootPathsOf } from '../list/shared-names.ts';
 import { checkTokenOrg, parseToken } from '../list/token.ts';
 import { type Memory, newMemory } from './memory.ts';
 import { rememberNews } from './remember.ts';
@@ -66,9 +67,10 @@ async function readRootBeside(
   { rootVersion }: JoinToken,
 ): Promise<Uint8Array | undefined> {
   for (const path of filePaths) {
-    const beside = `${path.replace(/[^/\\]*$/, '')}root/${rootVersion}`;
-    const envelope = await files.read(beside, listLimits.maxEnvelopeBytes);
-    if (envelope !== undefined) return envelope;
+    for (const beside of rootPathsOf(path, rootVersion)) {
+      const envelope = await files.read(beside, listLimits.maxEnvelopeBytes);
+      if (envelope !== undefined) return envelope;
+    }
   }
   return undefined;
 }

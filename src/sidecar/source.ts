@@ -10,6 +10,7 @@ import { HostError, ListError, PeerError, PilotfishError } from '../errors.ts';
 import { listLimits, type PublisherAddress } from '../list/model.ts';
 import { type PollReceipt, verifyReceipt } from '../list/receipt.ts';
 import { verifyNextRoot } from '../list/root.ts';
+import { rootPathsOf } from '../list/shared-names.ts';
 import { type AcceptedList as ListAnswer, verifyList } from '../list/verify.ts';
 import type { AcceptedList, Memory } from './memory.ts';
 import type { PublisherBook } from './publisher-book.ts';
@@ -27,7 +28,7 @@ export interface SourceWorld {
   readonly random: Random;
   readonly link: PublisherLink;
   readonly files: SourceFiles;
-  /** Paths of list envelopes; roots lie beside each as `root/N`. */
+  /** Paths of list envelopes; roots lie beside each as `root/N`, or flat as `FILE.root.N`. */
   readonly filePaths: readonly string[];
   readonly book: PublisherBook;
   /** Addresses of the operator's own, in place of those in token and root. */
@@ -301,13 +302,20 @@ class Poll {
   }
 
   async #readFile(path: string): Promise<void> {
-    const folder = path.replace(/[^/\\]*$/, '');
     const read = (version: number): Promise<Uint8Array | undefined> =>
-      this.#readBounded(`${folder}root/${version}`);
+      this.#readRoot(path, version);
     await this.#walkRoots(read);
     const envelope = await this.#readBounded(path);
     if (envelope === undefined) throw new HostError('not_found', `${path} does not exist`);
     await this.#takeNewest(this.#spend(envelope), undefined, read);
+  }
+
+  async #readRoot(path: string, version: number): Promise<Uint8Array | undefined> {
+    for (const candidate of rootPathsOf(path, version)) {
+      const bytes = await this.#readBounded(candidate);
+      if (bytes !== undefined) return bytes;
+    }
+    return undefined;
   }
 
   async #readBounded(path: string): Promise<Uint8Array | undefined> {

@@ -19,6 +19,8 @@ export interface DecideCase {
   readonly accepted?: number;
   readonly client?: object;
   readonly admission?: { readonly ratePerServer: number; readonly startIn: number };
+  /** Managers that hold too many, and the share of their strangers that is asked to go home. */
+  readonly balance?: { readonly from: readonly string[]; readonly pct: number };
   readonly file?: readonly string[] | string;
   readonly dialect?: '4' | '5';
   readonly tuned?: Readonly<Record<string, number>>;
@@ -78,6 +80,7 @@ export function situationOf(one: DecideCase): Situation {
         validFor: 86_400,
         managers,
         client: { ...clientDefaults, ...one.client },
+        ...(one.balance === undefined ? {} : { balance: { id: 'b-1', ...one.balance } }),
         ...(one.admission === undefined
           ? {}
           : {

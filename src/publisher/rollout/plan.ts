@@ -5,7 +5,7 @@
  */
 import type { RolloutStratum } from '../../list/model.ts';
 import { shareOf, strataOf } from '../../list/rollout.ts';
-import { type Content, isSameContent, listedManagers } from '../content.ts';
+import { type Content, isSameContent, listedManagers, membershipOf } from '../content.ts';
 import type { AgentRow } from '../reports/agent-book.ts';
 import { isSilent } from '../reports/standing.ts';
 import type { Lane, RolloutRecord, Stage } from './record.ts';
@@ -92,11 +92,14 @@ export function laneOf(before: Content, after: Content): Lane {
     const isSameElse = JSON.stringify(is) === JSON.stringify(had);
     return isSameElse && rank[manager.state] >= rank[was.state] && weightNow <= weightWas;
   });
-  const isSettingSame = isSameContent(
-    { ...before, managers: [], drained: [] },
-    { ...after, managers: [], drained: [] },
-  );
+  const isSettingSame = isSameContent(settingsIn(before), settingsIn(after));
   return isLess && isSettingSame ? 'removal' : 'normal';
+}
+
+/** Everything but the managers. */
+function settingsIn(content: Content): Content {
+  const { weights: _, ...rest } = membershipOf(content);
+  return { ...rest, managers: [], drained: [] };
 }
 
 const rank = { up: 0, drain: 1, down: 2 } as const;
