@@ -10,6 +10,8 @@ import type { FileWatch, Watching } from '../cluster/tasks/node-ports.ts';
 import { systemCodeOf } from '../guards.ts';
 
 const mostFolders = 50_000;
+/** Below the time in which changes settle, so a folder is watched before the scan that sees it. */
+const lookMs = 50;
 
 export class ClusterWatch implements FileWatch {
   readonly #home: string;
@@ -30,6 +32,8 @@ class TreeWatch implements Watching {
   readonly #changed: () => void;
   readonly #watchers = new Map<string, FSWatcher>();
   #isReliable = process.platform === 'linux';
+  readonly #toLookInto = new Set<string>();
+  #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
 
   constructor(home: string, catalogue: Catalogue, changed: () => void) {
@@ -44,6 +48,7 @@ class TreeWatch implements Watching {
 
   close(): void {
     this.#isClosed = true;
+    clearTimeout(this.#timer);
     for (const watcher of this.#watchers.values()) watcher.close();
     this.#watchers.clear();
   }
@@ -66,14 +71,26 @@ class TreeWatch implements Watching {
   #watch(folder: string, isRecursive: boolean): void {
     const key = `${folder} ${isRecursive}`;
     const watcher = watch(join(this.#home, folder), { persistent: false }, (event) => {
-      if (event === 'rename' && isRecursive) this.#addChildren(folder);
+      if (event === 'rename' && isRecursive) this.#lookInto(folder);
       this.#changed();
     });
     watcher.on('error', () => this.#lost(key, watcher));
     this.#watchers.set(key, watcher);
   }
 
+  /** Soon, and once for many files that come at a time: they are listed to find new folders. */
+  #lookInto(folder: string): void {
+    this.#toLookInto.add(folder);
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      const folders = [...this.#toLookInto];
+      this.#toLookInto.clear();
+      for (const one of folders) this.#addChildren(one);
+    }, lookMs).unref();
+  }
+
   #addChildren(folder: string): void {
+    if (this.#isClosed) return;
     try {
       const entries = readdirSync(join(this.#home, folder), { withFileTypes: true });
       for (const entry of entries) {
