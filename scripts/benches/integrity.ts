@@ -1,12 +1,12 @@
 /**
  * First synchronisation of a cluster: time from the start of the workers until the last file is
- * in place, CPU and peak memory of both ends; CPU of a cluster in which nothing happens; pipelined
- * requests on one connection. With `--stock DIR` side by side with the stock daemon, where DIR is
+ * in place, CPU and peak memory of both ends; a change on the master until it is on a worker; CPU of
+ * a cluster in which nothing happens; pipelined requests on one connection. With `--stock DIR` side by side with the stock daemon, where DIR is
  * a home of it that runs (its own polls are shortened to one second, so that work is compared and
- * not waiting). `--only CASE` runs one case. Linux: it reads /proc. Homes lie in memory.
+ * not waiting). `--only CASE` runs one case, `--subject ours` or `stock` one make. Linux: it reads /proc. Homes lie in memory.
  */
 import type { ChildProcess } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -38,6 +38,7 @@ const cases: readonly Case[] = [
   { name: '200 MB + 100 x 1 MB', load: largeFiles },
 ];
 const workerCounts = [1, 4] as const;
+const changeRounds = 8;
 const steadyS = 20;
 const steadyWorkers = 10;
 const requests = 20_000;
@@ -48,7 +49,10 @@ export const bench: Bench = {
   summary: 'first synchronisation, idle cluster and requests per second, ours beside --stock DIR',
   async run(args, note) {
     const folder = mkdtempSync(join(tmpdir(), 'pf-bench-bundle-'));
-    const makes = [await oursIn(folder), ...optionOf(args, '--stock').map(stockFrom)];
+    const subject = optionOf(args, '--subject')[0];
+    const makes = [await oursIn(folder), ...optionOf(args, '--stock').map(stockFrom)].filter(
+      (make) => subject === undefined || make.subject === subject,
+    );
     const only = optionOf(args, '--only')[0];
     const rows: Row[] = [];
     for (const make of makes) {
@@ -56,6 +60,7 @@ export const bench: Bench = {
         for (const workers of workerCounts)
           rows.push(...(await firstSync(make, one, workers, note)));
       }
+      if (only === undefined || only === 'change') rows.push(...(await changes(make, note)));
       if (only === undefined || only === 'steady') rows.push(...(await steady(make, note)));
       if (only === undefined || only === 'requests') rows.push(...(await requestRate(make, note)));
     }
@@ -159,6 +164,35 @@ function isDone(home: string, files: number): boolean {
   return /Integrity sync\] Finished/.test(logOf(home)) && countFiles(home) === files;
 }
 
+/** A file of 2 KB among a thousand is written on the master, until the worker has it. */
+async function changes(make: Make, note: (line: string) => void): Promise<readonly Row[]> {
+  note(`${make.subject}: ${changeRounds} changes on the master`);
+  const cluster = new Cluster(make);
+  try {
+    const master = await cluster.startMaster(smallFiles(1_000));
+    const home = cluster.prepareWorker('w0');
+    cluster.startWorker(home, 'w0');
+    await until(() => isDone(home, master.files), 300_000);
+    const times: number[] = [];
+    for (let round = 0; round < changeRounds; round++) {
+      await pause(2_000 + 130 * round);
+      times.push(await changeTime(cluster.masterHome, home, `${round}`.repeat(2_000)));
+    }
+    const label = { subject: make.subject, case: 'a change on the master' };
+    return [rowOf({ ...label, metric: 'until on the worker', unit: 's' }, times)];
+  } finally {
+    await cluster.close();
+  }
+}
+
+async function changeTime(from: string, to: string, content: string): Promise<number> {
+  const name = 'etc/shared/g3/f333.conf';
+  const startedMs = performance.now();
+  writeFileSync(join(from, name), content);
+  await until(() => readFileSync(join(to, name), 'utf8') === content, 60_000, 5);
+  return (performance.now() - startedMs) / 1000;
+}
+
 async function steady(make: Make, note: (line: string) => void): Promise<readonly Row[]> {
   note(`${make.subject}: ${steadyWorkers} workers, 10000 files, nothing happens for ${steadyS} s`);
   const cluster = new Cluster(make);
@@ -248,11 +282,11 @@ async function freePort(): Promise<number> {
   return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
-async function until(isTrue: () => boolean, timeoutMs: number): Promise<void> {
+async function until(isTrue: () => boolean, timeoutMs: number, everyMs = 50): Promise<void> {
   const startedMs = performance.now();
   while (!isTrue()) {
     if (performance.now() - startedMs > timeoutMs) throw new Error(`not within ${timeoutMs} ms`);
-    await pause(50);
+    await pause(everyMs);
   }
 }
 
