@@ -208,6 +208,7 @@ function buildPorts(options: NodeOptions, queueFolder: string): NodePorts {
     owner,
     unpackLimits,
     compressLevel: communication.compressLevel,
+    clusterKey: options.config.key,
     hashCachePath: join(stateFolder, 'cluster-hashes.json'),
   };
   const jobs = new ClusterFiles(settings, options.threadUrl);

@@ -1,5 +1,5 @@
 /**
- * Whole frames to a socket: small ones of one turn leave in one write, a header never leaves
+ * Whole frames to a socket: what one turn brings leaves in one write, so a header never leaves
  * without its payload. Gives up when nothing moves for a minute.
  */
 import type { Socket } from 'node:net';

@@ -110,9 +110,18 @@ export class Flight {
 
   /** Send when there is room. Throws what an earlier request failed with. */
   async add(ask: () => Promise<Answer>): Promise<void> {
+    await this.room();
+    this.launch(ask());
+  }
+
+  /** Resolves when one more may be sent. Throws what an earlier request failed with. */
+  async room(): Promise<void> {
     await this.#link.flushed();
     if (this.#open.length >= this.#window) await this.#open.shift();
-    const landed = ask().then((answer) => expectOk(answer, 'a part was refused'));
+  }
+
+  launch(sent: Promise<Answer>): void {
+    const landed = sent.then((answer) => expectOk(answer, 'a part was refused'));
     landed.catch(() => undefined); // looked at when its turn comes
     this.#open.push(landed);
   }

@@ -1,11 +1,18 @@
 /** What the main thread and the thread for files tell each other. */
 
-import type { ApplyReport, CheckReport, ScanReport, Unpacked } from '../cluster/files/jobs.ts';
-import type { Changes, Order } from '../cluster/files/manifest.ts';
+import type {
+  ApplyReport,
+  CheckReport,
+  ScanReport,
+  SealOrder,
+  Unpacked,
+} from '../cluster/files/jobs.ts';
+import type { Changes } from '../cluster/files/manifest.ts';
 import type { FileName } from '../cluster/files/name.ts';
 import type { Packed } from '../cluster/files/pack.ts';
 import type { Origin } from '../cluster/files/place.ts';
 import { FileRefusal } from '../cluster/files/refusal.ts';
+import type { SealedChunk, SealedEnd } from '../cluster/tasks/sealed-pack.ts';
 import { HostError, type ReasonName } from '../errors.ts';
 import { messageOf, systemCodeOf } from '../guards.ts';
 
@@ -13,9 +20,10 @@ import { messageOf, systemCodeOf } from '../guards.ts';
 export interface Jobs {
   readonly scan: { readonly ask: null; readonly answer: ScanReport };
   readonly startManifest: { readonly ask: null; readonly answer: number };
-  readonly startChanges: { readonly ask: StartChanges; readonly answer: number };
+  readonly startSealed: { readonly ask: SealOrder; readonly answer: number };
   readonly startFiles: { readonly ask: readonly FileName[]; readonly answer: number };
   readonly nextChunk: { readonly ask: number; readonly answer: Chunk };
+  readonly nextSealed: { readonly ask: number; readonly answer: SealedPart };
   readonly stopPack: { readonly ask: number; readonly answer: null };
   readonly check: { readonly ask: string; readonly answer: CheckReport };
   readonly unpack: { readonly ask: UnpackAsk; readonly answer: Unpacked };
@@ -29,15 +37,17 @@ export interface Jobs {
 
 export type JobKind = keyof Jobs;
 
-export interface StartChanges {
-  readonly order: Order;
-  readonly zipBytes: number;
-  readonly isSqueezed: boolean;
-}
-
 export type Chunk =
   | { readonly kind: 'bytes'; readonly bytes: Uint8Array<ArrayBuffer> }
   | { readonly kind: 'end'; readonly packed: Packed };
+
+export type SealedPart =
+  | { readonly kind: 'chunks'; readonly chunks: readonly SealedChunk[] }
+  | {
+      readonly kind: 'end';
+      readonly chunks: readonly SealedChunk[];
+      readonly end: SealedEnd;
+    };
 
 export interface UnpackAsk {
   readonly bundlePath: string;

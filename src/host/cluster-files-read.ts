@@ -18,7 +18,7 @@ import {
   realpathSync,
   statSync,
 } from 'node:fs';
-import type { FileStamp } from '../cluster/files/hash-cache.ts';
+import type { FileStamp, HashCache } from '../cluster/files/hash-cache.ts';
 import { segmentBytes } from '../cluster/files/member.ts';
 import type { FileName } from '../cluster/files/name.ts';
 import type { FileSource, OpenFile } from '../cluster/files/pack.ts';
@@ -77,7 +77,7 @@ export class ClusterHomeReader implements ScanTree, FileSource {
     }
   }
 
-  open(name: FileName): OpenFile | undefined {
+  open(name: FileName): StampedFile | undefined {
     const opened = this.#openPresent(name);
     if (opened === undefined) return undefined;
     const { file, stamp } = opened;
@@ -87,7 +87,8 @@ export class ClusterHomeReader implements ScanTree, FileSource {
       isAtEnd = bytes.length < segmentBytes;
       return bytes;
     };
-    return { sizeBytes: stamp.sizeBytes, read, close: () => closeSync(file) };
+    const stampNow = (): FileStamp => stampOf(fstatSync(file, { bigint: true }));
+    return { sizeBytes: stamp.sizeBytes, stamp, stampNow, read, close: () => closeSync(file) };
   }
 
   #openPresent(name: FileName): OpenedFile | undefined {
@@ -167,6 +168,29 @@ export class ClusterHomeReader implements ScanTree, FileSource {
   #read(file: number): Buffer {
     return this.#buffer.subarray(0, readSync(file, this.#buffer, 0, this.#buffer.length, null));
   }
+}
+
+/**
+ * Files whose hash is known from a scan tell it once they were read: their stamp was the scan's
+ * before and is so still, the very rule by which a scan does not hash them again.
+ */
+export function provenSource(reader: ClusterHomeReader, cache: HashCache): FileSource {
+  return {
+    open: (name) => {
+      const file = reader.open(name);
+      const before = file && cache.find(name, file.stamp);
+      if (file === undefined || before === undefined) return file;
+      const provenHash = (): string | undefined =>
+        cache.find(name, file.stampNow()) === before ? before : undefined;
+      return { ...file, provenHash };
+    },
+  };
+}
+
+/** A file to be packed, with what tells whether it changed meanwhile. */
+interface StampedFile extends OpenFile {
+  readonly stamp: FileStamp;
+  stampNow(): FileStamp;
 }
 
 interface OpenedFile {

@@ -2,11 +2,13 @@
 import { createHash, type Hash, hash } from 'node:crypto';
 import {
   closeSync,
+  constants,
   fchmodSync,
   fchownSync,
   mkdirSync,
   openSync,
   readFileSync,
+  readSync,
   rmSync,
   unlinkSync,
   writeSync,
@@ -24,6 +26,7 @@ import { flushFiles } from './cluster-files-flush.ts';
 const largestBlobBytes = 64 * 1024 * 1024;
 const defaultMode = 0o600;
 const algorithm = 'blake2b512';
+const readBytes = 256 * 1024;
 
 export class ClusterStaging implements Staging {
   readonly files = new Map<FileName, StagedFile>();
@@ -43,12 +46,12 @@ export class ClusterStaging implements Staging {
   }
 
   /** Content that no item takes is read and dropped: what it was for fails by itself later. */
-  sink(name: FileName): MemberSink {
+  sink(name: FileName, hashes: 'proven' | 'unproven' = 'unproven'): MemberSink {
     const mode = itemOf(this.#catalogue, name)?.permissions ?? defaultMode;
-    const file = new StagingFile(this.#nextPath(), mode, this.#owner);
+    const file = new StagingFile(this.#nextPath(), mode, this.#owner, hashes === 'unproven');
     return {
       write: (bytes) => file.write(bytes),
-      end: () => void this.files.set(name, file.end()),
+      end: (known) => void this.files.set(name, file.end(known)),
       abort: () => file.abort(),
     };
   }
@@ -61,7 +64,7 @@ export class ClusterStaging implements Staging {
   }
 
   add(content: Uint8Array): StagedFile {
-    const file = new StagingFile(this.#nextPath(), defaultMode, this.#owner);
+    const file = new StagingFile(this.#nextPath(), defaultMode, this.#owner, true);
     file.write(content);
     const staged = file.end();
     flushFiles(this.#folder, [staged.path]);
@@ -91,13 +94,15 @@ class StagingFile {
   readonly #mode: number;
   readonly #owner: Owner | undefined;
   readonly #descriptor: number;
+  readonly #mustHash: boolean;
   /** The first bytes while they are the only ones: one write is hashed in one call. */
   #only: Uint8Array = new Uint8Array();
   #hash: Hash | undefined;
   #sizeBytes = 0;
 
-  constructor(path: string, mode: number, owner: Owner | undefined) {
+  constructor(path: string, mode: number, owner: Owner | undefined, mustHash: boolean) {
     this.#path = path;
+    this.#mustHash = mustHash;
     this.#mode = mode;
     this.#owner = owner;
     this.#descriptor = openSync(path, 'wx', 0o600);
@@ -107,7 +112,7 @@ class StagingFile {
     for (let done = 0; done < bytes.length; ) {
       done += writeSync(this.#descriptor, bytes, done, bytes.length - done);
     }
-    this.#digest(bytes);
+    if (this.#mustHash) this.#digest(bytes);
     this.#sizeBytes += bytes.length;
   }
 
@@ -121,7 +126,8 @@ class StagingFile {
     this.#hash.update(bytes);
   }
 
-  end(): StagedFile {
+  /** `known`: the hash, where whoever sent the content has proved it. */
+  end(known?: string): StagedFile {
     try {
       fchmodSync(this.#descriptor, this.#mode);
       if (this.#owner !== undefined) {
@@ -130,12 +136,31 @@ class StagingFile {
     } finally {
       closeSync(this.#descriptor);
     }
-    const digest = this.#hash?.digest('hex') ?? hash(algorithm, this.#only, 'hex');
+    const digest = known ?? (this.#mustHash ? this.#digested() : hashOf(this.#path));
     return { path: this.#path, mode: this.#mode, sizeBytes: this.#sizeBytes, hash: digest };
+  }
+
+  #digested(): string {
+    return this.#hash?.digest('hex') ?? hash(algorithm, this.#only, 'hex');
   }
 
   abort(): void {
     closeSync(this.#descriptor);
     unlinkSync(this.#path);
   }
+}
+
+/** What was not hashed on its way, because its hash was expected to come with it. */
+function hashOf(path: string): string {
+  const digest = createHash(algorithm);
+  const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  const buffer = Buffer.allocUnsafe(readBytes);
+  try {
+    for (let got = readSync(file, buffer); got > 0; got = readSync(file, buffer)) {
+      digest.update(buffer.subarray(0, got));
+    }
+  } finally {
+    closeSync(file);
+  }
+  return digest.digest('hex');
 }

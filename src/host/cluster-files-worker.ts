@@ -9,6 +9,7 @@ import type {
   CheckReport,
   FilesSettings,
   ScanReport,
+  SealOrder,
   Unpacked,
 } from '../cluster/files/jobs.ts';
 import {
@@ -27,8 +28,10 @@ import {
   orderOf,
 } from '../cluster/files/manifest.ts';
 import type { FileName } from '../cluster/files/name.ts';
+import { ownForm, unpackOwn } from '../cluster/files/own-form.ts';
 import {
   chunked,
+  endEarly,
   type Packed,
   type PackLimits,
   packChanges,
@@ -39,17 +42,16 @@ import type { Origin } from '../cluster/files/place.ts';
 import { squeeze, squeezedBytes, unsqueezed } from '../cluster/files/squeeze.ts';
 import { type MemberSink, unpackBundle } from '../cluster/files/unpack.ts';
 import { scanFiles } from '../cluster/files/walk.ts';
+import { createSeal, type Seal } from '../cluster/wire/seal.ts';
 import { HostError } from '../errors.ts';
-import { bulkMemory } from './bulk-memory.ts';
 import { bundleSource } from './cluster-files-bundle.ts';
-import type { ApplyAsk, Chunk, StartChanges, UnpackAsk } from './cluster-files-messages.ts';
-import { ClusterHomeReader, realHome } from './cluster-files-read.ts';
+import type { ApplyAsk, Chunk, SealedPart, UnpackAsk } from './cluster-files-messages.ts';
+import { Packs } from './cluster-files-packs.ts';
+import { ClusterHomeReader, provenSource, realHome } from './cluster-files-read.ts';
 import { ClusterStaging } from './cluster-files-staging.ts';
 import { ClusterHomeWriter } from './cluster-files-write.ts';
 
 const chunkBytes = 1024 * 1024;
-/** Deflated and joined, or compressed: what one packed byte costs on its way here. */
-const copiesPerByte = 3;
 const droppedMember: MemberSink = {
   write: () => undefined,
   end: () => undefined,
@@ -62,14 +64,16 @@ interface Pending {
   readonly origin: Origin;
 }
 
-type Pack = Generator<Uint8Array<ArrayBuffer>, Packed>;
+/** `proven`: the bundle is likely to tell the hash of the content. */
+type OpenSink = (name: FileName, hashes: 'proven' | 'unproven') => MemberSink;
 
 export class FilesWorker {
   readonly #settings: FilesSettings;
   readonly #home: string;
   readonly #reader: ClusterHomeReader;
   readonly #cache: HashCache;
-  readonly #packs = new Map<number, Pack>();
+  readonly #packs = new Packs();
+  readonly #seal: Seal;
   readonly #pending = new Map<number, Pending>();
   #manifest: Manifest | undefined;
   #digest: string | undefined;
@@ -81,6 +85,7 @@ export class FilesWorker {
     this.#home = realHome(settings.home);
     this.#reader = new ClusterHomeReader(this.#home);
     this.#cache = readCache(settings.hashCachePath);
+    this.#seal = createSeal(settings.clusterKey);
     this.#generation = generation;
   }
 
@@ -116,19 +121,20 @@ export class FilesWorker {
   }
 
   startManifest(): number {
-    const { compressLevel } = this.#settings;
-    const pieces = packMetadata(encodeManifest(this.#scanned()), compressLevel);
-    return this.#start(chunked(nothingPacked(pieces), chunkBytes));
+    const { compressLevel: level } = this.#settings;
+    const pieces = packMetadata(encodeManifest(this.#scanned()), { level });
+    return this.#packs.start(chunked(nothingPacked(pieces), chunkBytes));
   }
 
-  startChanges({ order, zipBytes, isSqueezed }: StartChanges): number {
+  startSealed({ order, zipBytes, isOwn, path, descriptor }: SealOrder): number {
     const changes = changesOf(order, this.#scanned());
-    const level = isSqueezed ? 0 : this.#settings.compressLevel;
-    const limits: PackLimits = { zipBytes, level };
-    const pieces = packChanges(changes, this.#reader, limits);
-    if (!isSqueezed) return this.#start(chunked(pieces, chunkBytes));
-    const block = new Uint8Array(squeezedBytes);
-    return this.#start(squeeze(chunked(pieces, block.length, block)));
+    const { compressLevel: level } = this.#settings;
+    const limits: PackLimits = { zipBytes, level, ...(isOwn ? { form: ownForm } : {}) };
+    const source = provenSource(this.#reader, this.#cache);
+    const block = new Uint8Array(isOwn ? squeezedBytes : chunkBytes);
+    const pieces = chunked(packChanges(changes, source, limits), block.length, block);
+    const messages = isOwn ? squeeze(pieces) : alone(pieces);
+    return this.#packs.startSealed(messages, this.#seal, { path, descriptor });
   }
 
   /** Only what both the scan and our own catalogue say may be sent to a master. */
@@ -139,30 +145,27 @@ export class FilesWorker {
     const wanted = [...changesOf({ ...noOrder, missing: names }, own).missing];
     const allowed = new Map(wanted.filter(([, entry]) => may(entry)));
     const limits: PackLimits = { zipBytes: unpackLimits.totalBytes, level };
-    return this.#start(chunked(packFiles(allowed, this.#reader, limits), chunkBytes));
+    return this.#packs.start(chunked(packFiles(allowed, this.#reader, limits), chunkBytes));
   }
 
   nextChunk(id: number): Chunk {
-    const pack = this.#packs.get(id);
-    if (pack === undefined) throw new HostError('not_found', `no bundle ${id} is being packed`);
     try {
-      const next = pack.next();
+      return this.#packs.next(id);
+    } finally {
       this.#reader.release();
-      if (next.done !== true) {
-        bulkMemory.moved(next.value.length * copiesPerByte);
-        return { kind: 'bytes', bytes: next.value };
-      }
-      this.#packs.delete(id);
-      return { kind: 'end', packed: next.value };
-    } catch (error) {
-      this.#packs.delete(id);
-      throw error;
+    }
+  }
+
+  nextSealed(id: number): SealedPart {
+    try {
+      return this.#packs.nextSealed(id);
+    } finally {
+      this.#reader.release();
     }
   }
 
   stopPack(id: number): null {
-    this.#packs.get(id)?.return({ names: [], left: [], bytes: 0 });
-    this.#packs.delete(id);
+    this.#packs.stop(id);
     return null;
   }
 
@@ -189,7 +192,7 @@ export class FilesWorker {
     const { catalogue, owner } = this.#settings;
     const staging = new ClusterStaging(`${stagingFolder}/unpacked-${id}`, catalogue, owner);
     try {
-      const metadata = await this.#read(bundlePath, (name) => staging.sink(name));
+      const metadata = await this.#read(bundlePath, (name, hashes) => staging.sink(name, hashes));
       const { value, problems } = decodeFor(origin, metadata);
       staging.flush();
       this.#pending.set(id, { staging, changes: value, origin });
@@ -232,16 +235,13 @@ export class FilesWorker {
     throw new HostError('store_failed', 'the first scan of the files is not finished');
   }
 
-  #start(pack: Pack): number {
-    this.#lastId += 1;
-    this.#packs.set(this.#lastId, pack);
-    return this.#lastId;
-  }
-
-  async #read(bundlePath: string, open: Parameters<typeof unpackBundle>[1]): Promise<Buffer> {
+  async #read(bundlePath: string, open: OpenSink): Promise<Buffer> {
     const source = bundleSource(bundlePath);
     try {
-      return await unpackBundle(unsqueezed(source.read), open, this.#settings.unpackLimits);
+      const { isOwn, read } = unsqueezed(source.read);
+      const { unpackLimits } = this.#settings;
+      if (isOwn) return unpackOwn(read, (name) => open(name, 'proven'), unpackLimits);
+      return await unpackBundle(read, (name) => open(name, 'unproven'), unpackLimits);
     } finally {
       source.close();
     }
@@ -258,6 +258,20 @@ function decodeFor(origin: Origin, metadata: Buffer): Decoded<Changes> {
   if (origin === 'master') return decodeChanges(metadata);
   const { value, problems } = decodeManifest(metadata);
   return { value: { ...noChanges, missing: value }, problems };
+}
+
+/** Each piece a message. */
+function* alone<Result>(
+  pieces: Generator<Uint8Array, Result>,
+): Generator<readonly Uint8Array[], Result> {
+  try {
+    for (let next = pieces.next(); ; next = pieces.next()) {
+      if (next.done === true) return next.value;
+      yield [next.value];
+    }
+  } finally {
+    endEarly(pieces);
+  }
 }
 
 function* nothingPacked(pieces: Generator<Uint8Array>): Generator<Uint8Array, Packed> {

@@ -3,8 +3,14 @@
  * is started anew with the next one; it then has to scan before anything can be compared.
  */
 import { Worker } from 'node:worker_threads';
-import type { FileJobs, FilesSettings, PackStream } from '../cluster/files/jobs.ts';
-import type { Changes, Order } from '../cluster/files/manifest.ts';
+import type {
+  FileJobs,
+  FilesSettings,
+  PackStream,
+  SealedStream,
+  SealOrder,
+} from '../cluster/files/jobs.ts';
+import type { Changes } from '../cluster/files/manifest.ts';
 import type { FileName } from '../cluster/files/name.ts';
 import type { Origin } from '../cluster/files/place.ts';
 import { HostError } from '../errors.ts';
@@ -47,8 +53,18 @@ export class ClusterFiles implements FileJobs {
     return this.#stream(() => this.#ask('startManifest', null));
   }
 
-  packChanges(order: Order, zipBytes: number, isSqueezed = false): PackStream {
-    return this.#stream(() => this.#ask('startChanges', { order, zipBytes, isSqueezed }));
+  async *sealChanges(order: SealOrder): SealedStream {
+    const id = await this.#ask('startSealed', order);
+    try {
+      let next = this.#quiet(this.#ask('nextSealed', id));
+      for (let part = await next; ; part = await next) {
+        if (part.kind === 'chunks') next = this.#quiet(this.#ask('nextSealed', id));
+        yield part.chunks;
+        if (part.kind === 'end') return part.end;
+      }
+    } finally {
+      await this.#ask('stopPack', id);
+    }
   }
 
   packFiles(names: readonly FileName[]): PackStream {
@@ -104,9 +120,13 @@ export class ClusterFiles implements FileJobs {
   }
 
   #chunk(id: number): Promise<Jobs['nextChunk']['answer']> {
-    const chunk = this.#ask('nextChunk', id);
-    chunk.catch(() => undefined); // looked at when its turn comes, if it comes
-    return chunk;
+    return this.#quiet(this.#ask('nextChunk', id));
+  }
+
+  /** Asked ahead: looked at when its turn comes, if it comes. */
+  #quiet<Value>(ahead: Promise<Value>): Promise<Value> {
+    ahead.catch(() => undefined);
+    return ahead;
   }
 
   #ask<Kind extends JobKind>(kind: Kind, ask: Jobs[Kind]['ask']): Promise<Jobs[Kind]['answer']> {

@@ -2,12 +2,8 @@
 import { mkdir, open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Random } from '../clock.ts';
-import type { SealedSpool } from '../cluster/tasks/shared-bundle.ts';
+import type { SealedSpool } from '../cluster/tasks/sealed-pack.ts';
 import { HostError } from '../errors.ts';
-import { bulkMemory } from './bulk-memory.ts';
-
-/** Plain, padded, encrypted, base64: what one sealed byte costs on its way here. */
-const copiesPerByte = 4;
 
 export async function openClusterSpool(folder: string, random: Random): Promise<SealedSpool> {
   await mkdir(folder, { recursive: true, mode: 0o770 });
@@ -20,25 +16,14 @@ export async function openClusterSpool(folder: string, random: Random): Promise<
     await file.close();
     throw error;
   }
-  let length = 0;
   return {
-    async append(bytes) {
-      bulkMemory.moved(bytes.length * copiesPerByte);
-      for (let start = 0; start < bytes.length; ) {
-        const { bytesWritten } = await file.write(bytes, start, bytes.length - start, length);
-        start += bytesWritten;
-        length += bytesWritten;
-      }
-    },
-    async read(offset, size) {
-      bulkMemory.moved(size);
-      const bytes = Buffer.allocUnsafe(size);
-      for (let start = 0; start < size; ) {
-        const { bytesRead } = await file.read(bytes, start, size - start, offset + start);
+    descriptor: file.fd,
+    async read(offset, into) {
+      for (let start = 0; start < into.length; ) {
+        const { bytesRead } = await file.read(into, start, into.length - start, offset + start);
         if (bytesRead === 0) throw new HostError('store_failed', 'a sealed bundle is cut short');
         start += bytesRead;
       }
-      return bytes;
     },
     drop: () => file.close(),
   };

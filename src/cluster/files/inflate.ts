@@ -1,12 +1,8 @@
 /** A zlib stream inflated piece by piece out of a window; it ends where it says it ends. */
 import { once } from 'node:events';
 import { createInflate, type Inflate } from 'node:zlib';
+import type { CountedSink } from './member-count.ts';
 import type { ByteWindow } from './window.ts';
-
-/** Takes content together with the count of compressed bytes it came from so far. */
-export interface CountedSink {
-  take(content: Uint8Array, compressedBytes: number): void;
-}
 
 const pieceBytes = 64 * 1024;
 /** Below what allocators keep hold of. */

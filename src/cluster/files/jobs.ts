@@ -3,6 +3,7 @@
  * placing. The roles call this port; `host/` runs it in a thread that keeps the last scan, so full
  * manifests never cross over.
  */
+import type { SealedChunk, SealedEnd } from '../tasks/sealed-pack.ts';
 import type { ApplyFault } from './apply.ts';
 import type { Catalogue } from './catalogue.ts';
 import type { Changes, Order } from './manifest.ts';
@@ -20,6 +21,8 @@ export interface FilesSettings {
   readonly owner: { readonly uid: number; readonly gid: number } | undefined;
   readonly unpackLimits: UnpackLimits;
   readonly compressLevel: number;
+  /** Seals what leaves in `sealChanges`. */
+  readonly clusterKey: string;
   /** Where the hashes survive a restart; undefined: nowhere. */
   readonly hashCachePath: string | undefined;
 }
@@ -64,6 +67,20 @@ export interface ApplyReport {
   readonly faults: readonly ApplyFault[];
 }
 
+/** A bundle that is sealed and written down while it is packed; it tells what is there to be sent. */
+export type SealedStream = AsyncGenerator<readonly SealedChunk[], SealedEnd>;
+
+export interface SealOrder {
+  readonly order: Order;
+  readonly zipBytes: number;
+  /** In our own form, for our own nodes. */
+  readonly isOwn: boolean;
+  /** Of the upload, on every receiver. */
+  readonly path: string;
+  /** An open file of ours, empty, which stays open until the stream has ended. */
+  readonly descriptor: number;
+}
+
 /** A bundle as a stream, about 1 MiB a chunk; it returns what was packed and what was left out. */
 export type PackStream = AsyncGenerator<Uint8Array, Packed>;
 
@@ -72,8 +89,8 @@ export interface FileJobs {
   scan(): Promise<ScanReport>;
   /** Our last scan as a bundle with nothing but its manifest, for the master. */
   packManifest(): PackStream;
-  /** Members of `missing` and `shared` as they are now, then the metadata; squeezed only for our own nodes. */
-  packChanges(order: Order, zipBytes: number, isSqueezed?: boolean): PackStream;
+  /** Members of `missing` and `shared` as they are now, then the metadata, sealed with the cluster key. */
+  sealChanges(order: SealOrder): SealedStream;
   /** Files of ours that the master wants, with a flat manifest; others are left out. */
   packFiles(names: readonly FileName[]): PackStream;
   /** A worker's manifest. Throws `FileRefusal`, or `HostError` before the first scan is done. */

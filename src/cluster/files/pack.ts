@@ -24,7 +24,20 @@ export interface OpenFile {
   readonly sizeBytes: number;
   /** The next at most `segmentBytes` bytes, in a buffer that is reused; empty at the end. */
   read(): Uint8Array;
+  /** After the last byte: BLAKE2b-512 in hex of all that was read, where the file's stamp proves it. */
+  provenHash?(): string | undefined;
   close(): void;
+}
+
+/** How members and metadata are written down. */
+export interface BundleForm {
+  /** `content` gives chunks that are good until the next is asked for. */
+  member(
+    name: FileName,
+    file: OpenFile,
+    content: Generator<Uint8Array, void>,
+  ): Generator<Uint8Array>;
+  metadata(segments: Iterable<Uint8Array>): Generator<Uint8Array>;
 }
 
 export interface FileSource {
@@ -36,6 +49,8 @@ export interface PackLimits {
   /** Of the compressed members together, and of their content together. */
   readonly zipBytes: number;
   readonly level: number;
+  /** Absent: as stock nodes read it. */
+  readonly form?: BundleForm;
 }
 
 export interface Left {
@@ -66,10 +81,39 @@ export function* packMembers(
 }
 
 /** The last member. `json`: the text in pieces. */
-export function* packMetadata(json: Iterable<string>, level: number): Generator<Uint8Array> {
-  yield Buffer.from(metadataName, 'latin1');
-  yield nameSeparator;
-  yield* deflateMember(segmentsOf(json), level);
+export function packMetadata(
+  json: Iterable<string>,
+  { level, form = stockForm(level) }: Pick<PackLimits, 'level' | 'form'>,
+): Generator<Uint8Array> {
+  return form.metadata(segmentsOf(json));
+}
+
+/** Zlib streams between separators (cluster-protocol.md 3.4). */
+function stockForm(level: number): BundleForm {
+  return {
+    *member(name, file, content) {
+      const head = Buffer.concat([Buffer.from(name, 'utf8'), nameSeparator]);
+      const first = content.next().value ?? Buffer.alloc(0);
+      const small = first.length === file.sizeBytes ? storeSmall(first) : undefined;
+      if (small !== undefined) {
+        yield Buffer.concat([head, small, fileSeparator]);
+        return;
+      }
+      yield head;
+      yield* deflateMember(followed(first, content), level);
+      yield fileSeparator;
+    },
+    *metadata(segments) {
+      yield Buffer.from(metadataName, 'latin1');
+      yield nameSeparator;
+      yield* deflateMember(segments, level);
+    },
+  };
+}
+
+function* followed(first: Uint8Array, rest: Iterable<Uint8Array>): Generator<Uint8Array> {
+  if (first.length > 0) yield first;
+  yield* rest;
 }
 
 /** A whole bundle for a worker: the metadata tells what is really inside. */
@@ -80,7 +124,7 @@ export function* packChanges(
 ): Generator<Uint8Array, Packed> {
   const wanted = [...changes.shared.keys(), ...changes.missing.keys()];
   const packed = yield* packMembers(wanted, source, limits);
-  yield* packMetadata(encodeChanges(without(changes, packed.left)), limits.level);
+  yield* packMetadata(encodeChanges(without(changes, packed.left)), limits);
   return packed;
 }
 
@@ -92,7 +136,7 @@ export function* packFiles(
 ): Generator<Uint8Array, Packed> {
   const packed = yield* packMembers(files.keys(), source, limits);
   const { missing } = without({ missing: files, shared: new Map(), extra: new Map() }, packed.left);
-  yield* packMetadata(encodeManifest(missing), limits.level);
+  yield* packMetadata(encodeManifest(missing), limits);
   return packed;
 }
 
@@ -109,6 +153,7 @@ class Packer {
   readonly #source: FileSource;
   readonly #limits: PackLimits;
   readonly #contentLimit: number;
+  readonly #form: BundleForm;
   readonly #names: FileName[] = [];
   readonly #left: Left[] = [];
   #bytes = 0;
@@ -118,6 +163,7 @@ class Packer {
   constructor(source: FileSource, limits: PackLimits) {
     this.#source = source;
     this.#limits = limits;
+    this.#form = limits.form ?? stockForm(limits.level);
     this.#contentLimit = limits.zipBytes - Math.min(largestReserveBytes, limits.zipBytes / 16);
   }
 
@@ -167,35 +213,21 @@ class Packer {
   }
 
   *#member(name: FileName, file: OpenFile): Generator<Uint8Array> {
-    const head = Buffer.concat([Buffer.from(name, 'utf8'), nameSeparator]);
-    const first = file.read();
-    const small = storeSmall(first);
     this.#names.push(name);
-    if (small !== undefined && first.length === file.sizeBytes) {
-      this.#contentBytes += first.length;
-      yield this.#count(Buffer.concat([head, small, fileSeparator]));
-      return;
-    }
-    yield this.#count(head);
-    for (const bytes of deflateMember(this.#content(first, file), this.#limits.level)) {
-      yield this.#count(bytes);
-    }
-    yield this.#count(fileSeparator);
-  }
-
-  /** A file that grows while it is read stops at the limit; the next scan sees its new hash. */
-  *#content(first: Uint8Array, file: OpenFile): Generator<Uint8Array> {
-    let room = this.#contentLimit;
-    for (let bytes = first; bytes.length > 0 && room > 0; bytes = file.read()) {
-      room -= bytes.length;
-      this.#contentBytes += bytes.length;
+    for (const bytes of this.#form.member(name, file, this.#content(file))) {
+      this.#bytes += bytes.length;
       yield bytes;
     }
   }
 
-  #count(bytes: Uint8Array): Uint8Array {
-    this.#bytes += bytes.length;
-    return bytes;
+  /** A file that grows while it is read stops at the limit; the next scan sees its new hash. */
+  *#content(file: OpenFile): Generator<Uint8Array, void> {
+    let room = this.#contentLimit;
+    for (let bytes = file.read(); bytes.length > 0 && room > 0; bytes = file.read()) {
+      room -= bytes.length;
+      this.#contentBytes += bytes.length;
+      yield bytes;
+    }
   }
 
   #leave(name: FileName, kind: Left['kind'], text: string): void {
@@ -237,21 +269,29 @@ export function* chunked<Result>(
 ): Generator<Uint8Array<ArrayBuffer>, Result> {
   let chunk = reused ?? new Uint8Array(size);
   let filled = 0;
-  for (;;) {
-    const next = pieces.next();
-    if (next.done === true) {
-      if (filled > 0) yield chunk.subarray(0, filled);
-      return next.value;
+  try {
+    for (let next = pieces.next(); ; next = pieces.next()) {
+      if (next.done === true) {
+        if (filled > 0) yield chunk.subarray(0, filled);
+        return next.value;
+      }
+      for (let rest = next.value; rest.length > 0; ) {
+        const part = rest.subarray(0, size - filled);
+        chunk.set(part, filled);
+        filled += part.length;
+        rest = rest.subarray(part.length);
+        if (filled < size) continue;
+        yield chunk;
+        chunk = reused ?? new Uint8Array(size);
+        filled = 0;
+      }
     }
-    for (let rest = next.value; rest.length > 0; ) {
-      const part = rest.subarray(0, size - filled);
-      chunk.set(part, filled);
-      filled += part.length;
-      rest = rest.subarray(part.length);
-      if (filled < size) continue;
-      yield chunk;
-      chunk = reused ?? new Uint8Array(size);
-      filled = 0;
-    }
+  } finally {
+    endEarly(pieces);
   }
+}
+
+/** Nobody asks any more: what the generators behind it hold is let go. */
+export function endEarly(pieces: Generator<unknown, unknown> | undefined): void {
+  pieces?.return(undefined);
 }

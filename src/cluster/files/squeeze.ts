@@ -1,50 +1,52 @@
 /**
- * A bundle as our own nodes send it to each other: the stock bundle with its members stored, cut
- * into blocks that are compressed as a whole, which costs a tenth of one deflater per small file
- * on either end. Form: a mark that no stock bundle can begin with, then blocks of two lengths
- * (content, packed; 32 bits each) and the packed bytes; a packed length of zero means stored.
- * Announced lengths are judged before anything is allocated.
+ * A bundle of our own form, cut into blocks that are compressed as a whole, which costs a tenth of
+ * one deflater per small file on either end. Form: a mark that no stock bundle can begin with,
+ * then blocks of two lengths (content, packed; 32 bits each) and the packed bytes; a packed length
+ * of zero means stored. Announced lengths are judged before anything is allocated.
  */
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import { endEarly } from './pack.ts';
 import { FileRefusal } from './refusal.ts';
 import { type ByteSource, ByteWindow } from './window.ts';
 
 /** Names begin with a folder of an item kind, never with a NUL. */
-export const squeezeMark = Buffer.from('\0pilotfish-blocks/1\n', 'latin1');
+export const squeezeMark = Buffer.from('\0pilotfish-blocks/2\n', 'latin1');
 
 const headBytes = 8;
 const sampleBytes = 4096;
 const largestBlockBytes = 1024 * 1024;
-/** Of content in one block: sealed it stays below what allocators keep hold of (128 KiB). */
-export const squeezedBytes = 88 * 1024;
+/** Of content in one block: what a message costs beside its bytes is then little. */
+export const squeezedBytes = 256 * 1024;
 /** A block that would shrink more is sent as it is: no receiver takes it for a bomb. */
 const mostRatio = 1_000;
 const parameters = { [constants.ZSTD_c_compressionLevel]: 1 };
 
-/** Each piece, at most 1 MiB (`squeezedBytes` is kind), becomes one block; the first is marked. */
+/**
+ * Each piece, at most 1 MiB (`squeezedBytes` is kind), becomes one block, given in parts that are
+ * good until the next is asked for; the first is marked.
+ */
 export function* squeeze<Result>(
   pieces: Generator<Uint8Array, Result>,
-): Generator<Uint8Array<ArrayBuffer>, Result> {
-  let before: Buffer = squeezeMark;
-  for (;;) {
-    const next = pieces.next();
-    if (next.done === true) return next.value;
-    yield blockOf(before, next.value);
-    before = Buffer.alloc(0);
+): Generator<readonly Uint8Array[], Result> {
+  let before: readonly Uint8Array[] = [squeezeMark];
+  try {
+    for (let next = pieces.next(); ; next = pieces.next()) {
+      if (next.done === true) return next.value;
+      yield [...before, ...blockOf(next.value)];
+      before = [];
+    }
+  } finally {
+    endEarly(pieces);
   }
 }
 
-function blockOf(before: Buffer, content: Uint8Array): Uint8Array<ArrayBuffer> {
+function blockOf(content: Uint8Array): readonly [Uint8Array, Uint8Array] {
   const packed = isPromising(content) ? compress(content) : content;
   const isWorthwhile = packed.length < content.length && packed.length * mostRatio > content.length;
-  const body = isWorthwhile ? packed : content;
-  const block = new Uint8Array(before.length + headBytes + body.length);
-  const view = new DataView(block.buffer);
-  block.set(before);
-  view.setUint32(before.length, content.length);
-  view.setUint32(before.length + 4, isWorthwhile ? packed.length : 0);
-  block.set(body, before.length + headBytes);
-  return block;
+  const head = Buffer.allocUnsafe(headBytes);
+  head.writeUInt32BE(content.length);
+  head.writeUInt32BE(isWorthwhile ? packed.length : 0, 4);
+  return [head, isWorthwhile ? packed : content];
 }
 
 /** Two places are tried; what does not shrink in either is sent as it is. */
@@ -62,16 +64,17 @@ function compress(content: Uint8Array, chunkSize = 256 * 1024): Buffer {
 }
 
 /**
- * The content of a bundle in either form, as a source of bytes. Throws `FileRefusal` for blocks
- * that are broken, cut off, larger than allowed or shrunk beyond belief.
+ * The content of a received bundle as a source of bytes, and whether it came in blocks and so is
+ * of our own form. The source throws `FileRefusal` for blocks that are broken, cut off, larger
+ * than allowed or shrunk beyond belief.
  */
-export function unsqueezed(source: ByteSource): ByteSource {
+export function unsqueezed(source: ByteSource): {
+  readonly isOwn: boolean;
+  readonly read: ByteSource;
+} {
   const window = new ByteWindow(source);
-  let isPlain: boolean | undefined;
-  return () => {
-    isPlain ??= !takeMark(window);
-    return isPlain ? takeAll(window) : takeBlock(window);
-  };
+  const isOwn = takeMark(window);
+  return { isOwn, read: () => (isOwn ? takeBlock(window) : takeAll(window)) };
 }
 
 function takeMark(window: ByteWindow): boolean {

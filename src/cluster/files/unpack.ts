@@ -5,8 +5,9 @@
  */
 import { inflateSync } from 'node:zlib';
 import { messageOf } from '../../guards.ts';
-import { type CountedSink, inflateStream } from './inflate.ts';
+import { inflateStream } from './inflate.ts';
 import { fileSeparator, nameSeparator } from './member.ts';
+import { type CountedSink, MemberCount } from './member-count.ts';
 import { decodeName, type FileName, longestNameBytes } from './name.ts';
 import { metadataName } from './pack.ts';
 import { FileRefusal, shown } from './refusal.ts';
@@ -38,7 +39,8 @@ export const defaultUnpackLimits: UnpackLimits = {
 /** Where one member's content goes; after `abort` nothing of it may remain. */
 export interface MemberSink {
   write(bytes: Uint8Array): void;
-  end(): void;
+  /** `hash`: BLAKE2b-512 in hex, where the sender proved it. */
+  end(hash?: string): void;
   abort(): void;
 }
 
@@ -63,13 +65,13 @@ class Unpacker {
   readonly #window: ByteWindow;
   readonly #open: (name: FileName) => MemberSink;
   readonly #limits: UnpackLimits;
-  readonly #seen = new Set<FileName>();
-  #totalBytes = 0;
+  readonly #count: MemberCount;
 
   constructor(source: ByteSource, open: (name: FileName) => MemberSink, limits: UnpackLimits) {
     this.#window = new ByteWindow(source);
     this.#open = open;
     this.#limits = limits;
+    this.#count = new MemberCount(limits);
   }
 
   async run(): Promise<Buffer> {
@@ -105,11 +107,7 @@ class Unpacker {
     }
     const name = decodeName(ahead.subarray(0, end));
     this.#window.skip(end + nameSeparator.length);
-    if (this.#seen.has(name)) throw new FileRefusal(3003, `two members are called ${shown(name)}`);
-    if (this.#seen.size >= this.#limits.members) {
-      throw new FileRefusal(3053, `the bundle has more than ${this.#limits.members} members`);
-    }
-    this.#seen.add(name);
+    this.#count.begin(name);
     return name;
   }
 
@@ -122,7 +120,7 @@ class Unpacker {
   }
 
   async #readMember(name: FileName, sink: MemberSink, memberBytes: number): Promise<void> {
-    const counted = this.#counted(name, sink, memberBytes);
+    const counted = this.#count.sinkOf(name, sink, memberBytes);
     try {
       if (!this.#readSmall(counted)) await inflateStream(this.#window, counted);
       sink.end();
@@ -146,23 +144,6 @@ class Unpacker {
     sink.take(content, stream.length);
     this.#window.skip(stream.length);
     return true;
-  }
-
-  #counted(name: FileName, sink: MemberSink, memberBytes: number): CountedSink {
-    const { totalBytes, ratio, ratioFreeBytes } = this.#limits;
-    let content = 0;
-    return {
-      take: (bytes, compressedBytes) => {
-        content += bytes.length;
-        this.#totalBytes += bytes.length;
-        const isBomb = content > ratioFreeBytes && content > compressedBytes * ratio;
-        if (content > memberBytes || this.#totalBytes > totalBytes || isBomb) {
-          const why = isBomb ? `inflates more than ${ratio} times` : 'is larger than allowed';
-          throw new FileRefusal(3053, `the member ${shown(name)} ${why}`);
-        }
-        sink.write(bytes);
-      },
-    };
   }
 }
 

@@ -260,8 +260,8 @@ export class RemoteIntegrity {
     log.debug(
       `Compressing ${files > 0 ? 'files and ' : ''}'files_metadata.json' of ${files} files.`,
     );
-    const isSqueezed = this.#worker.features.has('squeeze');
-    const wish = { order, generation, zipBytes: this.#zip.limitBytes, isSqueezed };
+    const isOwn = this.#worker.features.has('blocks');
+    const wish = { order, generation, zipBytes: this.#zip.limitBytes, isOwn };
     await shelf.use(wish, async (bundle) => {
       log.debug('Sending zip file.');
       const trip = await this.#worker.sending.run(

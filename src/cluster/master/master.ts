@@ -16,8 +16,8 @@ import { LocalIntegrity } from '../tasks/local-integrity.ts';
 import { NodeLog } from '../tasks/node-log.ts';
 import { type NodePorts, type NodeSettings, ownFeatures } from '../tasks/node-ports.ts';
 import { Quiet } from '../tasks/quiet.ts';
+import type { SealedSpool } from '../tasks/sealed-pack.ts';
 import { type Handlers, type Service, Services, unhandledText } from '../tasks/services.ts';
-import type { SealedSpool } from '../tasks/shared-bundle.ts';
 import { commands } from '../wire/command.ts';
 import { type Fault, faultText } from '../wire/fault.ts';
 import { createSeal, type Seal } from '../wire/seal.ts';
@@ -143,7 +143,7 @@ export class Master {
       settings: this.#settings,
       ports: this.#ports,
       local,
-      shelf: new BundleShelf({ clock, random, jobs, seal: this.#seal, openSpool }),
+      shelf: new BundleShelf({ clock, random, jobs, openSpool }),
       round: () => this.#round,
       changedAtMs: () => this.#changedAtMs,
     };

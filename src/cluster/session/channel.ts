@@ -6,7 +6,7 @@ import type { Random } from '../../clock.ts';
 import { WireError } from '../../errors.ts';
 import { FrameDecoder } from '../wire/frame.ts';
 import type { SessionLimits } from '../wire/limits.ts';
-import { encodeMessage, type MessageHead, MessageJoiner } from '../wire/message.ts';
+import { encodeParts, type MessageHead, MessageJoiner } from '../wire/message.ts';
 import type { Seal, SealSalt } from '../wire/seal.ts';
 import { LinkMac } from './link-mac.ts';
 
@@ -72,6 +72,7 @@ export class Channel {
       const { counter, word } = message;
       const token = this.#macs?.receive.check(message) ?? message.body;
       const payload = this.#options.seal?.open(token) ?? token;
+      if (payload !== token) this.#decoder.recycle();
       return { counter, word, payload };
     }
     if (this.#decoder.heldBytes === 0 && this.#decoder.announcedBytes === 0) {
@@ -89,7 +90,7 @@ export class Channel {
     return Math.min(frame, joinMs + arrivalMs + messageBytes / slowestBytesPerMs);
   }
 
-  /** The frames of a message; one buffer each. */
+  /** The bytes of a message; what is large is not copied. */
   encode(head: MessageHead, plaintext: Uint8Array, nowMs: number): readonly Buffer[] {
     const token = this.#options.seal?.seal(plaintext, this.#salt(nowMs)) ?? plaintext;
     return this.encodeSealed(head, Buffer.from(token.buffer, token.byteOffset, token.length), {
@@ -102,8 +103,9 @@ export class Channel {
     token: Buffer,
     size: { readonly plainBytes: number },
   ): readonly Buffer[] {
-    const body = this.#macs?.send.protect(head, token) ?? token;
-    return encodeMessage(head, body, size.plainBytes);
+    const suffix = this.#macs?.send.protect(head, token);
+    const parts = suffix === undefined ? [token] : [token, suffix];
+    return encodeParts(head, parts, size.plainBytes);
   }
 
   #salt(nowMs: number): SealSalt {

@@ -25,10 +25,9 @@ export class LinkMac {
     this.#key = createSecretKey(key);
   }
 
-  /** The token with its MAC; takes the next place in the order. */
+  /** What follows the token on the wire; takes the next place in the order. */
   protect(head: MessageHead, token: Buffer): Buffer {
-    const mac = this.#mac(head, token).toString('base64url');
-    return Buffer.concat([token, Buffer.from(`.${mac}`, 'latin1')]);
+    return Buffer.from(`.${this.#mac(head, token).toString('base64url')}`, 'latin1');
   }
 
   /** The token inside. Throws `WireError` for a message that is changed, moved or repeated. */

@@ -38,7 +38,7 @@ export type StoreStep =
 export type PeerKind = 'stock' | 'ours';
 
 export type Output =
-  /** One whole frame: to be written with one call. */
+  /** Bytes of a frame, in order; what one call of the session gives is to be written at once. */
   | { readonly kind: 'send'; readonly bytes: Buffer }
   | Asked
   | {

@@ -3,14 +3,13 @@ import { createHash } from 'node:crypto';
 import type { Cancel, Clock, Random } from '../../clock.ts';
 import type { FileJobs } from '../files/jobs.ts';
 import type { Order } from '../files/manifest.ts';
-import type { Seal } from '../wire/seal.ts';
-import { type SealedSpool, SharedBundle } from './shared-bundle.ts';
+import type { SealedSpool } from './sealed-pack.ts';
+import { SharedBundle } from './shared-bundle.ts';
 
 export interface BundleShelfOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly jobs: FileJobs;
-  readonly seal: Seal;
   openSpool(): Promise<SealedSpool>;
   /** How long a bundle that nobody reads is kept. */
   readonly keepMs?: number;
@@ -23,7 +22,7 @@ export interface BundleWish {
   readonly generation: number;
   readonly zipBytes: number;
   /** For workers of ours that can take it. */
-  readonly isSqueezed: boolean;
+  readonly isOwn: boolean;
 }
 
 interface Kept {
@@ -79,18 +78,14 @@ export class BundleShelf {
     return kept;
   }
 
-  async #open({ order, zipBytes, isSqueezed }: BundleWish): Promise<SharedBundle> {
-    const { clock, random, jobs, seal, openSpool } = this.#options;
+  async #open({ order, zipBytes, isOwn }: BundleWish): Promise<SharedBundle> {
+    const { random, jobs, openSpool } = this.#options;
     const spool = await openSpool();
     const name = Buffer.from(random.bytes(16)).toString('hex');
-    return new SharedBundle({
-      path: `/queue/cluster/pilotfish-${name}.zip`,
-      stream: jobs.packChanges(order, zipBytes, isSqueezed),
-      seal,
-      spool,
-      window: isSqueezed ? 16 : 2,
-      salt: () => ({ iv: random.bytes(16), unixSeconds: Math.floor(clock.nowMs() / 1000) }),
-    });
+    const path = `/queue/cluster/pilotfish-${name}.zip`;
+    const { descriptor } = spool;
+    const stream = jobs.sealChanges({ order, zipBytes, isOwn, path, descriptor });
+    return new SharedBundle({ path, stream, spool, window: isOwn ? 6 : 2 });
   }
 
   async #release(key: string, kept: Kept, isGood: boolean): Promise<void> {
@@ -110,10 +105,10 @@ export class BundleShelf {
 }
 
 /** Two workers share a bundle when they lack the same files and have the same too much. */
-function keyOf({ order, generation, zipBytes, isSqueezed }: BundleWish): string {
+function keyOf({ order, generation, zipBytes, isOwn }: BundleWish): string {
   const { missing, shared, extra, wanted = [] } = order;
   const surplus = [...extra].map(([name, { itemKey }]) => `${name}\0${itemKey}`).sort();
-  const hash = createHash('sha256').update(`${generation} ${zipBytes} ${isSqueezed}`);
+  const hash = createHash('sha256').update(`${generation} ${zipBytes} ${isOwn}`);
   for (const names of [missing, shared, surplus, wanted]) {
     hash.update(`\n${names.length}\n${names.join('\n')}`);
   }

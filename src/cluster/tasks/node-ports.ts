@@ -69,4 +69,4 @@ export interface NodePorts {
 }
 
 /** What our own nodes can do for each other beyond the stock protocol. */
-export const ownFeatures = ['nudge', 'digest', 'squeeze', 'extra-valid'] as const;
+export const ownFeatures = ['nudge', 'digest', 'blocks', 'extra-valid'] as const;

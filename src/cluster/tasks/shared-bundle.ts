@@ -1,63 +1,48 @@
 /**
  * One bundle for many workers: read, packed and sealed once, kept sealed on disk while anybody
  * still reads it, sent to each under its own counters (cluster-protocol.md 3.2, corrections).
- * Memory holds one chunk per reader whatever the size. Readers follow the writer, so the first
- * worker need not wait for the last chunk to be packed.
+ * Memory holds what is under way, whatever the size, and once for all readers that are at the same
+ * place. Readers follow the writer, so the first worker need not wait for the last chunk.
  */
-import { createHash } from 'node:crypto';
 import { PeerError } from '../../errors.ts';
-import type { PackStream } from '../files/jobs.ts';
+import type { SealedStream } from '../files/jobs.ts';
 import type { Packed } from '../files/pack.ts';
 import type { Link } from '../link.ts';
-import { type SealedMessage, sealMessage } from '../session/sealed-message.ts';
+import type { Answer } from '../session/output.ts';
 import { expectOk, Flight } from '../upload.ts';
-import type { Seal, SealSalt } from '../wire/seal.ts';
+import { ChunkReads, type TakenChunk } from './chunk-reads.ts';
+import type { SealedChunk, SealedSpool } from './sealed-pack.ts';
 import type { Sent } from './sending.ts';
-
-/** A file of ours that is written once and read by offset. */
-export interface SealedSpool {
-  append(bytes: Uint8Array): Promise<void>;
-  read(offset: number, length: number): Promise<Buffer>;
-  /** Nobody reads it any more. */
-  drop(): Promise<void>;
-}
 
 export interface BundleParts {
   /** On every receiver: directly under `/queue/cluster/`, a name of our own. */
   readonly path: string;
-  readonly stream: PackStream;
-  readonly seal: Seal;
+  /** Writes into the spool. */
+  readonly stream: SealedStream;
   readonly spool: SealedSpool;
   /** Chunks under way to one reader. */
   readonly window: number;
-  salt(): SealSalt;
-}
-
-interface Chunk {
-  readonly offset: number;
-  readonly tokenBytes: number;
-  readonly plainBytes: number;
-  readonly contentBytes: number;
 }
 
 export class SharedBundle {
   readonly path: string;
   readonly #spool: SealedSpool;
   readonly #window: number;
-  readonly #chunks: Chunk[] = [];
+  readonly #reads: ChunkReads;
+  readonly #chunks: SealedChunk[] = [];
   readonly #written: Promise<void>;
   #state: 'writing' | 'whole' | 'broken' = 'writing';
-  #digest = Buffer.alloc(0);
+  #digest: Uint8Array = Buffer.alloc(0);
   #packed: Packed | undefined;
-  #contentBytes = 0;
   #more = Promise.withResolvers<void>();
   #readers = 0;
 
-  constructor(parts: BundleParts) {
-    this.path = parts.path;
-    this.#spool = parts.spool;
-    this.#window = parts.window;
-    this.#written = this.#write(parts);
+  constructor({ path, stream, spool, window }: BundleParts) {
+    this.path = path;
+    this.#spool = spool;
+    this.#window = window;
+    this.#reads = new ChunkReads(spool);
+    this.#written = this.#write(stream);
     this.#written.catch(() => undefined); // every reader looks at it
   }
 
@@ -108,8 +93,8 @@ export class SharedBundle {
     for (let index = 0; !signal.aborted; index++) {
       const chunk = await this.#chunk(index);
       if (chunk === undefined) break;
-      const message = await this.#read(chunk);
-      await flight.add(() => link.requestSealed(message));
+      await flight.room();
+      flight.launch(send(link, chunk, await this.#reads.take(chunk)));
       sentBytes += chunk.contentBytes;
       progress(sentBytes);
     }
@@ -118,40 +103,24 @@ export class SharedBundle {
   }
 
   /** Waits for the writer; undefined after the last one. Throws when the writer failed. */
-  async #chunk(index: number): Promise<Chunk | undefined> {
+  async #chunk(index: number): Promise<SealedChunk | undefined> {
     while (index >= this.#chunks.length && this.#state === 'writing') await this.#more.promise;
     if (index < this.#chunks.length) return this.#chunks[index];
     await this.#written;
     return undefined;
   }
 
-  async #read({ offset, tokenBytes, plainBytes }: Chunk): Promise<SealedMessage> {
-    const token = await this.#spool.read(offset, tokenBytes);
-    return { command: 'appendFile', token, plainBytes };
-  }
-
-  async #write({ stream, seal, salt }: BundleParts): Promise<void> {
-    const hash = createHash('sha256');
-    let offset = 0;
+  async #write(stream: SealedStream): Promise<void> {
     try {
-      for (;;) {
-        const next = await stream.next();
+      for (let next = await stream.next(); ; next = await stream.next()) {
         if (next.done === true) {
-          this.#packed = next.value;
+          this.#packed = next.value.packed;
+          this.#digest = next.value.digest;
           break;
         }
-        const bytes = next.value;
-        hash.update(bytes);
-        this.#contentBytes += bytes.length;
-        const message = sealMessage(seal, 'appendFile', { path: this.path, bytes }, salt());
-        await this.#spool.append(message.token);
-        const { plainBytes, token } = message;
-        const chunk = { offset, tokenBytes: token.length, plainBytes, contentBytes: bytes.length };
-        this.#chunks.push(chunk);
-        offset += token.length;
+        this.#chunks.push(...next.value);
         this.#wake();
       }
-      this.#digest = hash.digest();
       this.#state = 'whole';
     } catch (error) {
       this.#state = 'broken';
@@ -164,6 +133,22 @@ export class SharedBundle {
   #wake(): void {
     this.#more.resolve();
     this.#more = Promise.withResolvers();
+  }
+}
+
+/** Leaves at once, so chunks keep their order. */
+async function send(
+  link: Link,
+  { plainBytes }: SealedChunk,
+  { token, done }: TakenChunk,
+): Promise<Answer> {
+  let end: 'answered' | 'lost' = 'lost';
+  try {
+    const answer = await link.requestSealed({ command: 'appendFile', token, plainBytes });
+    end = 'answered';
+    return answer;
+  } finally {
+    done(end);
   }
 }
 

@@ -2,7 +2,7 @@
  * The 20-byte header and what follows it (cluster-protocol.md 1.2): counter, payload length,
  * command field. Knows nothing of sealing or of the meaning of commands. Invariants: any
  * chunking gives the same frames; an announced length is judged before a byte of it is kept;
- * header and payload are one buffer, because a stock node misreads a header that comes alone.
+ * header and payload leave together, because a stock node misreads a header that comes alone.
  */
 import { WireError } from '../../errors.ts';
 import { Gather } from './gather.ts';
@@ -12,6 +12,8 @@ const { headerBytes, fieldBytes, wordBytes } = wireFormat;
 const partFlag = 'd'.charCodeAt(0);
 const dash = '-'.charCodeAt(0);
 const space = ' '.charCodeAt(0);
+/** Whoever sends such frames is not in the middle of bulk. */
+const smallBytes = 16 * 1024;
 
 /** `whole`: not divided. `part`: more follow. `last`: ends a divided message. */
 export type FrameRole = 'whole' | 'part' | 'last';
@@ -34,18 +36,28 @@ export interface Frame {
 
 /** Header and payload as one contiguous buffer. Throws `RangeError` for a word that does not fit. */
 export function encodeFrame(head: FrameHead, payload: Uint8Array): Buffer {
+  const frame = Buffer.allocUnsafe(headerBytes + payload.length);
+  encodeHeader(head, payload.length, frame);
+  frame.set(payload, headerBytes);
+  return frame;
+}
+
+/** The header alone, for a payload that is large and shall not be copied; throws as `encodeFrame`. */
+export function encodeHeader(
+  head: FrameHead,
+  payloadBytes: number,
+  frame = Buffer.allocUnsafe(headerBytes),
+): Buffer {
   const { word, role } = head;
   if (word.length === 0 || word.length > wordBytes) {
     throw new RangeError(`command of ${word.length} bytes; 1 to ${wordBytes} fit`);
   }
-  const frame = Buffer.allocUnsafe(headerBytes + payload.length);
   frame.writeUInt32BE(head.counter, 0);
-  frame.writeUInt32BE(payload.length, 4);
+  frame.writeUInt32BE(payloadBytes, 4);
   frame.write(`${word} ----------`, 8, fieldBytes, 'latin1');
   // Stock overwrites the last byte in a divided message's frames, also the space of a long word.
   if (role === 'part') frame[headerBytes - 1] = partFlag;
   if (role === 'last') frame[headerBytes - 1] = dash;
-  frame.set(payload, headerBytes);
   return frame;
 }
 
@@ -80,10 +92,18 @@ export class FrameDecoder {
   readonly #body = new Gather();
   #chunk: Buffer = Buffer.alloc(0);
   #offset = 0;
+  /** Gathered, and given out. */
+  #given: Buffer | undefined;
 
   /** Bytes of an unfinished frame that this decoder keeps. */
   get heldBytes(): number {
     return this.#partialBytes + this.#body.length + this.#chunk.length - this.#offset;
+  }
+
+  /** The frame given last was used up: its memory may serve the next. */
+  recycle(): void {
+    if (this.#given !== undefined) this.#body.giveBack(this.#given);
+    this.#given = undefined;
   }
 
   /** Payload length of the frame under way, as announced; 0 between frames. */
@@ -137,9 +157,13 @@ export class FrameDecoder {
     const missing = lengthBytes - this.#body.length;
     const taken = this.#chunk.subarray(this.#offset, this.#offset + missing);
     this.#offset += taken.length;
+    this.#given = undefined;
+    if (lengthBytes < smallBytes) this.#body.dropSpare();
     if (taken.length === lengthBytes) return taken;
     this.#body.append(taken, lengthBytes);
-    return this.#body.length === lengthBytes ? this.#body.take() : this.#letGo();
+    if (this.#body.length < lengthBytes) return this.#letGo();
+    this.#given = this.#body.take();
+    return this.#given;
   }
 
   /** The chunk is used up: do not keep it alive. */

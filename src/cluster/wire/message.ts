@@ -4,7 +4,7 @@
  * before it is cut; the plaintext's length decides.
  */
 import { WireError } from '../../errors.ts';
-import { encodeFrame, type Frame } from './frame.ts';
+import { encodeFrame, encodeHeader, type Frame } from './frame.ts';
 import { Gather } from './gather.ts';
 import { wireFormat } from './limits.ts';
 
@@ -34,6 +34,27 @@ export function encodeMessage(
     frames.push(encodeFrame({ ...head, role }, part));
   }
   return frames;
+}
+
+/** From here on a body is not copied behind its header. */
+const largeBytes = 16 * 1024;
+
+/**
+ * The bytes of a message whose body comes in parts, in order, to be written with one call: frames
+ * as above, or header and parts as they are where the message is large and not divided.
+ */
+export function encodeParts(
+  head: MessageHead,
+  parts: readonly Buffer[],
+  plainBytes: number,
+): readonly Buffer[] {
+  const bodyBytes = parts.reduce((sum, { length }) => sum + length, 0);
+  if (bodyBytes >= largeBytes && plainBytes <= wireFormat.requestChunkBytes) {
+    return [encodeHeader({ ...head, role: 'whole' }, bodyBytes), ...parts];
+  }
+  const [only] = parts;
+  const body = only?.length === bodyBytes ? only : Buffer.concat(parts, bodyBytes);
+  return encodeMessage(head, body, plainBytes);
 }
 
 export interface JoinLimits {

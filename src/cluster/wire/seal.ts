@@ -36,6 +36,8 @@ export interface SealSalt {
 export interface Seal {
   /** URL-safe base64 with padding, as ASCII bytes. */
   seal(plaintext: Uint8Array, salt: SealSalt): Buffer;
+  /** One token for all parts together; in `room` where it fits, which saves the memory of it. */
+  sealParts(parts: readonly Uint8Array[], salt: SealSalt, room?: Buffer): Buffer;
   /** Throws `WireError` `wire_unsealed` for anything that was not sealed with this key. */
   open(token: Uint8Array): Buffer;
   /** Keyed material for the negotiation between own nodes; never leaves the process. */
@@ -46,13 +48,26 @@ function unsealed(why: string): WireError {
   return new WireError('wire_unsealed', `the message does not open with this cluster key: ${why}`);
 }
 
-/** Bytes of a base64url token; a wrong alphabet, length or padding is refused. */
-function decodeToken(token: Uint8Array): Buffer {
+/** Holds one decoded token while it is opened; large ones have memory of their own. */
+class Scratch {
+  static readonly #mostBytes = 512 * 1024;
+  #buffer = Buffer.alloc(0);
+
+  take(bytes: number): Buffer {
+    if (bytes > Scratch.#mostBytes) return Buffer.allocUnsafe(bytes);
+    if (this.#buffer.length < bytes) this.#buffer = Buffer.allocUnsafeSlow(2 * bytes);
+    return this.#buffer.subarray(0, bytes);
+  }
+}
+
+/** Bytes of a base64url token, good until the next; a wrong alphabet, length or padding is refused. */
+function decodeToken(token: Uint8Array, scratch: Scratch): Buffer {
   const ascii = Buffer.from(token.buffer, token.byteOffset, token.length);
   if (ascii.length === 0 || ascii.length % 4 !== 0) throw unsealed('length');
-  const pads = paddingOf(ascii);
-  const raw = Buffer.from(ascii.toString('latin1'), 'base64url');
-  if (raw.length !== (ascii.length / 4) * 3 - pads) throw unsealed('alphabet');
+  const rawBytes = (ascii.length / 4) * 3 - paddingOf(ascii);
+  const raw = scratch.take(rawBytes);
+  const written = raw.write(ascii.toString('latin1'), 'base64url');
+  if (written !== rawBytes) throw unsealed('alphabet');
   return raw;
 }
 
@@ -73,29 +88,39 @@ export function createSeal(clusterKey: string): Seal {
   const bytes = Buffer.from(clusterKey, 'latin1');
   const signing = createSecretKey(bytes.subarray(0, 16));
   const encryption = createSecretKey(bytes.subarray(16));
+  const scratch = new Scratch();
   return {
     key: createSecretKey(bytes),
-    seal: (plaintext, salt) => seal(signing, encryption, plaintext, salt),
-    open: (token) => open(signing, encryption, token),
+    seal: (plaintext, salt) => seal({ signing, encryption }, [plaintext], salt),
+    sealParts: (parts, salt, room) => seal({ signing, encryption }, parts, salt, room),
+    open: (token) => open({ signing, encryption }, token, scratch),
   };
+}
+
+interface Keys {
+  readonly signing: KeyObject;
+  readonly encryption: KeyObject;
 }
 
 /** In pieces: large buffers that die at once cost memory long after. */
 function seal(
-  signing: KeyObject,
-  encryption: KeyObject,
-  plaintext: Uint8Array,
+  { signing, encryption }: Keys,
+  parts: readonly Uint8Array[],
   salt: SealSalt,
+  room?: Buffer,
 ): Buffer {
-  const token = new TokenWriter(plaintext.length, createHmac('sha256', signing));
+  const plainBytes = parts.reduce((sum, { length }) => sum + length, 0);
+  const token = new TokenWriter(plainBytes, createHmac('sha256', signing), room);
   const prefix = Buffer.allocUnsafe(prefixBytes);
   prefix[0] = version;
   prefix.writeBigUInt64BE(BigInt(salt.unixSeconds), 1);
   prefix.set(salt.iv, 9);
   token.add(prefix);
   const cipher = createCipheriv('aes-128-cbc', encryption, salt.iv);
-  for (let start = 0; start < plaintext.length; start += pieceBytes) {
-    token.add(cipher.update(plaintext.subarray(start, start + pieceBytes)));
+  for (const part of parts) {
+    for (let start = 0; start < part.length; start += pieceBytes) {
+      token.add(cipher.update(part.subarray(start, start + pieceBytes)));
+    }
   }
   token.add(cipher.final());
   return token.end();
@@ -109,15 +134,17 @@ class TokenWriter {
   #waiting = 0;
   #end = 0;
 
-  constructor(plainBytes: number, hmac: Hmac) {
+  constructor(plainBytes: number, hmac: Hmac, room?: Buffer) {
     const cipherBytes = (Math.floor(plainBytes / blockBytes) + 1) * blockBytes;
     const rawBytes = prefixBytes + cipherBytes + tagBytes;
-    this.#token = Buffer.allocUnsafe(Math.ceil(rawBytes / 3) * 4);
-    this.#raw = Buffer.allocUnsafe(Math.min(rawBytes, pieceBytes + 3));
+    const tokenBytes = Math.ceil(rawBytes / 3) * 4;
+    const isRoomy = room !== undefined && room.length >= tokenBytes;
+    this.#token = isRoomy ? room.subarray(0, tokenBytes) : Buffer.allocUnsafe(tokenBytes);
+    this.#raw = Buffer.allocUnsafe(Math.min(rawBytes, pieceBytes + blockBytes + 3));
     this.#hmac = hmac;
   }
 
-  /** At most `pieceBytes`. */
+  /** At most `pieceBytes` and one block. */
   add(bytes: Buffer): void {
     this.#hmac.update(bytes);
     this.#encode(bytes);
@@ -144,8 +171,8 @@ class TokenWriter {
   }
 }
 
-function open(signing: KeyObject, encryption: KeyObject, token: Uint8Array): Buffer {
-  const raw = decodeToken(token);
+function open({ signing, encryption }: Keys, token: Uint8Array, scratch: Scratch): Buffer {
+  const raw = decodeToken(token, scratch);
   if (raw.length < smallestBytes || raw[0] !== version) throw unsealed('format');
   const signed = raw.subarray(0, raw.length - tagBytes);
   const tag = createHmac('sha256', signing).update(signed).digest();

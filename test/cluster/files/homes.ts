@@ -1,9 +1,13 @@
 /** Wazuh homes in temporary folders, and the file jobs on them. */
+import assert from 'node:assert/strict';
 import {
+  closeSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
+  readSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -12,10 +16,15 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { stockClusterJson } from '../../../src/cluster/files/cluster-json.ts';
-import type { FilesSettings } from '../../../src/cluster/files/jobs.ts';
+import type { FilesSettings, SealOrder } from '../../../src/cluster/files/jobs.ts';
 import { defaultUnpackLimits } from '../../../src/cluster/files/unpack.ts';
+import type { SealedChunk } from '../../../src/cluster/tasks/sealed-pack.ts';
+import { splitOnce } from '../../../src/cluster/wire/payload.ts';
+import { createSeal } from '../../../src/cluster/wire/seal.ts';
 import { ClusterFiles } from '../../../src/host/cluster-files.ts';
 import { FilesWorker } from '../../../src/host/cluster-files-worker.ts';
+
+export const clusterKey = 'c98b62a9b6169ac5f67dae55ae4a9088';
 
 export type Tree = Readonly<Record<string, string | Uint8Array>>;
 
@@ -52,6 +61,7 @@ export function settingsOf(home: string, more: Partial<FilesSettings> = {}): Fil
     owner: undefined,
     unpackLimits: defaultUnpackLimits,
     compressLevel: 1,
+    clusterKey,
     hashCachePath: undefined,
     ...more,
   };
@@ -81,6 +91,47 @@ export function saveBundle(home: string, bundle: Uint8Array): string {
 
 export function stagingOf(home: string): string {
   return join(home, 'queue/cluster/w/staging');
+}
+
+type Target = Pick<SealOrder, 'path' | 'descriptor'>;
+type Chunks = Iterable<readonly SealedChunk[]> | AsyncIterable<readonly SealedChunk[]>;
+
+/** What receivers get of the bundle that `seal` writes down, opened, a message at a time. */
+export async function* opened(
+  home: string,
+  seal: (target: Target) => Chunks,
+): AsyncGenerator<Buffer> {
+  const path = '/queue/cluster/b.zip';
+  const descriptor = openSync(join(home, 'queue/cluster/w/sealed'), 'w+');
+  const { open } = createSeal(clusterKey);
+  try {
+    for await (const chunks of seal({ path, descriptor })) {
+      for (const { offset, tokenBytes, contentBytes } of chunks) {
+        const token = Buffer.alloc(tokenBytes);
+        readSync(descriptor, token, 0, tokenBytes, offset);
+        const { head, rest } = splitOnce(open(token));
+        assert.deepEqual([head, rest.length], [path, contentBytes]);
+        yield rest;
+      }
+    }
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** The same out of a worker in this thread. */
+export function* sealAll(worker: FilesWorker, order: SealOrder): Generator<readonly SealedChunk[]> {
+  const id = worker.startSealed(order);
+  for (let part = worker.nextSealed(id); ; part = worker.nextSealed(id)) {
+    yield part.chunks;
+    if (part.kind === 'end') return;
+  }
+}
+
+export async function gather(stream: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const parts: Uint8Array[] = [];
+  for await (const chunk of stream) parts.push(chunk);
+  return Buffer.concat(parts);
 }
 
 /** A whole pack out of a worker in this thread. */

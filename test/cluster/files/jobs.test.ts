@@ -4,21 +4,20 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createWriteStream, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
-import type { FileJobs, PackStream } from '../../../src/cluster/files/jobs.ts';
-import { noOrder } from '../../../src/cluster/files/manifest.ts';
+import { type TestContext, test } from 'node:test';
+import type { FileJobs } from '../../../src/cluster/files/jobs.ts';
+import { noOrder, type Order } from '../../../src/cluster/files/manifest.ts';
 import { parseName } from '../../../src/cluster/files/name.ts';
 import { FileRefusal } from '../../../src/cluster/files/refusal.ts';
-import { jobsOn, makeHome, readTree, saveBundle, stagingOf } from './homes.ts';
+import { gather, jobsOn, makeHome, opened, readTree, saveBundle, stagingOf } from './homes.ts';
 import { rawBundle, splitBundle } from './raw-bundle.ts';
 
-async function gather(stream: PackStream): Promise<Buffer> {
-  const parts: Uint8Array[] = [];
-  for await (const chunk of stream) parts.push(chunk);
-  return Buffer.concat(parts);
+for (const isOwn of [false, true]) {
+  test(`a whole synchronisation between two threads, ${isOwn ? 'our own' : 'stock'} form`, (t) =>
+    synchronised(t, isOwn));
 }
 
-test('a whole synchronisation between two threads', async (t) => {
+async function synchronised(t: TestContext, isOwn: boolean): Promise<void> {
   const tree = {
     'etc/client.keys': 'k',
     'etc/shared/a/agent.conf': 'x'.repeat(5000),
@@ -39,7 +38,8 @@ test('a whole synchronisation between two threads', async (t) => {
     [report.order.missing.length, report.order.shared.length, report.order.extra.size],
     [2, 1, 1],
   );
-  const bundle = await gather(master.packChanges(report.order, 2 ** 30));
+  const seal = sealing(master, report.order, isOwn);
+  const bundle = await gather(opened(masterHome, seal));
   const unpacked = await worker.unpack(
     saveBundle(workerHome, bundle),
     stagingOf(workerHome),
@@ -57,7 +57,7 @@ test('a whole synchronisation between two threads', async (t) => {
     (await master.check(saveBundle(masterHome, await gather(worker.packManifest())))).order,
     noOrder,
   );
-});
+}
 
 test('an unchanged home keeps its generation', async (t) => {
   const jobs = jobsOn(t, makeHome(t, { 'etc/rules/a': 'a' }));
@@ -111,7 +111,7 @@ test('a reader that stops early stops the packing; the thread goes on', async (t
   const jobs = jobsOn(t, home);
   await jobs.scan();
   const order = { ...noOrder, missing: [parseName('etc/lists/n')] };
-  for await (const chunk of jobs.packChanges(order, 2 ** 30)) {
+  for await (const chunk of opened(home, sealing(jobs, order, true))) {
     assert.ok(chunk.length > 0);
     break;
   }
@@ -151,7 +151,7 @@ test('whole-bundle-in-memory: 300 MB travel through both ends in bounded memory'
   const order = { ...noOrder, missing: names };
   const bundlePath = join(home, 'queue/cluster/w/large.zip');
   const peak = await peakRss(async () => {
-    await writeAll(bundlePath, jobs.packChanges(order, 2 ** 30));
+    await writeAll(bundlePath, opened(home, sealing(jobs, order, true)));
     const unpacked = await jobs.unpack(bundlePath, stagingOf(home), 'master');
     assert.equal(unpacked.stagedFiles, 3);
     await jobs.discard(unpacked.id);
@@ -166,6 +166,10 @@ test('a bundle of the thread is one that an independent decoder reads', async (t
   const members = splitBundle(await gather(jobs.packManifest()));
   assert.deepEqual([...members.keys()], ['files_metadata.json']);
 });
+
+function sealing(jobs: FileJobs, order: Order, isOwn: boolean): Parameters<typeof opened>[1] {
+  return (target) => jobs.sealChanges({ order, zipBytes: 2 ** 30, isOwn, ...target });
+}
 
 /** A hash is kept once the file is older than a tick of the file system's clock. */
 async function trusted(jobs: FileJobs): Promise<void> {

@@ -22,10 +22,13 @@ import { noOrder } from '../../../src/cluster/files/manifest.ts';
 import type { Origin } from '../../../src/cluster/files/place.ts';
 import type { FilesWorker } from '../../../src/host/cluster-files-worker.ts';
 import {
+  gather,
   makeHome,
+  opened,
   packAll,
   readTree,
   saveBundle,
+  sealAll,
   stagingOf,
   type Tree,
   workerOn,
@@ -344,7 +347,10 @@ async function synchronise(master: string, worker: string): Promise<void> {
   theirs.scan();
   const manifest = saveBundle(master, packAll(theirs, theirs.startManifest()));
   const { order } = await ours.check(manifest);
-  const bundle = packAll(ours, ours.startChanges({ order, zipBytes: 2 ** 30, isSqueezed: false }));
+  const isOwn = order.missing.length % 2 === 0;
+  const bundle = await gather(
+    opened(master, (target) => sealAll(ours, { order, zipBytes: 2 ** 30, isOwn, ...target })),
+  );
   const bundlePath = saveBundle(worker, bundle);
   const unpacked = await theirs.unpack({
     bundlePath,

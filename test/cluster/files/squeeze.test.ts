@@ -14,13 +14,13 @@ function* one(...pieces: readonly Uint8Array[]): Generator<Uint8Array, string> {
 }
 
 function packed(...pieces: readonly Uint8Array[]): Buffer {
-  return Buffer.concat([...squeeze(one(...pieces))]);
+  return Buffer.concat([...squeeze(one(...pieces))].flat());
 }
 
 /** As it comes from a disk, `step` bytes at a time. */
 function read(bytes: Buffer, step: number): Buffer {
   let at = 0;
-  const source = unsqueezed(() => {
+  const { read: source } = unsqueezed(() => {
     at += step;
     return bytes.subarray(at - step, at);
   });
