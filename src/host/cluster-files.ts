@@ -55,6 +55,7 @@ export class ClusterFiles implements FileJobs {
 
   async *sealChanges(order: SealOrder): SealedStream {
     const id = await this.#ask('startSealed', order);
+    const thread = this.#thread;
     try {
       let next = this.#quiet(this.#ask('nextSealed', id));
       for (let part = await next; ; part = await next) {
@@ -63,7 +64,7 @@ export class ClusterFiles implements FileJobs {
         if (part.kind === 'end') return part.end;
       }
     } finally {
-      await this.#ask('stopPack', id);
+      await this.#stop(id, thread);
     }
   }
 
@@ -115,8 +116,13 @@ export class ClusterFiles implements FileJobs {
         yield chunk.bytes;
       }
     } finally {
-      if (thread !== undefined && this.#thread === thread) await this.#ask('stopPack', id);
+      await this.#stop(id, thread);
     }
+  }
+
+  /** A thread that is gone has taken its packs with it. */
+  async #stop(id: number, thread: Worker | undefined): Promise<void> {
+    if (thread !== undefined && this.#thread === thread) await this.#ask('stopPack', id);
   }
 
   #chunk(id: number): Promise<Jobs['nextChunk']['answer']> {
