@@ -6,7 +6,7 @@ import { type DaemonName, defaultDaemons } from '../cluster/calls/daemon-request
 import type { AgentSync, FileStates } from '../cluster/calls/node-view.ts';
 import type { ClusterConfig } from '../cluster/config.ts';
 import type { ClusterJson } from '../cluster/files/cluster-json.ts';
-import { defaultUnpackLimits } from '../cluster/files/unpack.ts';
+import { defaultUnpackLimits } from '../cluster/files/member-count.ts';
 import { LocalFault, readHealthAnswer } from '../cluster/local/local-client.ts';
 import type { LocalServer } from '../cluster/local/local-server.ts';
 import type { ClusterHealth } from '../cluster/local/node-health.ts';

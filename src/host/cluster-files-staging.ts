@@ -16,9 +16,9 @@ import {
 import { dirname } from 'node:path';
 import type { StagedFile, Staging } from '../cluster/files/apply.ts';
 import { type Catalogue, itemOf } from '../cluster/files/catalogue.ts';
+import type { MemberSink } from '../cluster/files/member-count.ts';
 import type { FileName } from '../cluster/files/name.ts';
 import { FileRefusal } from '../cluster/files/refusal.ts';
-import type { MemberSink } from '../cluster/files/unpack.ts';
 import type { Owner } from './cluster-files-copy.ts';
 import { flushFiles } from './cluster-files-flush.ts';
 

@@ -27,6 +27,7 @@ import {
   noOrder,
   orderOf,
 } from '../cluster/files/manifest.ts';
+import type { MemberSink } from '../cluster/files/member-count.ts';
 import type { FileName } from '../cluster/files/name.ts';
 import { ownForm, unpackOwn } from '../cluster/files/own-form.ts';
 import {
@@ -40,7 +41,7 @@ import {
 } from '../cluster/files/pack.ts';
 import type { Origin } from '../cluster/files/place.ts';
 import { squeeze, squeezedBytes, unsqueezed } from '../cluster/files/squeeze.ts';
-import { type MemberSink, unpackBundle } from '../cluster/files/unpack.ts';
+import { unpackBundle } from '../cluster/files/unpack.ts';
 import { scanFiles } from '../cluster/files/walk.ts';
 import { createSeal, type Seal } from '../cluster/wire/seal.ts';
 import { HostError } from '../errors.ts';

@@ -7,10 +7,10 @@ import type { SealedChunk, SealedEnd } from '../tasks/sealed-pack.ts';
 import type { ApplyFault } from './apply.ts';
 import type { Catalogue } from './catalogue.ts';
 import type { Changes, Order } from './manifest.ts';
+import type { UnpackLimits } from './member-count.ts';
 import type { FileName } from './name.ts';
 import type { Packed } from './pack.ts';
 import type { Origin } from './place.ts';
-import type { UnpackLimits } from './unpack.ts';
 import type { Scan, ScanProblem } from './walk.ts';
 
 export interface FilesSettings {

@@ -1,7 +1,36 @@
 /** What the members of one received bundle may cost: their number, each, all, how far they inflate. */
 import type { FileName } from './name.ts';
 import { FileRefusal, shown } from './refusal.ts';
-import type { MemberSink, UnpackLimits } from './unpack.ts';
+
+export interface UnpackLimits {
+  /** Content of one member, and of all together with the metadata. */
+  readonly memberBytes: number;
+  readonly totalBytes: number;
+  readonly metadataBytes: number;
+  readonly members: number;
+  /** Above `ratioFreeBytes` of content a member may not inflate more than this many times. */
+  readonly ratio: number;
+  readonly ratioFreeBytes: number;
+}
+
+const mebibyte = 1024 * 1024;
+
+export const defaultUnpackLimits: UnpackLimits = {
+  memberBytes: 1024 * mebibyte,
+  totalBytes: 1024 * mebibyte,
+  metadataBytes: 64 * mebibyte,
+  members: 500_000,
+  ratio: 200,
+  ratioFreeBytes: 8 * mebibyte,
+};
+
+/** Where one member's content goes; after `abort` nothing of it may remain. */
+export interface MemberSink {
+  write(bytes: Uint8Array): void;
+  /** `hash`: BLAKE2b-512 in hex, where the sender proved it. */
+  end(hash?: string): void;
+  abort(): void;
+}
 
 /** Takes content together with the count of compressed bytes it came from so far. */
 export interface CountedSink {

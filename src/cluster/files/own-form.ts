@@ -7,11 +7,11 @@
  * so a receiver need not hash again what it opened under a MAC.
  */
 import { crc32 } from 'node:zlib';
+import type { MemberSink, UnpackLimits } from './member-count.ts';
 import { type CountedSink, MemberCount } from './member-count.ts';
 import { decodeName, type FileName, longestNameBytes } from './name.ts';
 import type { BundleForm } from './pack.ts';
 import { FileRefusal, shown } from './refusal.ts';
-import type { MemberSink, UnpackLimits } from './unpack.ts';
 import { type ByteSource, ByteWindow } from './window.ts';
 
 const hashBytes = 64;

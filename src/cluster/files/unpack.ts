@@ -7,43 +7,19 @@ import { inflateSync } from 'node:zlib';
 import { messageOf } from '../../guards.ts';
 import { inflateStream } from './inflate.ts';
 import { fileSeparator, nameSeparator } from './member.ts';
-import { type CountedSink, MemberCount } from './member-count.ts';
+import {
+  type CountedSink,
+  MemberCount,
+  type MemberSink,
+  type UnpackLimits,
+} from './member-count.ts';
 import { decodeName, type FileName, longestNameBytes } from './name.ts';
 import { metadataName } from './pack.ts';
 import { FileRefusal, shown } from './refusal.ts';
 import { readStored } from './stored.ts';
 import { type ByteSource, ByteWindow } from './window.ts';
 
-export interface UnpackLimits {
-  /** Content of one member, and of all together with the metadata. */
-  readonly memberBytes: number;
-  readonly totalBytes: number;
-  readonly metadataBytes: number;
-  readonly members: number;
-  /** Above `ratioFreeBytes` of content a member may not inflate more than this many times. */
-  readonly ratio: number;
-  readonly ratioFreeBytes: number;
-}
-
 const mebibyte = 1024 * 1024;
-
-export const defaultUnpackLimits: UnpackLimits = {
-  memberBytes: 1024 * mebibyte,
-  totalBytes: 1024 * mebibyte,
-  metadataBytes: 64 * mebibyte,
-  members: 500_000,
-  ratio: 200,
-  ratioFreeBytes: 8 * mebibyte,
-};
-
-/** Where one member's content goes; after `abort` nothing of it may remain. */
-export interface MemberSink {
-  write(bytes: Uint8Array): void;
-  /** `hash`: BLAKE2b-512 in hex, where the sender proved it. */
-  end(hash?: string): void;
-  abort(): void;
-}
-
 /** Up to this many compressed bytes a member is inflated in one go. */
 const smallBytes = 64 * 1024;
 const smallContentBytes = 4 * mebibyte;

@@ -17,7 +17,7 @@ import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { stockClusterJson } from '../../../src/cluster/files/cluster-json.ts';
 import type { FilesSettings, SealOrder } from '../../../src/cluster/files/jobs.ts';
-import { defaultUnpackLimits } from '../../../src/cluster/files/unpack.ts';
+import { defaultUnpackLimits } from '../../../src/cluster/files/member-count.ts';
 import type { SealedChunk } from '../../../src/cluster/tasks/sealed-pack.ts';
 import { splitOnce } from '../../../src/cluster/wire/payload.ts';
 import { createSeal } from '../../../src/cluster/wire/seal.ts';

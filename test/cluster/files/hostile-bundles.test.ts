@@ -4,8 +4,8 @@ import { randomBytes } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { test } from 'node:test';
 import { deflateSync } from 'node:zlib';
+import type { UnpackLimits } from '../../../src/cluster/files/member-count.ts';
 import { FileRefusal } from '../../../src/cluster/files/refusal.ts';
-import type { UnpackLimits } from '../../../src/cluster/files/unpack.ts';
 import { makeHome, readTree, saveBundle, stagingOf, workerOn } from './homes.ts';
 import { rawBundle, readBundle } from './raw-bundle.ts';
 

@@ -6,11 +6,11 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { crc32 } from 'node:zlib';
 import { type Changes, noChanges, noOrder } from '../../../src/cluster/files/manifest.ts';
+import { defaultUnpackLimits, type UnpackLimits } from '../../../src/cluster/files/member-count.ts';
 import { type FileName, parseName } from '../../../src/cluster/files/name.ts';
 import { ownForm, unpackOwn } from '../../../src/cluster/files/own-form.ts';
 import { type FileSource, packChanges } from '../../../src/cluster/files/pack.ts';
 import { FileRefusal } from '../../../src/cluster/files/refusal.ts';
-import { defaultUnpackLimits, type UnpackLimits } from '../../../src/cluster/files/unpack.ts';
 import { gather, makeHome, opened, saveBundle, sealAll, stagingOf, workerOn } from './homes.ts';
 
 const proof = hash('blake2b512', 'whatever', 'hex');

@@ -4,8 +4,8 @@ import {
   defaultUnpackLimits,
   type MemberSink,
   type UnpackLimits,
-  unpackBundle,
-} from '../../../src/cluster/files/unpack.ts';
+} from '../../../src/cluster/files/member-count.ts';
+import { unpackBundle } from '../../../src/cluster/files/unpack.ts';
 
 const fileSeparator = Buffer.from('|@@//@@|');
 const nameSeparator = Buffer.from('|//@@//|');
