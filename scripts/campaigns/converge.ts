@@ -1,7 +1,7 @@
 /**
  * The Ansible collection against a Debian machine with a real, booted systemd: check mode, first run,
- * second run unchanged, a changed setting, upgrade, drain, everything removed, and the same host once
- * more with the shell applier. Managers and agent are stand-ins; packages, units and systemd are real.
+ * second run unchanged, a changed setting, upgrade, drain, rotated key, everything removed. Managers
+ * and agent are stand-ins; packages, units and systemd are real.
  */
 import { execFileSync } from 'node:child_process';
 import {
@@ -41,6 +41,8 @@ interface Lab {
   readonly folder: string;
   readonly original: Buffer;
   readonly print: Print;
+  /** Public halves of the keys that signed lists so far. */
+  readonly listKeys: Set<string>;
 }
 
 export const campaign: Campaign = {
@@ -104,7 +106,7 @@ function prepareLab(machine: Machine, folder: string, packages: string, print: P
   const site = siteOf(machine, folder, packageOf(packages, 'pilotfish-publisher'));
   layOutSite(site);
   const original = machine.read('var/ossec/etc/ossec.conf');
-  return { machine, site, folder, original, print };
+  return { machine, site, folder, original, print, listKeys: new Set() };
 }
 
 const managers = [
@@ -217,6 +219,7 @@ const steps: readonly Step[] = [
     playbook: 'rollout',
     judge(lab, ran) {
       demand(changesOf(ran) > 5, 'nothing changed');
+      lab.listKeys.add(readListKey(lab.machine).x);
       becomes('both managers stand in ossec.conf', () => entries(lab).length === 2);
       becomes('the agent is connected', () => isConnected(lab));
       demand(
@@ -281,6 +284,17 @@ const steps: readonly Step[] = [
     },
   },
   {
+    name: 'rotate the list key',
+    playbook: 'rotate_keys',
+    judge(lab) {
+      demand(!lab.listKeys.has(readListKey(lab.machine).x), 'the list key is the old one');
+      const status = () => lab.machine.run('pilotfish', 'status', '--json').out;
+      becomes('the sidecar follows the next root', () => /"rootVersion":\s*[2-9]/.test(status()));
+      becomes('the agent is connected', () => isConnected(lab));
+      checkSecrets(lab);
+    },
+  },
+  {
     name: 'remove everything',
     playbook: 'remove',
     judge(lab) {
@@ -305,13 +319,15 @@ const steps: readonly Step[] = [
   },
 ];
 
+function readListKey(machine: Machine): { readonly d: string; readonly x: string } {
+  return JSON.parse(machine.read('var/lib/pilotfish-publisher/list-key.jwk').toString());
+}
+
 /** Keys of the publisher and the token: in no log, no argument, no file that others may read. */
 function checkSecrets({ machine, folder }: Lab): void {
   const token = readFileSync(join(folder, 'join.token'), 'utf8').trim();
   demand((statSync(join(folder, 'join.token')).mode & 0o077) === 0, 'others may read the token');
-  const key: { d: string } = JSON.parse(
-    machine.read('var/lib/pilotfish-publisher/list-key.jwk').toString(),
-  );
+  const key = readListKey(machine);
   const journal = machine.must('journalctl', '--no-pager', '-o', 'cat');
   const processes = machine.must(
     'sh',
