@@ -268,25 +268,46 @@ static BOOL set_recovery(void) {
   return good;
 }
 
+/* Exit code of the program; 22 when it does not end in time, 21 when it does not start. */
+static DWORD run_to_end(const WCHAR *words, DWORD limit_ms) {
+  HANDLE input = NULL, process = start_program(words, NULL, &input);
+  if (!process) return 21;
+  DWORD code = 22;
+  if (WaitForSingleObject(process, limit_ms) == WAIT_OBJECT_0) GetExitCodeProcess(process, &code);
+  else TerminateProcess(process, 1);
+  CloseHandle(input);
+  CloseHandle(process);
+  return code;
+}
+
+/* Left by our own teardown: the hold behind it is nobody's wish once we are installed again. */
+static const WCHAR torn_down[] = L"torn-down";
+
+static void end_hold(void) {
+  WCHAR mark[TEXT];
+  if (!data_path(mark, torn_down)) return;
+  if (GetFileAttributesW(mark) == INVALID_FILE_ATTRIBUTES) return;
+  if (run_to_end(L"resume", STOP_MS) == 0) DeleteFileW(mark);
+}
+
 static int set_up(void) {
   if (!make_data_folder()) return 11;
   if (!write_first_config()) return 12;
+  end_hold();
   return set_recovery() ? 0 : 13;
 }
 
 /* The MSI has stopped the service. Nothing was ever written: no work, and no failure. */
 static int tear_down(void) {
-  WCHAR original[TEXT];
+  WCHAR original[TEXT], mark[TEXT];
   if (!data_path(original, L"state\\applier\\backups\\original.conf")) return 0;
   if (GetFileAttributesW(original) == INVALID_FILE_ATTRIBUTES) return 0;
-  HANDLE input = NULL, process = start_program(L"restore --original", NULL, &input);
-  if (!process) return 21;
-  DWORD code = 22;
-  if (WaitForSingleObject(process, RESTORE_MS) == WAIT_OBJECT_0) GetExitCodeProcess(process, &code);
-  else TerminateProcess(process, 1);
-  CloseHandle(input);
-  CloseHandle(process);
-  return (int)code;
+  if (data_path(mark, torn_down)) {
+    /* First: a hold without it would outlast the next installation. */
+    HANDLE made = CreateFileW(mark, GENERIC_WRITE, 0, NULL, CREATE_ALWAYS, FILE_ATTRIBUTE_NORMAL, NULL);
+    if (made != INVALID_HANDLE_VALUE) CloseHandle(made);
+  }
+  return (int)run_to_end(L"restore --original", RESTORE_MS);
 }
 
 static DWORD protect(WCHAR *path) {

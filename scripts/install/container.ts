@@ -96,7 +96,8 @@ export class Container {
   }
 
   async stop(): Promise<void> {
-    // Nothing in there is worth an orderly end.
+    // Nothing in there is worth an orderly end; with its init everything of its pid namespace ends.
+    process.kill(this.#init, 'SIGKILL');
     process.kill(this.#nspawn, 'SIGKILL');
     await waitFor('the end of the container', () => isGone(this.#nspawn));
     spawnSync('umount', ['-l', this.files]);

@@ -2,7 +2,7 @@
  * A Windows of one campaign's own: a Wine prefix, with stand-ins for what Wine lacks (`tasklist`,
  * `netstat`) and for the agent's service. Wine takes no socket for a pipe, so output goes to files.
  */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import {
   closeSync,
   copyFileSync,
@@ -60,6 +60,8 @@ export class Wine {
     writeFileSync(this.path(agentFolder, 'VERSION.json'), '{"version":"4.14.8"}');
     writeFileSync(this.path(agentFolder, 'client.keys'), '007 host any 0123\r\n');
     const binary = 'C:\\Program Files (x86)\\ossec-agent\\wazuh-agent.exe';
+    copyFileSync(program, this.path('keeper.exe'));
+    spawn('wine', ['C:\\keeper.exe'], { env: this.#env, stdio: 'ignore' }).unref();
     this.must('sc', 'create', 'WazuhSvc', 'binPath=', binary, 'start=', 'demand');
   }
 

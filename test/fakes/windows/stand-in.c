@@ -5,6 +5,7 @@
  *   tasklist.exe     /FI "IMAGENAME eq NAME" /FO CSV /NH   (Wine's prints nothing)
  *   netstat.exe      -ano -p TCP                           (Wine's prints no process ids, nor has it
  *                    any: the agent leaves the port of its connection and its id in a file)
+ *   keeper.exe       sleeps: Wine ends a session of nothing but services
  *   x86_64-w64-mingw32-gcc -O2 -s -static -o stand-in.exe stand-in.c -lws2_32 -liphlpapi -ladvapi32
  */
 #define _WIN32_WINNT 0x0601
@@ -169,6 +170,7 @@ int main(int count, char **words) {
   char *name = strrchr(folder, '\\');
   if (!name) return 1;
   *name++ = 0;
+  if (_stricmp(name, "keeper.exe") == 0) Sleep(INFINITE);
   if (_stricmp(name, "tasklist.exe") == 0) return list_tasks(count, words);
   if (_stricmp(name, "netstat.exe") == 0) return list_connections();
   return run_agent();
