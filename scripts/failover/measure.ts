@@ -14,6 +14,8 @@ export interface Outcome {
 }
 
 const lookMs = 20;
+/** So long a manager holds on to an agent that it does not hear of (agent-side.md 2.7). */
+const keyInUseMs = 62_000;
 /** Buffered events arrive, counters are reported. */
 const settleMs = 3_000;
 
@@ -35,7 +37,15 @@ export async function measure(stage: Stage, fault: Fault, cutS: number): Promise
     eventsLost: isCounted ? Math.max(0, eventsLost(stage) - lostBefore) : undefined,
   };
   await heal();
+  if (fault === 'blackholed') await forgets(manager, sinceMs);
   return outcome;
+}
+
+/** A manager refuses an agent that it still has: no fault may follow within that minute. */
+async function forgets({ process }: StageManager, sinceMs: number): Promise<void> {
+  const hasLost = (): boolean =>
+    process.events.some(({ event, atMs }) => event === 'agent_lost' && atMs >= sinceMs);
+  while (!hasLost() && Date.now() - sinceMs < keyInUseMs) await pause(lookMs);
 }
 
 /** Drain: away counts from the moment the drained manager lost the agent. */

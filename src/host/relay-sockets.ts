@@ -150,4 +150,8 @@ class SocketConnection implements Connection {
   reset(): void {
     if (!this.#socket.destroyed) this.#socket.resetAndDestroy();
   }
+
+  leave(): void {
+    this.#socket.destroy();
+  }
 }

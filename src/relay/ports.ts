@@ -51,6 +51,11 @@ export interface Connection {
   end(): void;
   /** Both directions at once, by RST, unsent bytes dropped. */
   reset(): void;
+  /**
+   * Both directions at once, by an orderly end that the kernel goes on offering for a minute or
+   * two. A RST is sent once: a manager that cannot be reached just then would never hear of it.
+   */
+  leave(): void;
 }
 
 export interface ConnectionEvents {

@@ -99,10 +99,11 @@ class RunningSplice implements Splice {
     this.#agentEnded = true; // whatever the manager does now is of our own making
   }
 
+  /** The agent hears of it at once; the manager too, or when it can be reached again. */
   reset(): void {
     this.#isOver = true;
     this.#agent.reset();
-    this.#manager.reset();
+    this.#manager.leave(); // one that still had the session would refuse the agent's next one
   }
 
   #fromAgent(bytes: Uint8Array): void {

@@ -69,6 +69,7 @@ test('a peer that is not on this host is reset before anything else', async () =
     write: () => true,
     end: () => void ends.push('end'),
     reset: () => void ends.push('reset'),
+    leave: () => void ends.push('leave'),
   };
   world.managers = [await world.echo('a')];
   await world.open(

@@ -1,7 +1,7 @@
 /**
  * A sidecar that is nothing but a relay, in a process of its own:
  * `relay-program.ts LISTEN MANAGER…` with LISTEN `fd` (descriptor 3, inherited) or `ADDRESS:PORT`.
- * SIGTERM closes it as the sidecar would. Prints its events as JSON lines.
+ * SIGTERM closes it as the sidecar would; SIGUSR2 leaves every manager as dead. Prints its events as JSON lines.
  */
 import { relayNetwork } from '../../src/host/relay-sockets.ts';
 import { systemClock } from '../../src/host/system-clock.ts';
@@ -37,4 +37,7 @@ const relay = new Relay(
 await relay.open(place);
 report({ event: 'mode', pid: process.pid });
 endWithInput(() => process.exit(0));
+process.on('SIGUSR2', () => {
+  for (const { id } of managers) relay.switchAway(id, 'failed');
+});
 process.on('SIGTERM', () => void relay.close().then(() => process.exit(0)));

@@ -42,6 +42,21 @@ test('a manager that vanishes is suspect after two retransmissions, long before 
   assert.ok(tookMs < 8_000, `noticed after ${tookMs} ms`);
 });
 
+test('a manager that comes back hears that the agent has left it, and would take it in again', {
+  skip: canBlackhole() ?? false,
+}, async (context) => {
+  const stage = new Stage(context);
+  const { manager, relay } = await flowing(stage, 800);
+  const blackhole = new Blackhole(stage.b);
+  context.after(() => blackhole.close());
+  blackhole.open();
+  relay.signal('SIGUSR2'); // what the sidecar does about a dead manager
+  await relay.waitFor({ event: 'closed' });
+  const { mark } = manager;
+  blackhole.close();
+  await manager.waitFor({ event: 'agent_lost' }, { after: mark });
+});
+
 test('a manager that hangs is suspect once its kernel has no room left', async (context) => {
   const stage = new Stage(context);
   const { manager, relay } = await flowing(stage, 8_000);
