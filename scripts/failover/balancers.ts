@@ -65,6 +65,7 @@ function haproxy(subject: string, backend: string, serverOptions: string): Balan
   };
 }
 
+/** One process: a killed master would leave its worker behind, and that one our output open. */
 const nginxStream: Balancer = {
   subject: 'nginx-stream',
   missing: () =>
@@ -77,6 +78,7 @@ const nginxStream: Balancer = {
       path,
       `load_module ${streamModule};
 daemon off;
+master_process off;
 pid ${folder}/nginx.pid;
 error_log ${folder}/nginx.err;
 events { worker_connections 1024; }
