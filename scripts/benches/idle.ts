@@ -18,8 +18,8 @@ const firstAddress = 230;
 /** Everything is loaded, compiled and quiet by then. */
 const settleMs = 15_000;
 /** What the packages add (scripts/package/binary.ts, pilotfish.service). */
-const options = ['--max-old-space-size=96', '--max-semi-space-size=1', '--max-lazy'];
-const env = { MALLOC_ARENA_MAX: '1' };
+const options = ['--max-old-space-size=96', '--max-semi-space-size=1', '--max-lazy', '--expose-gc'];
+const env = { MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: '32768' };
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 interface Subject {

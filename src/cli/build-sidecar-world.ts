@@ -6,6 +6,7 @@ import type { ApplierSettings } from '../applier/settings.ts';
 import { chooseServers, makeWish } from '../applier/wanted.ts';
 import { ConfigError, PilotfishError } from '../errors.ts';
 import { openAgent } from '../host/agent-platform.ts';
+import { restMemory } from '../host/rest-memory.ts';
 import { openServiceNotice } from '../host/service-notice.ts';
 import { readAgentFile } from '../host/sidecar-files.ts';
 import { systemClock as clock, systemRandom as random } from '../host/system-clock.ts';
@@ -86,6 +87,7 @@ export async function runForever(rooms: Rooms, stop: AbortSignal): Promise<void>
   const world = { ...plain, health: watch, ...(relay === undefined ? {} : { relay }) };
   const writeStatus = buildStatusWriter(rooms, memory);
   log.info('sidecar.started', { agent: rooms.place.agentId, stateDir: rooms.stateDirectory });
+  const endRest = restMemory(clock);
   await runDaemon(
     {
       world,
@@ -105,7 +107,7 @@ export async function runForever(rooms: Rooms, stop: AbortSignal): Promise<void>
       },
     },
     stop,
-  );
+  ).finally(endRest);
   log.info('sidecar.stopped');
 }
 
