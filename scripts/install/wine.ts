@@ -61,7 +61,11 @@ export class Wine {
     writeFileSync(this.path(agentFolder, 'client.keys'), '007 host any 0123\r\n');
     const binary = 'C:\\Program Files (x86)\\ossec-agent\\wazuh-agent.exe';
     copyFileSync(program, this.path('keeper.exe'));
-    spawn('wine', ['C:\\keeper.exe'], { env: this.#env, stdio: 'ignore' }).unref();
+    // It starts the session, so what Wine's services say goes where this one's errors go.
+    const errors = openSync(this.log, 'a');
+    const stdio = ['ignore', 'ignore', errors] as const;
+    spawn('wine', ['C:\\keeper.exe'], { env: this.#env, stdio: [...stdio] }).unref();
+    closeSync(errors);
     this.must('sc', 'create', 'WazuhSvc', 'binPath=', binary, 'start=', 'demand');
   }
 
