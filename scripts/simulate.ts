@@ -25,6 +25,8 @@ import type { World } from '../src/simulation/world.ts';
 const usage = `usage: npm run simulate -- [--agents 1000] [--managers 4] [--sites 4] [--seed 1] [--days 1 | --hours N]
   [--rate R]       new sessions a second that one manager takes in (default: 25 s for a full one)
   [--fault-gap S]  mean seconds between two faults (default 1800)
+  [--relay]        agents dial their sidecar's relay instead of a manager
+  [--rollouts]     changes go out in waves; lists that work nowhere are among the faults
   [--no-publisher] [--no-sidecar] [--service] [--strict] [--schedule]
   [--plot FILE.svg | --no-plot] [--json]   (default: pilotfish-simulation-SEED.svg in the temporary folder)`;
 
@@ -39,6 +41,8 @@ const options = {
   'fault-gap': { type: 'string', default: '1800' },
   'no-publisher': { type: 'boolean', default: false },
   'no-sidecar': { type: 'boolean', default: false },
+  relay: { type: 'boolean', default: false },
+  rollouts: { type: 'boolean', default: false },
   service: { type: 'boolean', default: false },
   strict: { type: 'boolean', default: false },
   schedule: { type: 'boolean', default: false },
@@ -79,6 +83,8 @@ function settingsOf(values: Values): WorldSettings {
     manager: { ...defaultWorld.manager, acceptRate, queue: Math.max(200, 2 * acceptRate) },
     hasPublisher: !values['no-publisher'],
     hasSidecar: !values['no-sidecar'],
+    hasRelay: values.relay,
+    hasRollouts: values.rollouts,
     restart: values.service ? 'service' : 'agentd',
     isStrict: values.strict,
     sampleMs: Math.max(1_000, Math.round(durationMs / 5_000)),

@@ -26,6 +26,11 @@ interface Totals {
   overloads: number;
   worstLoad: number;
   maxAwayMs: number;
+  switches: number;
+  waves: number;
+  halts: number;
+  /** Hosts that slept: their agents knock on waking, before anybody can slot them. */
+  readonly woken: Group;
   readonly held: { budget: number; confirm: number; cooldown: number };
 }
 
@@ -70,11 +75,12 @@ function noTotals(): Totals {
   const none = (): Group => ({ seeds: 0, failovers: 0, attempts: 0 });
   const held = { budget: 0, confirm: 0, cooldown: 0 };
   const zero = { events: 0, checks: 0, wrongMoves: 0, overloads: 0, worstLoad: 0, maxAwayMs: 0 };
-  return { withPublisher: none(), without: none(), held, ...zero };
+  const more = { switches: 0, waves: 0, halts: 0, woken: none() };
+  return { withPublisher: none(), without: none(), held, ...zero, ...more };
 }
 
-function failoversOf({ withPublisher, without }: Totals): number {
-  return withPublisher.failovers + without.failovers;
+function failoversOf({ withPublisher, without, woken }: Totals): number {
+  return withPublisher.failovers + without.failovers + woken.failovers;
 }
 
 function add(totals: Totals, outcome: Outcome, parts: SeedParts): void {
@@ -82,8 +88,13 @@ function add(totals: Totals, outcome: Outcome, parts: SeedParts): void {
   const { hasPublisher } = settingsOfSeed(outcome.seed, parts.fixed);
   const group = hasPublisher ? totals.withPublisher : totals.without;
   group.seeds += 1;
-  group.failovers += stats.failovers;
-  group.attempts += stats.attempts;
+  group.failovers += stats.failovers - stats.woken;
+  group.attempts += stats.attempts - stats.wokenAttempts;
+  totals.woken.failovers += stats.woken;
+  totals.woken.attempts += stats.wokenAttempts;
+  totals.switches += stats.switches;
+  totals.waves += stats.waves;
+  totals.halts += stats.halts;
   totals.events += stats.events;
   totals.checks += stats.checks;
   totals.wrongMoves += stats.wrongMoves;
@@ -111,25 +122,34 @@ function herdIsCalm({ withPublisher, without }: Totals, print: (line: string) =>
 
 function tellTotals(totals: Totals, wallMs: number, print: (line: string) => void): void {
   const { withPublisher, without, held } = totals;
-  print(`seeds                        ${withPublisher.seeds + without.seeds}`);
-  print(
-    `events                       ${totals.events} (${Math.round((totals.events / wallMs) * 1000)} a second)`,
-  );
-  print(`failovers                    ${failoversOf(totals)}`);
-  print(
-    `attempts, with a publisher   ${perFailover(withPublisher).toFixed(3)} (${withPublisher.failovers} failovers)`,
-  );
-  print(
-    `attempts, without            ${perFailover(without).toFixed(3)} (${without.failovers} failovers)`,
-  );
-  print(`worst load, with a publisher ${totals.worstLoad.toFixed(2)} of the accept rate over 5 s`);
-  print(`above 1.2, no publisher      ${totals.overloads} arrivals`);
-  print(`moves from a working manager ${totals.wrongMoves}`);
-  print(`checks at peace              ${totals.checks}, agents stranded: 0`);
-  print(
-    `away then by our own bounds  ${held.budget} budget, ${held.confirm} confirm, ${held.cooldown} cooldown`,
-  );
-  print(`wall time                    ${(wallMs / 1000).toFixed(1)} s`);
+  const { budget, confirm, cooldown } = held;
+  const attempts = (group: Group): string =>
+    `${perFailover(group).toFixed(3)} (${group.failovers} failovers)`;
+  const rows: readonly (readonly [string, string | number])[] = [
+    ['seeds', withPublisher.seeds + without.seeds],
+    ['events', `${totals.events} (${Math.round((totals.events / wallMs) * 1000)} a second)`],
+    ['failovers', failoversOf(totals)],
+    ['agents stranded', `0 at ${totals.checks} checks of a world at peace`],
+    ['away then by our own bounds', `${budget} budget, ${confirm} confirm, ${cooldown} cooldown`],
+    ['agent away at most', `${(totals.maxAwayMs / 1000).toFixed(1)} s, the fault itself included`],
+    ['attempts, with a publisher', attempts(withPublisher)],
+    ['attempts, without', attempts(without)],
+    ['worst load, with a publisher', `${totals.worstLoad.toFixed(2)} of the accept rate over 5 s`],
+    ['arrivals above 1.2, without', totals.overloads],
+    ['moves from a working manager', totals.wrongMoves],
+    ['cuts by relays', totals.switches],
+    ['waves, halts of rollouts', `${totals.waves}, ${totals.halts}`],
+    ['wall time', `${(wallMs / 1000).toFixed(1)} s`],
+  ];
+  const width = Math.max(...rows.map(([name]) => name.length));
+  for (const [name, value] of rows) print(`${name.padEnd(width)}  ${value}`);
+  const { attempts: knocks, failovers } = totals.woken;
+  if (failovers > 0) {
+    const each = (knocks / failovers).toFixed(3);
+    print(
+      `${'own loops after a sleep'.padEnd(width)}  ${each} attempts (${failovers} failovers, not above)`,
+    );
+  }
 }
 
 function tellFailure(outcome: Outcome, parts: SeedParts, print: (line: string) => void): number {

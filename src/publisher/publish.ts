@@ -108,8 +108,8 @@ interface Next {
 }
 
 /** The same content goes on as it was; a new one is planned. */
-function rolloutOf(
-  desk: PublishDesk,
+export function rolloutOf(
+  desk: Pick<PublishDesk, 'plan'>,
   wanted: Wanted,
   before: PublishedList | undefined,
 ): RolloutRecord | undefined {

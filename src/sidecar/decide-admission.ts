@@ -10,7 +10,7 @@
 import { defaultSlowStart } from '../health/damping.ts';
 import { doubtEndsAtMs, type Health } from '../health/judge.ts';
 import type { Manager, ManagerList } from '../list/model.ts';
-import { fractionOf, intakeMs, weightOf } from './decide-slot.ts';
+import { fractionOf, intakeMs, nextRoundMs, weightOf } from './decide-slot.ts';
 
 export interface LeaveQuestion {
   readonly agentId: string;
@@ -34,8 +34,6 @@ export interface LeaveQuestion {
   readonly isReturning?: boolean;
 }
 
-/** Whoever looks so long after its slot still has it. */
-const slotLastsMs = 3_000;
 /** Nobody waits longer, however many there are: by then most are in. */
 const maxWindowMs = 90_000;
 /** Not all know of a death at one instant: those that return keep off the last of the others. */
@@ -54,8 +52,7 @@ export function leaveAtMs(question: LeaveQuestion): number {
   }
   // The clock was set: that instant would never come, or came for everybody at once. Slots then
   // come round again and again.
-  const pastMs = (((nowMs - offsetMs) % windowMs) + windowMs) % windowMs;
-  return windowMs <= slotLastsMs || pastMs < slotLastsMs ? nowMs : nowMs + windowMs - pastMs;
+  return nextRoundMs(offsetMs, windowMs, nowMs);
 }
 
 export interface ChanceQuestion {

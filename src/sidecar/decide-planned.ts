@@ -13,7 +13,7 @@ import {
   type StepAnswer,
   seconds,
 } from './decide-rule.ts';
-import { fractionOf, slotAtMs } from './decide-slot.ts';
+import { fractionOf, roundSlotAtMs, slotAtMs } from './decide-slot.ts';
 import { happenedAfter, type View } from './decide-view.ts';
 import { closedUntilMs } from './decide-window.ts';
 import type { MoveReason } from './step.ts';
@@ -23,7 +23,7 @@ export function leaveDraining(view: View): Answer {
   const planned = plannedMove(view);
   if (planned.kind === 'pass') return planned;
   const { target, reason, why } = planned;
-  const wait = plannedWait(view, why);
+  const wait = plannedWait(view, reason, why);
   return wait === undefined ? go(view, target.id, reason, why) : pass(`${why}; not yet`);
 }
 
@@ -31,7 +31,7 @@ export function leaveDraining(view: View): Answer {
 export function waitForSlot(view: View): Answer {
   const planned = plannedMove(view);
   if (planned.kind === 'pass') return planned;
-  return plannedWait(view, planned.why) ?? pass('now');
+  return plannedWait(view, planned.reason, planned.why) ?? pass('now');
 }
 
 type Planned =
@@ -65,7 +65,7 @@ function plannedMove(view: View): Planned {
 }
 
 /** Freeze, slot and window bound every move of choice; the cooldown those that cost a restart. */
-function plannedWait(view: View, why: string): StepAnswer | undefined {
+function plannedWait(view: View, reason: MoveReason, why: string): StepAnswer | undefined {
   const { agentId, list, seen, policy, nowMs } = view;
   const kept = choiceWait(view, why);
   if (kept !== undefined) return kept;
@@ -79,7 +79,9 @@ function plannedWait(view: View, why: string): StepAnswer | undefined {
     list: { ...list, acceptedAtMs: arrivedAtMs },
     spreadMs: policy.spreadMs,
   });
-  if (nowMs < slot) return hold('slot', `its slot is in ${seconds(slot - nowMs)}`, slot);
+  const round = reason === 'relay_unused' ? roundSlotAtMs(agentId, list, nowMs) : nowMs;
+  const latest = Math.max(slot, round);
+  if (nowMs < latest) return hold('slot', `its slot is in ${seconds(latest - nowMs)}`, latest);
   return isRelayed(view) ? undefined : restartWait(view);
 }
 

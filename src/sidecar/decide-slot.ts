@@ -16,6 +16,8 @@ export interface SlotQuestion {
 
 /** The admitted rate is used to four fifths, so that strays still find room. */
 const usedShare = 0.8;
+/** Whoever looks so long after its slot still has it. */
+const slotLastsMs = 3_000;
 /** New sessions a second that any manager takes in, where the list names no rate. */
 const assumedRatePerServer = 100;
 /** A start far from when the list arrived is a clock fault, of ours or of theirs. */
@@ -32,6 +34,23 @@ export function slotAtMs({ agentId, list, spreadMs }: SlotQuestion): number {
   const latestMs = list.acceptedAtMs + maxStartDelayMs;
   const startMs = Math.min(Math.max(admission.startSlotAtMs, list.acceptedAtMs), latestMs);
   return startMs + Math.floor(chance * window);
+}
+
+/**
+ * The next instant of this agent in slots that come round again and again, for moves that no event
+ * known to all has begun: a whole fleet may be outside its relays after an upgrade.
+ */
+export function roundSlotAtMs(agentId: string, { list }: RankedList, nowMs: number): number {
+  const takers = list.managers.filter(({ state }) => state === 'up');
+  const windowMs = takers.length === 0 ? 0 : intakeMs(list, takers, list.client.agents);
+  return nextRoundMs(Math.floor(fractionOf(`${agentId}|round`) * windowMs), windowMs, nowMs);
+}
+
+/** Slots of `slotLastsMs`, one in every window: now while it lasts, else when it begins. */
+export function nextRoundMs(offsetMs: number, windowMs: number, nowMs: number): number {
+  if (windowMs <= slotLastsMs) return nowMs;
+  const pastMs = (((nowMs - offsetMs) % windowMs) + windowMs) % windowMs;
+  return pastMs < slotLastsMs ? nowMs : nowMs + windowMs - pastMs;
 }
 
 /** How long the managers that stay need to take in the agents of those that leave. */

@@ -11,8 +11,10 @@ import { isUrgent } from '../sidecar/act.ts';
 import type { Memory } from '../sidecar/memory.ts';
 import type { Step } from '../sidecar/step.ts';
 import { agentState, neverLooked } from './fleet.ts';
-import { beginAway, leaveDoor } from './native.ts';
+import { cutRelayed } from './native.ts';
 import { askOne } from './probing.ts';
+import { isInRelay } from './relay-seen.ts';
+import { beginAway, leaveDoor } from './session.ts';
 import { numberOf } from './situation.ts';
 import { type Applying, eventKind, type World } from './world.ts';
 
@@ -28,13 +30,15 @@ type Ordered = Extract<Step, { kind: 'write' | 'move' }>;
 export function apply(world: World, agent: number, step: Ordered, listHash: string): void {
   const { fleet } = world;
   const order = step.order.map(numberOf);
-  const isChanged = !fleet.isFiled(agent, order);
+  const wantsRelay = world.settings.hasRelay ? 1 : 0;
+  const isChanged = !fleet.isFiled(agent, order) || fleet.fileHasRelay[agent] !== wantsRelay;
   if (isChanged && !replaceFile(world, agent, order)) return;
   if (step.kind === 'write') {
     report(world, agent, { step, listHash, outcome: isChanged ? 'written' : 'unchanged' });
     return;
   }
-  const talksToFirst = fleet.state[agent] === agentState.connected && fleet.on[agent] === order[0];
+  const isFirst = wantsRelay === 1 ? fleet.isRelayed[agent] === 1 : fleet.on[agent] === order[0];
+  const talksToFirst = fleet.state[agent] === agentState.connected && isFirst;
   if (!isChanged && talksToFirst) {
     report(world, agent, { step, listHash, outcome: 'unchanged' });
     return;
@@ -83,6 +87,7 @@ function putFile(world: World, agent: number, order: readonly number[], isWhole:
     fleet.file[start + place] = manager;
   });
   fleet.fileLength[agent] = Math.min(order.length, fleet.width);
+  fleet.fileHasRelay[agent] = world.settings.hasRelay ? 1 : 0;
   fleet.isFileWhole[agent] = isWhole ? 1 : 0;
 }
 
@@ -110,6 +115,9 @@ export function forgetHealth(world: World, agent: number): void {
   fleet.told[agent] = 0;
   fleet.cycleAtMs[agent] = Number.NaN;
   world.applying.delete(agent);
+  fleet.relayLost[agent] = -1;
+  fleet.avoided[agent] = undefined;
+  if (isInRelay(world, agent)) cutRelayed(world, agent, true); // its relay died with it
 }
 
 /** What the restart is spent from, by the real budgets; undefined when both are used up. */
@@ -154,6 +162,7 @@ function restart(world: World, agent: number, { step, listHash, purse }: Paid): 
   beginAway(world, agent, false);
   fleet.state[agent] = agentState.stopped;
   fleet.isDirected[agent] = 1;
+  fleet.relayLost[agent] = -1;
   fleet.wasMoved[agent] = 1;
   fleet.attempts[agent] = 0;
   fleet.isUnfinished[agent] = 1;

@@ -1,5 +1,5 @@
 /** Many seeds, one after another, until one breaks an invariant: then the seed and what is needed. */
-import { type Fault, planFaults } from './fault.ts';
+import { type Fault, type FaultKind, planFaults } from './fault.ts';
 import type { DiskOp, Logic } from './logic.ts';
 import type { Outcome, Violation } from './outcome.ts';
 import { Prng } from './prng.ts';
@@ -14,6 +14,8 @@ export interface SeedParts {
   readonly fixed?: Partial<WorldSettings>;
   /** Mean time between two faults; drawn from the seed when absent. */
   readonly meanGapMs?: number;
+  /** Faults to draw from; all when absent. */
+  readonly kinds?: readonly FaultKind[];
 }
 
 /** Seeds differ in size and in who helps, so that no number is special. */
@@ -33,6 +35,7 @@ export function settingsOfSeed(seed: number, fixed: Partial<WorldSettings> = {})
     hasPublisher: random.isHit(0.7),
     restart: random.isHit(0.8) ? 'agentd' : 'service',
     manager: { ...defaultWorld.manager, acceptRate },
+    hasRelay: random.isHit(1 / 3),
     ...fixed,
   };
 }
@@ -40,7 +43,7 @@ export function settingsOfSeed(seed: number, fixed: Partial<WorldSettings> = {})
 export function runSeed(seed: number, parts: SeedParts): Outcome {
   const settings = settingsOfSeed(seed, parts.fixed);
   const gapMs = parts.meanGapMs ?? new Prng(seed, 0x9a9).between(120_000, 600_000);
-  const faults = planFaults(settings, gapMs);
+  const faults = planFaults(settings, gapMs, parts.kinds);
   return runWorld({ settings, faults, logic: parts.logic, replaceOps: parts.replaceOps });
 }
 

@@ -95,6 +95,7 @@ function keyOf(world: World, agent: number): Key | undefined {
     return undefined;
   }
   const on = fleet.on[agent] ?? -1;
+  if (settings.hasRelay && !isAtHomeInRelay(world, agent)) return undefined;
   const here = publishedOf(world, agent)?.byNumber[on];
   const memory = fleet.memory[agent];
   if (here?.state !== 'up' || memory?.held !== undefined || memory?.lastManager !== here.id) {
@@ -109,6 +110,12 @@ function keyOf(world: World, agent: number): Key | undefined {
     view: ((list * fleet.width + place) * 3 ** fleet.width * 2 + verdicts) * 2 + bits,
     file: filePattern(world, agent),
   };
+}
+
+/** Elsewhere the way home, or into the relay, is a matter of slots. */
+function isAtHomeInRelay({ fleet }: World, agent: number): boolean {
+  const isHome = fleet.on[agent] === fleet.ranking[agent * fleet.width];
+  return isHome && fleet.isRelayed[agent] === 1 && fleet.fileHasRelay[agent] === 1;
 }
 
 /** Verdicts in the agent's own order, and whether all of them are old enough to tidy up. */

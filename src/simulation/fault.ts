@@ -22,6 +22,8 @@ export type FaultKind =
   | 'publisher_cut'
   /** An operator drains a manager, and brings it back at the end. */
   | 'drain'
+  /** A valid list that works nowhere is published; only in worlds with rollouts. */
+  | 'bad_list'
   /** A manager that was not in the list joins it, a share of the agents first. */
   | 'join'
   /** `share` of the sidecars are killed, some in the middle of a write, and start again at the end. */
@@ -84,13 +86,19 @@ const bag: readonly FaultKind[] = weights.flatMap(([kind, count]) =>
   Array.from({ length: count }, () => kind),
 );
 
-/** About one fault in `meanGapMs`, several at once where they overlap. */
-export function planFaults(settings: WorldSettings, meanGapMs: number): readonly Fault[] {
+const rolloutBag: readonly FaultKind[] = [...bag, 'bad_list', 'bad_list', 'bad_list'];
+
+/** About one fault of these kinds in `meanGapMs`, several at once where they overlap. */
+export function planFaults(
+  settings: WorldSettings,
+  meanGapMs: number,
+  kinds: readonly FaultKind[] = settings.hasRollouts ? rolloutBag : bag,
+): readonly Fault[] {
   const random = new Prng(settings.seed, 0xfa17);
   const faults: Fault[] = [];
   const endMs = settings.durationMs - quietEndMs;
   for (let atMs = quietStartMs + random.gap(meanGapMs); atMs < endMs; ) {
-    faults.push(planOne(random, settings, { atMs, endMs }));
+    faults.push(planOne(random, settings, { kind: random.pick(kinds), atMs, endMs }));
     atMs += random.gap(meanGapMs);
   }
   return faults;
@@ -99,9 +107,8 @@ export function planFaults(settings: WorldSettings, meanGapMs: number): readonly
 function planOne(
   random: Prng,
   settings: WorldSettings,
-  { atMs, endMs }: { readonly atMs: number; readonly endMs: number },
+  { kind, atMs, endMs }: Pick<Fault, 'kind' | 'atMs'> & { readonly endMs: number },
 ): Fault {
-  const kind = random.pick(bag);
   const wishedMs = random.isHit(0.3) ? random.between(200, 5_000) : random.gap(240_000) + 1_000;
   return {
     kind,
@@ -142,6 +149,7 @@ export function renderFault(fault: Fault): string {
       return `${at}, site ${site}, ${(amount * 100).toFixed(1)} %`;
     case 'publisher_down':
     case 'join':
+    case 'bad_list':
       return at;
     case 'clock':
       return `${at}, ${Math.round(share * 100)} % of the hosts by ${amount / 1000} s`;

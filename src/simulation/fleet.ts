@@ -4,6 +4,7 @@
  */
 import type { Restart } from '../applier/budget.ts';
 import type { Health } from '../health/judge.ts';
+import type { Avoided } from '../relay/avoid.ts';
 import type { Memory } from '../sidecar/memory.ts';
 
 /** Where an agent is in its own loop. */
@@ -21,6 +22,9 @@ export const agentState = {
   sleeping: 6,
   enrolling: 7,
   stopped: 8,
+  /** In our relay: it waits for its admission, or for the manager that is being dialled. */
+  held: 9,
+  led: 10,
 } as const;
 
 /** In `lostSinceMs`: this sidecar process has not looked at the agent yet. */
@@ -57,6 +61,8 @@ export class Fleet {
   readonly attempts: Uint16Array;
   /** It lost a session through a fault, not through a move of choice. */
   readonly isFailover: Uint8Array;
+  /** Its whole host slept, and that cost it the session. */
+  readonly isWoken: Uint8Array;
   /** Our restart sent it where it goes now. */
   readonly isDirected: Uint8Array;
   /** It was restarted by us since it lost its session. */
@@ -89,6 +95,17 @@ export class Fleet {
   readonly ranking: Int8Array;
   readonly rankingLength: Uint8Array;
   readonly rankedList: Int32Array;
+  /** The first entry of the file, and of what the agent loaded, is our relay. */
+  readonly fileHasRelay: Uint8Array;
+  readonly loadedHasRelay: Uint8Array;
+  /** Its session, or its try, is through our relay. */
+  readonly isRelayed: Uint8Array;
+  /** The manager that failed under its last session in the relay; -1 for none. */
+  readonly relayLost: Int8Array;
+  readonly relayLostAtMs: Float64Array;
+  /** Doors that turned it away on this one connection to the relay. */
+  readonly relayTries: Uint8Array;
+  readonly avoided: (Avoided | undefined)[];
   readonly memory: Memory[];
   readonly restarts: (readonly Restart[])[];
   /** The same in virtual time, for I5: the host's clock may lie. */
@@ -116,6 +133,7 @@ export class Fleet {
     this.awaySinceMs = instants(Number.NaN);
     this.attempts = new Uint16Array(count);
     this.isFailover = bytes();
+    this.isWoken = bytes();
     this.isDirected = bytes();
     this.wasMoved = bytes();
     this.lastHeardMs = instants(0);
@@ -138,6 +156,13 @@ export class Fleet {
     this.ranking = new Int8Array(count * width).fill(-1);
     this.rankingLength = bytes();
     this.rankedList = new Int32Array(count).fill(-1);
+    this.fileHasRelay = bytes();
+    this.loadedHasRelay = bytes();
+    this.isRelayed = bytes();
+    this.relayLost = new Int8Array(count).fill(-1);
+    this.relayLostAtMs = instants(0);
+    this.relayTries = bytes();
+    this.avoided = new Array(count);
     this.memory = new Array(count);
     this.restarts = new Array(count);
     this.restarted = new Array(count);
@@ -161,12 +186,24 @@ export class Fleet {
     const start = agent * this.width;
     this.loaded.set(this.file.subarray(start, start + this.width), start);
     this.loadedLength[agent] = this.fileLength[agent] ?? 0;
+    this.loadedHasRelay[agent] = this.fileHasRelay[agent] ?? 0;
     this.cursor[agent] = 0;
   }
 
-  /** The manager of the entry that the running agent is at; -1 for none. */
+  /** The running agent is at the entry of our relay. */
+  isAtRelay(agent: number): boolean {
+    return this.cursor[agent] === 0 && this.loadedHasRelay[agent] === 1;
+  }
+
+  /** Entries that the running agent walks, the relay's own included. */
+  walkLength(agent: number): number {
+    return (this.loadedLength[agent] ?? 0) + (this.loadedHasRelay[agent] ?? 0);
+  }
+
+  /** The manager of the entry that the running agent is at; -1 for none, and for the relay. */
   entryInUse(agent: number): number {
-    const place = this.cursor[agent] ?? 0;
+    const place = (this.cursor[agent] ?? 0) - (this.loadedHasRelay[agent] ?? 0);
+    if (place < 0) return -1;
     return place < (this.loadedLength[agent] ?? 0)
       ? (this.loaded[agent * this.width + place] ?? -1)
       : -1;

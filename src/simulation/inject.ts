@@ -4,7 +4,7 @@ import { hearNews, meetEndlessSource } from './accept.ts';
 import { forgetHealth } from './apply.ts';
 import { type Fault, rogueKinds } from './fault.ts';
 import { agentState, chanceOf } from './fleet.ts';
-import { beginAway, leaveDoor, meetChange, startLoop } from './native.ts';
+import { meetChange, startLoop } from './native.ts';
 import { condition } from './network.ts';
 import { probeLossOf, suffer } from './probing.ts';
 import { archive, managerOf } from './published.ts';
@@ -13,9 +13,11 @@ import {
   newestList,
   noticeManagers,
   publish,
+  publishBadList,
   publishInStages,
   tell,
 } from './publisher.ts';
+import { beginAway, leaveDoor } from './session.ts';
 import { react, wakeSidecar } from './sidecar.ts';
 import { eventKind, foreignAddress, type World } from './world.ts';
 
@@ -53,6 +55,9 @@ export function beginFault(world: World, number: number): void {
       return;
     case 'join':
       publishInStages(world);
+      return;
+    case 'bad_list':
+      publishBadList(world);
       return;
     default:
       noticeManagers(world);
@@ -94,6 +99,8 @@ function turn(world: World, fault: Fault, by: 1 | -1): void {
   if (fault.kind === 'publisher_cut') add(network.publisherCut, site);
   if (fault.kind === 'publisher_down') network.publisherDown += by;
   if (fault.kind === 'loss') network.loss[site] = by === 1 ? fault.amount : 0;
+  // The manager that it names is not there, then or later.
+  if (fault.kind === 'bad_list' && by === 1) add(network.crashed, world.settings.managers);
   if (fault.kind === 'join' && by === 1) world.joined[world.settings.managers] = 1;
   if (fault.kind !== 'isolate') return;
   for (let one = 0; one < network.managers; one += 1)
@@ -233,6 +240,7 @@ function pause(world: World, agent: number, fault: Fault): void {
     beginAway(world, agent, true);
     fleet.state[agent] = agentState.doomed;
     fleet.lastHeardMs[agent] = -1;
+    fleet.isWoken[agent] = 1;
   }
   world.queue.push(untilMs, eventKind.wakeHost, agent);
 }

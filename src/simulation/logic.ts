@@ -9,8 +9,11 @@ import { checkConstraints, checkRemoved } from '../list/constraints.ts';
 import { judgePosition } from '../list/position.ts';
 import { isInWave } from '../list/rollout.ts';
 import { rankManagers } from '../list/select.ts';
+import { driveRollout } from '../publisher/rollout/drive.ts';
+import { planRollout } from '../publisher/rollout/plan.ts';
 import { decide } from '../sidecar/decide.ts';
 import type { Situation } from '../sidecar/decide-view.ts';
+import { admissionWaitMs, chooseManagers } from '../sidecar/relay-choice.ts';
 import { rememberNews, rememberResult, rememberStep } from '../sidecar/remember.ts';
 import type { Decision } from '../sidecar/step.ts';
 
@@ -34,6 +37,11 @@ export interface Logic {
   readonly judge: typeof judgeOutcome;
   readonly sign: typeof judgeSign;
   readonly rank: typeof rankManagers;
+  /** Whom the relay leads to, and when. */
+  readonly relay: {
+    readonly choose: typeof chooseManagers;
+    readonly admissionWaitMs: typeof admissionWaitMs;
+  };
   readonly decide: (situation: Situation) => Decision;
   readonly budget: typeof judgeBudget;
   readonly urgentBudget: typeof judgeUrgentBudget;
@@ -46,6 +54,8 @@ export interface Logic {
   readonly rememberNews: typeof rememberNews;
   readonly rememberStep: typeof rememberStep;
   readonly rememberResult: typeof rememberResult;
+  /** How the publisher rolls a change out, and when it takes it back. */
+  readonly rollout: { readonly plan: typeof planRollout; readonly drive: typeof driveRollout };
   readonly acceptOps: readonly AcceptOp[];
   /** Bounds of one update cycle (I10). */
   readonly poll: { readonly limitMs: number; readonly limitBytes: number };
@@ -57,6 +67,7 @@ export const productLogic: Logic = {
   judge: judgeOutcome,
   sign: judgeSign,
   rank: rankManagers,
+  relay: { choose: chooseManagers, admissionWaitMs },
   decide,
   budget: judgeBudget,
   urgentBudget: judgeUrgentBudget,
@@ -69,6 +80,7 @@ export const productLogic: Logic = {
   rememberNews,
   rememberStep,
   rememberResult,
+  rollout: { plan: planRollout, drive: driveRollout },
   acceptOps: ['check', 'persist'],
   poll: { limitMs: 60_000, limitBytes: 256 * 1024 },
   cycleJitter: (chance) => 0.9 + 0.2 * chance,

@@ -5,11 +5,18 @@
  */
 import { agentState, chanceOf } from './fleet.ts';
 import { condition } from './network.ts';
+import { admissionMs, lead, noteLost, suspect } from './relay.ts';
+import { arriveAt, beginAway, endAway, leaveDoor } from './session.ts';
 import type { World } from './world.ts';
 
 /** Seconds after the first SYN (tcp_syn_retries=6); then the kernel gives up. */
 const synSec = [0, 1, 3, 7, 15, 31, 63];
 const wedgeSalt = 0x3b;
+/** The relay's own entry. */
+const relayTuning = { maxRetries: 1, retryIntervalSec: 1 };
+/** Managers that one connection to the relay may cost, and for how long each. */
+const relayDials = 3;
+const relayDialMs = 800;
 
 /** The session broke: `.wait` is there, the loop starts with the current entry. */
 export function startLoop(world: World, agent: number, atMs: number): void {
@@ -24,6 +31,8 @@ function beginAttempt(world: World, agent: number, atMs: number): void {
   fleet.synStep[agent] = 0;
   fleet.attemptAtMs[agent] = atMs;
   fleet.on[agent] = fleet.entryInUse(agent);
+  fleet.isRelayed[agent] = fleet.isAtRelay(agent) ? 1 : 0;
+  fleet.relayTries[agent] = 0;
   world.scheduleAgent(agent, atMs);
 }
 
@@ -37,7 +46,14 @@ export function stepAgent(world: World, agent: number): void {
       startLoop(world, agent, world.nowMs);
       return;
     case agentState.connecting:
-      dial(world, agent);
+      if (fleet.isRelayed[agent] === 1) enterRelay(world, agent);
+      else dial(world, agent);
+      return;
+    case agentState.held:
+      leadOn(world, agent);
+      return;
+    case agentState.led:
+      meetLed(world, agent);
       return;
     case agentState.waiting:
       failAttempt(world, agent, condition.hung);
@@ -90,6 +106,50 @@ function dial(world: World, agent: number): void {
   knock(world, agent, manager, nowMs);
 }
 
+/** The loopback port answers while the sidecar lives; who comes from a dead manager waits its turn. */
+function enterRelay(world: World, agent: number): void {
+  const { fleet, nowMs } = world;
+  if ((fleet.downUntilMs[agent] ?? 0) > nowMs) {
+    failAttempt(world, agent, condition.refused);
+    return;
+  }
+  const waitMs = admissionMs(world, agent);
+  if (waitMs <= 0) {
+    leadOn(world, agent);
+    return;
+  }
+  fleet.state[agent] = agentState.held;
+  world.scheduleAgent(agent, nowMs + waitMs);
+}
+
+function leadOn(world: World, agent: number): void {
+  const { fleet, nowMs } = world;
+  const { manager, afterMs } = lead(world, agent);
+  fleet.state[agent] = agentState.led;
+  fleet.on[agent] = manager;
+  world.scheduleAgent(agent, nowMs + afterMs);
+}
+
+function meetLed(world: World, agent: number): void {
+  const { fleet, network, nowMs } = world;
+  const manager = fleet.on[agent] ?? -1;
+  const seen = network.at(fleet.site[agent] ?? 0, manager);
+  if (manager < 0) failAttempt(world, agent, condition.refused);
+  else if (seen !== condition.alive) leadOn(world, agent);
+  else knock(world, agent, manager, nowMs);
+}
+
+/** To the relay a dropped handshake is silence: the next manager, a few times. */
+function meetSilence(world: World, agent: number, manager: number): void {
+  const { fleet, nowMs } = world;
+  suspect(world, agent, manager);
+  const tries = (fleet.relayTries[agent] ?? 0) + 1;
+  fleet.relayTries[agent] = tries;
+  fleet.on[agent] = -1;
+  fleet.state[agent] = tries < relayDials ? agentState.held : agentState.led;
+  world.scheduleAgent(agent, nowMs + relayDialMs);
+}
+
 /** A handshake reaches a live manager. */
 function knock(world: World, agent: number, manager: number, nowMs: number): void {
   const { fleet } = world;
@@ -104,7 +164,8 @@ function knock(world: World, agent: number, manager: number, nowMs: number): voi
   }
   const doneAtMs = door.arrive(nowMs);
   if (doneAtMs === undefined) {
-    waitForSyn(world, agent);
+    if (fleet.isRelayed[agent] === 1) meetSilence(world, agent, manager);
+    else waitForSyn(world, agent);
     return;
   }
   fleet.state[agent] = agentState.queued;
@@ -164,51 +225,10 @@ function finishHandshake(world: World, agent: number): void {
   arriveAt(world, agent, manager);
 }
 
-/** The handshake is through: the agent reports again. */
-export function arriveAt(world: World, agent: number, manager: number): void {
-  const { fleet, stats } = world;
-  const door = world.doors[manager];
-  if (door !== undefined) door.sessions += 1;
-  fleet.state[agent] = agentState.connected;
-  fleet.on[agent] = manager;
-  fleet.agentAtMs[agent] = Number.NaN;
-  endAway(world, agent);
-  if (fleet.isFailover[agent] === 1) {
-    stats.failovers += 1;
-    stats.attempts += fleet.attempts[agent] ?? 0;
-    if (fleet.wasMoved[agent] === 1) {
-      stats.moved += 1;
-      stats.movedAttempts += fleet.attempts[agent] ?? 0;
-    }
-  }
-  fleet.isFailover[agent] = 0;
-  fleet.wasMoved[agent] = 0;
-  fleet.attempts[agent] = 0;
-}
-
-export function endAway(world: World, agent: number): void {
-  const { fleet, stats } = world;
-  if (!fleet.isAway(agent)) return;
-  const awayMs = world.nowMs - (fleet.awaySinceMs[agent] ?? 0);
-  if (fleet.isFailover[agent] === 1) stats.countAway(awayMs);
-  fleet.awaySinceMs[agent] = Number.NaN;
-  stats.away -= 1;
-}
-
-/** From now on nothing it sends arrives. */
-export function beginAway(world: World, agent: number, isFailover: boolean): void {
-  const { fleet, stats } = world;
-  if (isFailover) fleet.isFailover[agent] = 1;
-  if (fleet.isAway(agent)) return;
-  fleet.awaySinceMs[agent] = world.nowMs;
-  fleet.lastHeardMs[agent] = world.nowMs;
-  stats.away += 1;
-  if (stats.away > stats.maxAway) stats.maxAway = stats.away;
-}
-
 function failAttempt(world: World, agent: number, seen: number): void {
   const { fleet, settings, nowMs } = world;
-  const { maxRetries, retryIntervalSec, connectSec, hasEnrollment } = settings.native;
+  const { connectSec, hasEnrollment } = settings.native;
+  const { maxRetries, retryIntervalSec } = fleet.isAtRelay(agent) ? relayTuning : settings.native;
   const tries = (fleet.tries[agent] ?? 0) + 1;
   fleet.tries[agent] = tries;
   if (tries < maxRetries) {
@@ -226,11 +246,12 @@ function failAttempt(world: World, agent: number, seen: number): void {
 
 function sleepThenNext(world: World, agent: number): void {
   const { fleet } = world;
-  const length = Math.max(1, fleet.loadedLength[agent] ?? 1);
+  const { retryIntervalSec } = fleet.isAtRelay(agent) ? relayTuning : world.settings.native;
+  const length = Math.max(1, fleet.walkLength(agent));
   fleet.tries[agent] = 0;
   fleet.cursor[agent] = ((fleet.cursor[agent] ?? 0) + 1) % length;
   fleet.state[agent] = agentState.sleeping;
-  world.scheduleAgent(agent, world.nowMs + world.settings.native.retryIntervalSec * 1000);
+  world.scheduleAgent(agent, world.nowMs + retryIntervalSec * 1000);
 }
 
 /** What the agent is doing meets a manager that now looks different from its network. */
@@ -257,6 +278,11 @@ function meetWithSession(world: World, agent: number, seen: number): void {
   leaveDoor(world, agent);
   beginAway(world, agent, true);
   if (seen === condition.refused) {
+    if (fleet.isRelayed[agent] === 1) {
+      noteLost(world, agent, fleet.on[agent] ?? -1);
+      suspect(world, agent, fleet.on[agent] ?? -1);
+      fleet.isDirected[agent] = 1; // from here on the relay leads it
+    }
     fleet.state[agent] = agentState.doomed;
     world.scheduleAgent(agent, nowMs + world.random.between(0, 20));
     return;
@@ -289,10 +315,9 @@ function resume(world: World, agent: number): void {
   endAway(world, agent);
 }
 
-/** Its session is no longer one. */
-export function leaveDoor(world: World, agent: number): void {
-  const { fleet } = world;
-  if (fleet.state[agent] !== agentState.connected) return;
-  const door = world.doors[fleet.on[agent] ?? -1];
-  if (door !== undefined) door.sessions -= 1;
+/** Its relay goes away, or cuts it: it dials the same address again at once. */
+export function cutRelayed(world: World, agent: number, isFailover: boolean): void {
+  leaveDoor(world, agent);
+  beginAway(world, agent, isFailover);
+  startLoop(world, agent, world.nowMs + world.random.between(0, 20));
 }

@@ -13,7 +13,8 @@ import type { Fault } from './fault.ts';
  *   the agents' own loops are shown beside it (`peakArrived`), nobody can slot those.
  * - I10: every poll of a source without end.
  * I7 (one fenced writer a token) is not here: the world has one writer of lists.
- * `flap` is G7, `target` and `stages` are rules of decide and of waves.
+ * `rollout` are the rules of `rollout-rules.ts`, and that a list which works nowhere stays in its
+ * first wave and is taken back. `flap` is G7, `target` and `stages` are rules of decide and of waves.
  */
 export type Invariant =
   | 'I1'
@@ -27,7 +28,8 @@ export type Invariant =
   | 'I10'
   | 'flap'
   | 'target'
-  | 'stages';
+  | 'stages'
+  | 'rollout';
 
 export interface Violation {
   readonly invariant: Invariant;
@@ -48,6 +50,9 @@ export class Stats {
   failovers = 0;
   /** Handshakes with live managers that those took. */
   attempts = 0;
+  /** Failovers that a sleep of the whole host began: its own loop knocks the moment it wakes. */
+  woken = 0;
+  wokenAttempts = 0;
   /** Those of them that our restart brought to a manager. */
   moved = 0;
   movedAttempts = 0;
@@ -59,6 +64,8 @@ export class Stats {
   /** Arrivals above 1.2 of the accept rate where no publisher is. */
   overloads = 0;
   writes = 0;
+  /** Sessions that relays cut. */
+  switches = 0;
   restarts = 0;
   listsAccepted = 0;
   listsRefused = 0;
@@ -66,6 +73,9 @@ export class Stats {
   /** Agents away at a check of I6 because of a bound of our own, see `peace.ts`. */
   readonly held = { budget: 0, confirm: 0, cooldown: 0 };
   checks = 0;
+  /** Waves after the first of a rollout, and rollouts taken back. */
+  waves = 0;
+  halts = 0;
   away = 0;
   maxAway = 0;
   /** Away times of failovers: quarters of a second up to 40 minutes, the last bin beyond. */

@@ -6,7 +6,11 @@ import { startOfTimeMs } from './settings.ts';
 import { addressOf, type World } from './world.ts';
 
 /** What the publisher knows now, as the next version. */
-export function nextList(world: World, rollout: Rollout | undefined): ManagerList {
+export function nextList(
+  world: World,
+  rollout: Rollout | undefined,
+  managers: readonly Manager[] = listManagers(world),
+): ManagerList {
   const { settings, random: _, nowMs } = world;
   const version = world.lists.filter(({ isGenuine }) => isGenuine).length + 1;
   return {
@@ -18,7 +22,7 @@ export function nextList(world: World, rollout: Rollout | undefined): ManagerLis
     aud: { group: 'default', site: '*' },
     issuedAtMs: startOfTimeMs + nowMs,
     validFor: 30 * 86_400,
-    managers: listManagers(world),
+    managers,
     client: {
       ...clientDefaults,
       agents: settings.agents,

@@ -2,6 +2,7 @@
 import type { Rollout } from '../list/model.ts';
 import { condition } from './network.ts';
 import { archive, nextList } from './published.ts';
+import type { StagedPublisher } from './staged.ts';
 import { eventKind, type World } from './world.ts';
 
 /** Two failed probes of its own, and a last look. */
@@ -10,6 +11,7 @@ const noticeDeathMs = 3_000;
 const noticeReturnMs = 30_000;
 const stageMs = 120_000;
 const noManager = -1;
+const tendMs = 5_000;
 
 /** Its own view is of the machines, not of the agents' networks. */
 export function noticeManagers(world: World): void {
@@ -35,7 +37,31 @@ export function publishNoticed(world: World, manager: number, isAlive: boolean):
 
 export function publish(world: World, rollout: Rollout | undefined): void {
   if (!world.settings.hasPublisher) return;
-  archive(world, nextList(world, rollout), true);
+  if (world.staged === undefined) archive(world, nextList(world, rollout), true);
+  else if (!publishStaged(world, world.staged)) return;
+  tellAll(world);
+}
+
+/** What changed since: the operator's drains and joins in waves, the dead and the returned at once. */
+function publishStaged(world: World, staged: StagedPublisher): boolean {
+  if (world.network.publisherDown > 0) return false;
+  const isRoster = staged.roster(world);
+  return staged.change(world, false) || isRoster;
+}
+
+/** Gates are looked at again and again. */
+export function tendStaged(world: World): void {
+  const { staged, nowMs, queue, network } = world;
+  if (staged === undefined) return;
+  queue.push(nowMs + tendMs, eventKind.tend, 0);
+  if (network.publisherDown === 0 && staged.tend(world)) tellAll(world);
+}
+
+export function publishBadList(world: World): void {
+  if (world.network.publisherDown === 0 && world.staged?.change(world, true)) tellAll(world);
+}
+
+function tellAll(world: World): void {
   world.stats.published += 1;
   for (let site = 0; site < world.settings.sites; site += 1) {
     if (world.network.reachesPublisher(site)) tellSite(world, site, { fromMs: 50, toMs: 2_000 });
@@ -45,6 +71,10 @@ export function publish(world: World, rollout: Rollout | undefined): void {
 /** A quarter of the agents first, everybody a while later. */
 export function publishInStages(world: World): void {
   if (!world.settings.hasPublisher) return;
+  if (world.staged !== undefined) {
+    publish(world, undefined);
+    return;
+  }
   const number = world.lists.length;
   publish(world, { id: `r${number}`, salt: `s${number}`, pct: 25 });
   world.queue.push(world.nowMs + stageMs, eventKind.stage, number);

@@ -1,6 +1,6 @@
 /** What must hold in every rollout, whatever goes wrong. Written without the product's own judgement. */
 import { isInWave, strataOf } from '../list/rollout.ts';
-import { type Content, isSameContent } from '../publisher/content.ts';
+import { type Content, isSameContent, withUnready } from '../publisher/content.ts';
 import type { PublishedList } from '../publisher/history.ts';
 import type { AgentRow } from '../publisher/reports/agent-book.ts';
 import { listedRollout } from '../publisher/rollout/record.ts';
@@ -34,7 +34,10 @@ export function checkStep(ground: StepGround): readonly RolloutViolation[] {
   const is = after.rollout;
   if (after.reason === 'halt') {
     const stable = ground.history.find(was.stableVersion);
-    const isBack = stable !== undefined && isSameContent(stable.content, after.content);
+    // What the roster found meanwhile still holds.
+    const isBack =
+      stable !== undefined &&
+      isSameContent(withUnready(stable.content, []), withUnready(after.content, []));
     if (!isBack || is !== undefined) fail('B', `version ${after.version} is not what was before`);
     return found;
   }

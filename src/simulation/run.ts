@@ -11,10 +11,11 @@ import { stepAgent } from './native.ts';
 import type { Outcome } from './outcome.ts';
 import { checkFlap, checkPeace } from './peace.ts';
 import { archive, nextList } from './published.ts';
-import { publish, publishNoticed } from './publisher.ts';
+import { publish, publishNoticed, tendStaged } from './publisher.ts';
 import { startOfTimeMs, type WorldSettings } from './settings.ts';
 import { playRound, stepSidecar } from './sidecar.ts';
 import { rankAgent } from './situation.ts';
+import { StagedPublisher } from './staged.ts';
 import { addressOf, eventKind, World } from './world.ts';
 
 export interface RunParts {
@@ -44,6 +45,7 @@ export function runWorld(parts: RunParts): Outcome {
     if (world.stats.events % progressEvery === 0) parts.onProgress?.(world);
   }
   checkFlap(world);
+  if (world.nowMs > 0) world.staged?.check(world);
   return outcomeOf(world, trace);
 }
 
@@ -65,13 +67,24 @@ function buildWorld(parts: RunParts): World {
     maxRemovedPct: 34,
     minApplyInterval: 60,
   } as const;
-  const world = new World({ settings, logic, faults, replaceOps, constraints, maxViolations });
-  archive(world, nextList(world, undefined), true);
+  const staged = settings.hasRollouts ? new StagedPublisher() : undefined;
+  const world = new World({
+    settings,
+    logic,
+    faults,
+    replaceOps,
+    constraints,
+    staged,
+    maxViolations,
+  });
+  if (staged === undefined) archive(world, nextList(world, undefined), true);
+  else staged.change(world, false);
   populate(world);
   faults.forEach(({ atMs, durationMs }, number) => {
     world.queue.push(atMs, eventKind.faultBegins, number);
     world.queue.push(atMs + durationMs, eventKind.faultEnds, number);
   });
+  if (staged !== undefined) world.queue.push(0, eventKind.tend, 0);
   if (settings.sampleMs > 0) world.queue.push(0, eventKind.sample, 0);
   return world;
 }
@@ -99,6 +112,8 @@ function populate(world: World): void {
     rankAgent(world, agent);
     const start = agent * fleet.width;
     fleet.fileLength[agent] = fleet.rankingLength[agent] ?? 0;
+    fleet.fileHasRelay[agent] = world.settings.hasRelay ? 1 : 0;
+    fleet.isRelayed[agent] = world.settings.hasRelay ? 1 : 0;
     for (let place = 0; place < fleet.width; place += 1) {
       fleet.file[start + place] = fleet.ranking[start + place] ?? -1;
       fleet.health[start + place] = world.pristine[place];
@@ -174,6 +189,9 @@ function handle(world: World, event: SimEvent): void {
       return;
     case eventKind.cohortNews:
       hearTogether(world, subject, detail);
+      return;
+    case eventKind.tend:
+      tendStaged(world);
       return;
     case eventKind.stage:
       publish(world, undefined);

@@ -50,8 +50,12 @@ export interface WorldSettings {
   readonly native: NativeSettings;
   /** False: the list stays what it is and nobody tells that a manager died. */
   readonly hasPublisher: boolean;
+  /** The publisher rolls changes out in waves, judged by what sidecars report. */
+  readonly hasRollouts: boolean;
   /** False: only the agents' own loop, for comparison. */
   readonly hasSidecar: boolean;
+  /** Agents dial the sidecar's loopback relay, real managers stand behind it in their files. */
+  readonly hasRelay: boolean;
   /** agentd: the daemon alone; service: the whole agent. */
   readonly restart: 'agentd' | 'service';
   readonly restartsPerHour: number;
@@ -78,7 +82,9 @@ export const defaultWorld: WorldSettings = {
   manager: { acceptRate: 30, queue: 200, overloadFactor: 10 },
   native: defaultNative,
   hasPublisher: true,
+  hasRollouts: false,
   hasSidecar: true,
+  hasRelay: false,
   restart: 'agentd',
   restartsPerHour: defaultSettings.restartsPerHour,
   restartsPerDay: defaultSettings.restartsPerDay,

@@ -3,17 +3,23 @@
  * sidecar to which nothing happens costs nothing: rounds are only played while something is
  * unsettled, and whatever changes its world plays the next round of its cohort.
  */
+
+import { isUrgent } from '../sidecar/act.ts';
 import type { Memory } from '../sidecar/memory.ts';
 import type { Step } from '../sidecar/step.ts';
 import { apply, lookForEscape } from './apply.ts';
 import { classesOf } from './classes.ts';
 import { agentState } from './fleet.ts';
+import { cutRelayed } from './native.ts';
 import { askAll, askOne, type Round, tellSign } from './probing.ts';
+import { avoid, noteLost } from './relay.ts';
+import { isInRelay } from './relay-seen.ts';
 import { numberOf, publishedOf, situationOf } from './situation.ts';
 import { fastMs, type World } from './world.ts';
 
 const slowestMs = 60_000;
 const settleMs = 15 * 60_000;
+const homeLookMs = 120_000;
 /** Rounds of a cohort and of its agents' own cycles are never exactly one interval apart. */
 const aboutOne = 0.9;
 
@@ -109,9 +115,23 @@ function takeStep(world: World, agent: number): Step | undefined {
   const memory = fleet.memory[agent];
   if (step === undefined || memory?.list === undefined) return undefined;
   fleet.memory[agent] = rememberStep(world, agent, memory, step);
-  if (step.kind === 'move') checkMove(world, agent, step);
+  if (step.kind === 'move' || step.kind === 'switch') checkMove(world, agent, step);
+  if (step.kind === 'switch') switchAway(world, agent, step);
   if (step.kind === 'move' || step.kind === 'write') apply(world, agent, step, memory.list.hash);
   return step;
+}
+
+/** The relay cuts the session: the agent dials it again and is led elsewhere. */
+function switchAway(world: World, agent: number, step: Extract<Step, { kind: 'switch' }>): void {
+  const { fleet, stats } = world;
+  const from = numberOf(step.from);
+  if (!isInRelay(world, agent) || fleet.on[agent] !== from) return;
+  avoid(world, agent, from);
+  if (isUrgent(step.reason)) noteLost(world, agent, from);
+  stats.switches += 1;
+  fleet.isDirected[agent] = 1;
+  fleet.wasMoved[agent] = 1;
+  cutRelayed(world, agent, isUrgent(step.reason));
 }
 
 function decideOne(world: World, agent: number): Step | undefined {
@@ -143,7 +163,11 @@ function rememberStep(world: World, agent: number, memory: Memory, step: Step): 
 }
 
 /** A move has a target that works, and a reason: oracles of the world, not of the product. */
-function checkMove(world: World, agent: number, step: Extract<Step, { kind: 'move' }>): void {
+function checkMove(
+  world: World,
+  agent: number,
+  step: Extract<Step, { kind: 'move' | 'switch' }>,
+): void {
   const { fleet, network, nowMs, stats } = world;
   const site = fleet.site[agent] ?? 0;
   const target = numberOf(step.to);
@@ -187,7 +211,14 @@ function scheduleNext(world: World, agent: number, step: Step): void {
 
 /** The file goes back to its own order once all managers have long been up. */
 function scheduleTidying(world: World, agent: number): void {
-  if (world.fleet.isOwnOrder(agent)) return;
+  const { fleet } = world;
+  const isAway = world.settings.hasRelay && fleet.on[agent] !== fleet.ranking[agent * fleet.width];
+  if (fleet.isOwnOrder(agent) && !isAway) return;
+  if (isAway && fleet.isOwnOrder(agent)) {
+    // On its way home: it looks now and then whether its slot has come.
+    world.scheduleCycle(agent, world.nowMs + homeLookMs * (1 + 0.1 * world.random.next()));
+    return;
+  }
   world.scheduleCycle(agent, world.nowMs + settleMs * (1 + 0.1 * world.random.next()));
 }
 

@@ -9,7 +9,8 @@ import type { FileSeen, RankedList, Seen, ServerSeen } from '../sidecar/seen.ts'
 import type { AgentFacts } from '../wazuh/agent-facts.ts';
 import { agentIdOf, agentState, neverLooked } from './fleet.ts';
 import type { Published } from './published-list.ts';
-import { addressOf, type World } from './world.ts';
+import { isInRelay, relaySeen } from './relay-seen.ts';
+import { addressOf, relayAt, type World } from './world.ts';
 
 /** This agent's own order of the list it has just taken, by the real `rankManagers`. */
 export function rankAgent(world: World, agent: number): void {
@@ -50,18 +51,34 @@ export function publishedOf(world: World, agent: number): Published | undefined 
   return world.lists[world.fleet.rankedList[agent] ?? -1];
 }
 
-export function situationOf(world: World, agent: number): Situation | undefined {
-  const { fleet } = world;
+/** The list in use in this agent's own order. */
+export function rankedListOf(world: World, agent: number): RankedList | undefined {
   const published = publishedOf(world, agent);
-  const memory = fleet.memory[agent];
-  if (published === undefined || memory?.list === undefined) return undefined;
-  const list: RankedList = {
+  const accepted = world.fleet.memory[agent]?.list;
+  if (published === undefined || accepted === undefined) return undefined;
+  return {
     list: published.list,
     hash: published.hash,
-    acceptedAtMs: memory.list.acceptedAtMs,
+    acceptedAtMs: accepted.acceptedAtMs,
     ranking: rankingOf(world, agent, published),
   };
-  const seen = seenOf(world, agent, published);
+}
+
+/** By manager id, as the probes of this host have it. */
+export function healthOf({ fleet, lists }: World, agent: number): ReadonlyMap<string, Health> {
+  const health = new Map<string, Health>();
+  lists[fleet.rankedList[agent] ?? -1]?.byNumber.forEach((manager, number) => {
+    const one = fleet.health[agent * fleet.width + number];
+    if (manager !== undefined && one !== undefined) health.set(manager.id, one);
+  });
+  return health;
+}
+
+export function situationOf(world: World, agent: number): Situation | undefined {
+  const memory = world.fleet.memory[agent];
+  const list = rankedListOf(world, agent);
+  if (list === undefined || memory === undefined) return undefined;
+  const seen = seenOf(world, agent);
   return {
     memory: withLastManager(memory, list, seen),
     list,
@@ -89,13 +106,10 @@ function withLastManager(memory: Memory, list: RankedList, seen: Seen): Memory {
   return { ...memory, lastManager: connection.manager.id };
 }
 
-function seenOf(world: World, agent: number, published: Published): Seen {
+function seenOf(world: World, agent: number): Seen {
   const { fleet } = world;
-  const health = new Map<string, Health>();
-  published.byNumber.forEach((manager, number) => {
-    const one = fleet.health[agent * fleet.width + number];
-    if (manager !== undefined && one !== undefined) health.set(manager.id, one);
-  });
+  const health = healthOf(world, agent);
+  const relay = relaySeen(world, agent);
   const facts = factsOf(world, agent);
   const lostSinceAtMs = watchLoss(world, agent, facts);
   const stuckForMs = fleet.isAway(agent)
@@ -105,6 +119,7 @@ function seenOf(world: World, agent: number, published: Published): Seen {
     agent: facts,
     file: fileOf(world, agent),
     health,
+    ...(relay === undefined ? {} : { relay }),
     ...(lostSinceAtMs === undefined ? {} : { lostSinceAtMs }),
     ...(facts.running ? { stuckForMs } : {}),
   };
@@ -116,7 +131,6 @@ function factsOf(world: World, agent: number): AgentFacts {
   const looksConnected =
     state === agentState.connected || state === agentState.doomed || state === agentState.wedged;
   const isRunning = state !== agentState.stopped;
-  const manager = fleet.on[agent] ?? -1;
   const heardMs = fleet.isAway(agent) ? (fleet.lastHeardMs[agent] ?? nowMs) : nowMs;
   return {
     installed: true,
@@ -130,9 +144,15 @@ function factsOf(world: World, agent: number): AgentFacts {
     lastKeepaliveAtMs: world.wallMs(agent, heardMs),
     msgSent: Math.floor(heardMs / 1000),
     msgBuffer: state === agentState.wedged ? Math.min(5_000, Math.floor((nowMs - heardMs) / 5)) : 0,
-    peers: looksConnected && manager >= 0 ? [{ address: addressOf(manager), port: 1514 }] : [],
+    peers: peersOf(world, agent, looksConnected),
     upgrade: undefined,
   };
+}
+
+function peersOf(world: World, agent: number, looksConnected: boolean): AgentFacts['peers'] {
+  const manager = world.fleet.on[agent] ?? -1;
+  if (isInRelay(world, agent)) return [relayAt];
+  return looksConnected && manager >= 0 ? [{ address: addressOf(manager), port: 1514 }] : [];
 }
 
 /** The same rule as `sidecar/loss-watch.ts`, without an object per agent. */
@@ -155,7 +175,7 @@ function fileOf(world: World, agent: number): FileSeen {
   if (fleet.isFileWhole[agent] !== 1) {
     return { kind: 'refused', code: 'E504', why: 'the file is cut off' };
   }
-  const servers: ServerSeen[] = [];
+  const servers: ServerSeen[] = fleet.fileHasRelay[agent] === 1 ? [world.relayEntry] : [];
   for (let place = 0; place < (fleet.fileLength[agent] ?? 0); place += 1) {
     const manager = fleet.entry(agent, place);
     servers.push(world.entries[manager] ?? world.stranger);

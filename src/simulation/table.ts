@@ -30,12 +30,13 @@ export function renderTable(
     ],
     ['worst load of our moves in 5 s', `${worstOf(doors, 'peakLoad')} of the accept rate`],
     ['the same with the own loops of agents', `${worstOf(doors, 'peakArrived')}`],
-    ['restarts, writes', `${stats.restarts}, ${stats.writes}`],
+    ['restarts, writes, switches', `${stats.restarts}, ${stats.writes}, ${stats.switches}`],
     ['moves away from a working manager', String(stats.wrongMoves)],
     [
       'lists published, accepted, refused',
       `${stats.published}, ${stats.listsAccepted}, ${stats.listsRefused}`,
     ],
+    ['waves of rollouts, halts', `${stats.waves}, ${stats.halts}`],
     ['checks of the world at peace', String(stats.checks)],
     ['away then by budget, confirm, cooldown', `${budget}, ${confirm}, ${cooldown}`],
     [

@@ -18,6 +18,7 @@ import { type Invariant, type Sample, Stats, type Violation } from './outcome.ts
 import { Prng } from './prng.ts';
 import type { Published } from './published-list.ts';
 import { startOfTimeMs, type WorldSettings } from './settings.ts';
+import type { StagedPublisher } from './staged.ts';
 
 export const eventKind = {
   faultBegins: 1,
@@ -34,6 +35,7 @@ export const eventKind = {
   stage: 12,
   round: 13,
   cohortNews: 14,
+  tend: 15,
 } as const;
 
 /** Between two looks while something is wrong, and the least between two probes. */
@@ -55,6 +57,7 @@ export interface WorldParts {
   readonly faults: readonly Fault[];
   readonly replaceOps: readonly DiskOp[];
   readonly constraints: Constraints;
+  readonly staged: StagedPublisher | undefined;
   /** Violations kept; the run ends at the first one beyond. */
   readonly maxViolations: number;
 }
@@ -88,7 +91,11 @@ export class World {
   /** How entries of the file read, by manager; a stranger's last. */
   readonly entries: readonly ServerSeen[];
   readonly stranger: ServerSeen;
+  /** The relay's own entry: one retry, one second. */
+  readonly relayEntry: ServerSeen;
   readonly policy: Policy;
+  /** Absent where changes go to everybody at once. */
+  readonly staged: StagedPublisher | undefined;
   readonly drained: Uint8Array;
   readonly joined: Uint8Array;
   /** How the publisher sees the managers: since when each is alive (true) or not. */
@@ -119,7 +126,9 @@ export class World {
     this.pristine = this.doors.map((_, manager) => pristineHealth(manager));
     this.entries = this.doors.map((_, manager) => entryOf(addressOf(manager), settings));
     this.stranger = entryOf(foreignAddress, settings);
+    this.relayEntry = { ...relayAt, protocol: 'tcp', maxRetries: 1, retryInterval: 1 };
     this.policy = { ...defaultPolicy, minApplyMs: parts.constraints.minApplyInterval * 1000 };
+    this.staged = parts.staged;
     this.drained = new Uint8Array(managers);
     this.joined = new Uint8Array(managers).fill(1, 0, settings.managers);
     this.publisherSees = this.doors.map(() => true);
@@ -166,6 +175,9 @@ export class World {
     this.queue.push(atMs, eventKind.round, cohort);
   }
 }
+
+/** Where every relay listens. */
+export const relayAt = { address: '127.0.0.1', port: 840 } as const;
 
 /** No root of the world allows it. */
 export const foreignAddress = '203.0.113.9';

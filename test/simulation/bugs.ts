@@ -1,5 +1,5 @@
 /**
- * Thirty bugs that somebody could write, each as a changed copy of the functions a world is given.
+ * Bugs that somebody could write, each as a changed copy of the functions a world is given.
  * A simulator that does not find them proves nothing (trust-and-safety 5.3).
  */
 import type { Manager, ManagerList } from '../../src/list/model.ts';
@@ -11,8 +11,11 @@ export interface Bug {
   readonly name: string;
   readonly logic: Partial<Logic>;
   readonly replaceOps?: readonly DiskOp[];
-  /** `herd`: many agents on few slow managers; `tight`: hardly any restart is allowed. */
-  readonly world: 'small' | 'herd' | 'tight';
+  /**
+   * `herd`: many agents on few slow managers; `tight`: hardly any restart is allowed; `relay`,
+   * `relayHerd`: agents dial their sidecar's relay; `rollout`: changes go out in waves.
+   */
+  readonly world: 'small' | 'herd' | 'tight' | 'relay' | 'relayHerd' | 'rollout';
 }
 
 const real = productLogic;
@@ -200,6 +203,85 @@ export const bugs: readonly Bug[] = [
     name: 'the first manager of the list comes first for all',
     world: 'herd',
     logic: { rank: (managers) => managers.filter(({ state }) => state !== 'down') },
+  },
+  {
+    name: 'relays lead a whole fleet on at once',
+    world: 'relayHerd',
+    logic: { relay: { ...real.relay, admissionWaitMs: () => 0 } },
+  },
+  {
+    name: 'agents of a drained manager leave it through their relays at once',
+    world: 'relayHerd',
+    logic: { decide: (s) => real.decide({ ...s, policy: { ...s.policy, spreadMs: 0 } }) },
+  },
+  {
+    name: 'the relay leads by rank, whatever the probes say',
+    world: 'relay',
+    logic: {
+      relay: {
+        ...real.relay,
+        choose: (ranking, _, now) => real.relay.choose(ranking, new Map(), now),
+      },
+    },
+  },
+  {
+    name: 'the relay keeps a standing session with a dead manager',
+    world: 'relay',
+    logic: {
+      decide: (s) => {
+        const decision = real.decide(s);
+        return decision.step.kind === 'switch' ? hold(decision) : decision;
+      },
+    },
+  },
+  {
+    name: 'a change goes to everybody at once',
+    world: 'rollout',
+    logic: { rollout: { ...real.rollout, plan: () => undefined } },
+  },
+  {
+    name: 'the gates of a wave see no fault',
+    world: 'rollout',
+    logic: {
+      rollout: {
+        ...real.rollout,
+        drive: (ground) => {
+          const rows = [...ground.rows].map((row) => ({
+            ...row,
+            report: { ...row.report, connected: true, health: [] },
+          }));
+          return real.rollout.drive({ ...ground, rows });
+        },
+      },
+    },
+  },
+  {
+    name: 'a wave goes on before its time',
+    world: 'rollout',
+    logic: {
+      rollout: {
+        ...real.rollout,
+        drive: ({ newest, ...ground }) => {
+          const { rollout, ...rest } = newest;
+          if (rollout === undefined) return real.rollout.drive({ newest, ...ground });
+          const stages = rollout.stages.map((stage) => ({ ...stage, bakeMs: 0 }));
+          return real.rollout.drive({
+            ...ground,
+            newest: { ...rest, rollout: { ...rollout, stages } },
+          });
+        },
+      },
+    },
+  },
+  {
+    name: 'a halted rollout goes back to itself',
+    world: 'rollout',
+    logic: {
+      rollout: {
+        ...real.rollout,
+        drive: (ground) => real.rollout.drive({ ...ground, stable: ground.newest }),
+      },
+    },
   },
   {
     name: 'the restart budget is ignored',

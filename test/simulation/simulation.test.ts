@@ -3,59 +3,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { campaign } from '../../scripts/campaigns/simulate.ts';
 import { runSeed, type SeedParts, shrinkFailure } from '../../src/simulation/campaign.ts';
-import type { DiskOp } from '../../src/simulation/logic.ts';
-import { productLogic } from '../../src/simulation/logic.ts';
+import { type DiskOp, productLogic } from '../../src/simulation/logic.ts';
 import { renderPlot } from '../../src/simulation/plot.ts';
-import { recordReplaceOps } from '../../src/simulation/replace-trace.ts';
-import { defaultWorld, type WorldSettings } from '../../src/simulation/settings.ts';
-import { type Bug, bugs } from './bugs.ts';
-
-const replaceOps = await recordReplaceOps();
-/** A bug must show within so many seeds, and the product must be clean on all of them. */
-const maxSeeds: Readonly<Record<Bug['world'], number>> = { small: 12, tight: 4, herd: 3 };
-
-const small = {
-  agents: 60,
-  managers: 3,
-  sites: 2,
-  durationMs: 3_000_000,
-  hasPublisher: true,
-  isExact: true,
-} as const;
-
-const worlds: Readonly<Record<Bug['world'], Partial<WorldSettings>>> = {
-  small,
-  tight: { ...small, restartsPerHour: 1, restartsPerDay: 2, urgentRestartsPerHour: 1 },
-  herd: {
-    agents: 2_400,
-    managers: 3,
-    sites: 2,
-    durationMs: 900_000,
-    hasPublisher: true,
-    isExact: true,
-    restart: 'agentd',
-    manager: { ...defaultWorld.manager, acceptRate: 25 },
-    // About load: whole hosts that wake together jam their managers by the agents' own loops.
-    strandedMs: 300_000,
-  },
-};
-
-function partsOf(bug: Bug): SeedParts {
-  return {
-    logic: { ...productLogic, ...bug.logic },
-    replaceOps: bug.replaceOps ?? replaceOps,
-    fixed: worlds[bug.world],
-    meanGapMs: bug.world === 'herd' ? 45_000 : 60_000,
-  };
-}
-
-function seedThatFinds(bug: Bug): number | undefined {
-  const parts = partsOf(bug);
-  for (let seed = 1; seed <= maxSeeds[bug.world]; seed += 1) {
-    if (runSeed(seed, parts).violations.length > 0) return seed;
-  }
-  return undefined;
-}
+import type { Bug } from './bugs.ts';
+import { partsOf, replaceOps, worlds } from './find.ts';
 
 test('the recorded steps of a replacement are those of the real protocol', () => {
   const expected: readonly DiskOp[] = [
@@ -84,16 +35,6 @@ test('the short campaign ends without a violation', async () => {
   assert.equal(exit, 0, lines.join('\n'));
 });
 
-for (const world of ['small', 'tight', 'herd'] as const) {
-  test(`the product breaks nothing on the seeds that find the bugs of ${world} worlds`, () => {
-    const product: Bug = { name: 'none', world, logic: {} };
-    for (let seed = 1; seed <= maxSeeds[world]; seed += 1) {
-      const { violations } = runSeed(seed, partsOf(product));
-      assert.deepEqual(violations, [], `seed ${seed}`);
-    }
-  });
-}
-
 test('agents decided by their class make the very history of agents decided one by one', () => {
   const fixed = { ...worlds.small, agents: 400, managers: 5, durationMs: 7_200_000 };
   for (const seed of [1, 2, 3]) {
@@ -106,18 +47,6 @@ test('agents decided by their class make the very history of agents decided one 
     assert.ok(shared.stats.asked < one.stats.asked);
   }
 });
-
-test('at least thirty bugs are listed', () => {
-  assert.ok(new Set(bugs.map(({ name }) => name)).size >= 30);
-});
-
-for (const bug of bugs) {
-  test(`finds the bug: ${bug.name}`, (context) => {
-    const seed = seedThatFinds(bug);
-    assert.ok(seed !== undefined, `not found with ${maxSeeds[bug.world]} seeds`);
-    context.diagnostic(`seed ${seed}`);
-  });
-}
 
 test('a failure comes with the few faults it needs', () => {
   const bug: Bug = { name: '', world: 'small', logic: { acceptOps: ['persist', 'check'] } };
