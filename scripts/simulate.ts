@@ -131,9 +131,13 @@ function report(outcome: Outcome, values: Values, cost: Cost): void {
   process.stdout.write(`${lines.join('\n')}\n`);
 }
 
-function writePlot(outcome: Outcome, { seed, sampleMs }: WorldSettings, path?: string): void {
+function writePlot(
+  outcome: Outcome,
+  { seed, sampleMs, manager }: WorldSettings,
+  path?: string,
+): void {
   const file = path ?? join(tmpdir(), `pilotfish-simulation-${seed}.svg`);
-  writeFileSync(file, renderPlot(outcome, sampleMs));
+  writeFileSync(file, renderPlot(outcome, sampleMs, manager.acceptRate));
   process.stderr.write(`plot: ${file}\n`);
 }
 
