@@ -75,7 +75,10 @@ function admission(
 }
 
 /** The target stands before this manager in the agent's own order, were both of them up. */
-function returns({ agentId, list, candidates }: View, leaving: Manager): boolean {
+export function returns(
+  { agentId, list, candidates }: Pick<View, 'agentId' | 'list' | 'candidates'>,
+  leaving: Manager,
+): boolean {
   const target = candidates.find(({ id }) => id !== leaving.id);
   // Lost although its manager answers: the window is that of the whole fleet already.
   if (target === undefined || candidates.includes(leaving)) return false;

@@ -4,6 +4,7 @@ import { type Health, verdictOf } from '../health/judge.ts';
 import type { Manager } from '../list/model.ts';
 import type { RelayManager } from '../relay/ports.ts';
 import { leaveAtMs } from './decide-admission.ts';
+import { returns } from './decide-moves.ts';
 import type { RankedList } from './seen.ts';
 
 /**
@@ -60,10 +61,11 @@ export interface AdmissionGround {
  * manager answers: then nobody else has lost anything.
  */
 export function admissionWaitMs(
-  { agentId, list: { list, ranking }, health, nowMs }: AdmissionGround,
+  { agentId, list: ranked, health, nowMs }: AdmissionGround,
   managerId: string,
   lostForMs: number,
 ): number {
+  const { list, ranking } = ranked;
   const verdict = ({ id, state }: Manager): string => verdictOf(state, health.get(id));
   const leaving = list.managers.find(({ id }) => id === managerId);
   const candidates = ranking.filter((one) => one.id !== managerId && verdict(one) === 'up');
@@ -71,6 +73,7 @@ export function admissionWaitMs(
   const seen = health.get(managerId);
   if (seen?.lastKind === 'alive') return 0;
   const sinceAtMs = seen?.verdict === 'down' ? seen.sinceAtMs : nowMs - lostForMs;
-  const question = { agentId, list, leaving, candidates, health, sinceAtMs, nowMs };
+  const isReturning = returns({ agentId, list: ranked, candidates }, leaving);
+  const question = { agentId, list, leaving, candidates, health, sinceAtMs, nowMs, isReturning };
   return Math.max(0, leaveAtMs(question) - nowMs);
 }

@@ -76,9 +76,9 @@ function orderOf(world: World, agent: number): readonly number[] {
   const ranking = rankedListOf(world, agent)?.ranking ?? [];
   const chosen = logic.relay.choose(ranking, healthOf(world, agent), world.wallMs(agent));
   const ordered = fleet.avoided[agent]?.order(chosen, nowMs) ?? chosen;
-  const numbers = [...new Set(ordered.map(({ id }) => numberOf(id)))];
-  checkLead(world, agent, numbers);
-  return numbers;
+  // Not what it avoids for a moment: a door that is full is asked last, and that is right.
+  checkLead(world, agent, [...new Set(chosen.map(({ id }) => numberOf(id)))]);
+  return [...new Set(ordered.map(({ id }) => numberOf(id)))];
 }
 
 /** The oracle: nobody is led to a manager that has long been dead while another one answers. */

@@ -13,9 +13,9 @@ export interface Bug {
   readonly replaceOps?: readonly DiskOp[];
   /**
    * `herd`: many agents on few slow managers; `tight`: hardly any restart is allowed; `relay`,
-   * `relayHerd`: agents dial their sidecar's relay; `rollout`: changes go out in waves.
+   * `relayHerd`, `relayDrain`: agents dial their sidecar's relay; `rollout`: changes go out in waves.
    */
-  readonly world: 'small' | 'herd' | 'tight' | 'relay' | 'relayHerd' | 'rollout';
+  readonly world: 'small' | 'herd' | 'tight' | 'relay' | 'relayHerd' | 'relayDrain' | 'rollout';
 }
 
 const real = productLogic;
@@ -211,7 +211,7 @@ export const bugs: readonly Bug[] = [
   },
   {
     name: 'agents of a drained manager leave it through their relays at once',
-    world: 'relayHerd',
+    world: 'relayDrain',
     logic: { decide: (s) => real.decide({ ...s, policy: { ...s.policy, spreadMs: 0 } }) },
   },
   {

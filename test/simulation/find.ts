@@ -17,6 +17,7 @@ export const maxSeeds: Readonly<Record<WorldName, number>> = {
   herd: 3,
   relay: 4,
   relayHerd: 3,
+  relayDrain: 3,
   rollout: 4,
 };
 
@@ -49,12 +50,19 @@ export const worlds: Readonly<Record<WorldName, Partial<WorldSettings>>> = {
   tight: { ...small, restartsPerHour: 1, restartsPerDay: 2, urgentRestartsPerHour: 1 },
   herd,
   relay: { ...small, hasRelay: true },
-  relayHerd: { ...herd, hasRelay: true, durationMs: 700_000 },
+  relayHerd: { ...herd, hasRelay: true, managers: 4 },
+  relayDrain: { ...herd, hasRelay: true, managers: 4 },
   rollout: { ...small, agents: 120, hasRollouts: true, durationMs: 1_500_000 },
 };
 
+const gapsMs: Partial<Record<WorldName, number>> = {
+  herd: 45_000,
+  relayHerd: 240_000,
+  relayDrain: 400_000,
+};
+
 /** What moves many agents at once. */
-const herdFaults: readonly FaultKind[] = ['crash', 'hang', 'blackhole', 'drain', 'drain'];
+const herdFaults: readonly FaultKind[] = ['crash', 'hang'];
 
 const rolloutFaults: readonly FaultKind[] = [
   ...(['bad_list', 'bad_list', 'join', 'drain', 'kill', 'loss'] as const),
@@ -63,6 +71,7 @@ const rolloutFaults: readonly FaultKind[] = [
 
 const kindsOf: Partial<Record<WorldName, readonly FaultKind[]>> = {
   relayHerd: herdFaults,
+  relayDrain: ['drain'],
   rollout: rolloutFaults,
 };
 
@@ -72,7 +81,7 @@ export function partsOf(bug: Bug): SeedParts {
     logic: { ...productLogic, ...bug.logic },
     replaceOps: bug.replaceOps ?? replaceOps,
     fixed: worlds[bug.world],
-    meanGapMs: bug.world === 'herd' || bug.world === 'relayHerd' ? 45_000 : 60_000,
+    meanGapMs: gapsMs[bug.world] ?? 60_000,
     ...(kinds === undefined ? {} : { kinds }),
   };
 }

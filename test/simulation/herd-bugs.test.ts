@@ -5,7 +5,7 @@ import { runSeed } from '../../src/simulation/campaign.ts';
 import { type Bug, bugs } from './bugs.ts';
 import { maxSeeds, partsOf, seedThatFinds } from './find.ts';
 
-const names = ['herd', 'relayHerd'] as const;
+const names = ['herd', 'relayHerd', 'relayDrain'] as const;
 
 for (const world of names) {
   test(`the product breaks nothing on the seeds that find the bugs of ${world} worlds`, () => {
