@@ -2,7 +2,7 @@
 import type { Rollout } from '../list/model.ts';
 import { condition } from './network.ts';
 import { archive, nextList } from './published.ts';
-import type { StagedPublisher } from './staged.ts';
+import { type StagedPublisher, stagedOf } from './staged.ts';
 import { eventKind, type World } from './world.ts';
 
 /** Two failed probes of its own, and a last look. */
@@ -37,8 +37,9 @@ export function publishNoticed(world: World, manager: number, isAlive: boolean):
 
 export function publish(world: World, rollout: Rollout | undefined): void {
   if (!world.settings.hasPublisher) return;
-  if (world.staged === undefined) archive(world, nextList(world, rollout), true);
-  else if (!publishStaged(world, world.staged)) return;
+  const staged = stagedOf(world);
+  if (staged === undefined) archive(world, nextList(world, rollout), true);
+  else if (!publishStaged(world, staged)) return;
   tellAll(world);
 }
 
@@ -51,14 +52,15 @@ function publishStaged(world: World, staged: StagedPublisher): boolean {
 
 /** Gates are looked at again and again. */
 export function tendStaged(world: World): void {
-  const { staged, nowMs, queue, network } = world;
+  const { nowMs, queue, network } = world;
+  const staged = stagedOf(world);
   if (staged === undefined) return;
   queue.push(nowMs + tendMs, eventKind.tend, 0);
   if (network.publisherDown === 0 && staged.tend(world)) tellAll(world);
 }
 
 export function publishBadList(world: World): void {
-  if (world.network.publisherDown === 0 && world.staged?.change(world, true)) tellAll(world);
+  if (world.network.publisherDown === 0 && stagedOf(world)?.change(world, true)) tellAll(world);
 }
 
 function tellAll(world: World): void {
@@ -71,7 +73,7 @@ function tellAll(world: World): void {
 /** A quarter of the agents first, everybody a while later. */
 export function publishInStages(world: World): void {
   if (!world.settings.hasPublisher) return;
-  if (world.staged !== undefined) {
+  if (world.settings.hasRollouts) {
     publish(world, undefined);
     return;
   }

@@ -15,7 +15,7 @@ import { publish, publishNoticed, tendStaged } from './publisher.ts';
 import { startOfTimeMs, type WorldSettings } from './settings.ts';
 import { playRound, stepSidecar } from './sidecar.ts';
 import { rankAgent } from './situation.ts';
-import { StagedPublisher } from './staged.ts';
+import { stagedOf } from './staged.ts';
 import { addressOf, eventKind, World } from './world.ts';
 
 export interface RunParts {
@@ -45,7 +45,7 @@ export function runWorld(parts: RunParts): Outcome {
     if (world.stats.events % progressEvery === 0) parts.onProgress?.(world);
   }
   checkFlap(world);
-  if (world.nowMs > 0) world.staged?.check(world);
+  if (world.nowMs > 0) stagedOf(world)?.check(world);
   return outcomeOf(world, trace);
 }
 
@@ -67,16 +67,15 @@ function buildWorld(parts: RunParts): World {
     maxRemovedPct: 34,
     minApplyInterval: 60,
   } as const;
-  const staged = settings.hasRollouts ? new StagedPublisher() : undefined;
   const world = new World({
     settings,
     logic,
     faults,
     replaceOps,
     constraints,
-    staged,
     maxViolations,
   });
+  const staged = stagedOf(world);
   if (staged === undefined) archive(world, nextList(world, undefined), true);
   else staged.change(world, false);
   populate(world);

@@ -170,6 +170,16 @@ export class StagedPublisher {
   }
 }
 
+const kept = new WeakMap<World, StagedPublisher>();
+
+/** Undefined where changes go to everybody at once. */
+export function stagedOf(world: World): StagedPublisher | undefined {
+  if (!world.settings.hasRollouts) return undefined;
+  const known = kept.get(world) ?? new StagedPublisher();
+  kept.set(world, known);
+  return known;
+}
+
 /** What this sidecar would tell: its list, its connection, its verdicts. */
 function reportOf(world: World, agent: number): AgentReport | undefined {
   const { fleet } = world;

@@ -18,7 +18,6 @@ import { type Invariant, type Sample, Stats, type Violation } from './outcome.ts
 import { Prng } from './prng.ts';
 import type { Published } from './published-list.ts';
 import { startOfTimeMs, type WorldSettings } from './settings.ts';
-import type { StagedPublisher } from './staged.ts';
 
 export const eventKind = {
   faultBegins: 1,
@@ -57,7 +56,6 @@ export interface WorldParts {
   readonly faults: readonly Fault[];
   readonly replaceOps: readonly DiskOp[];
   readonly constraints: Constraints;
-  readonly staged: StagedPublisher | undefined;
   /** Violations kept; the run ends at the first one beyond. */
   readonly maxViolations: number;
 }
@@ -94,8 +92,6 @@ export class World {
   /** The relay's own entry: one retry, one second. */
   readonly relayEntry: ServerSeen;
   readonly policy: Policy;
-  /** Absent where changes go to everybody at once. */
-  readonly staged: StagedPublisher | undefined;
   readonly drained: Uint8Array;
   readonly joined: Uint8Array;
   /** How the publisher sees the managers: since when each is alive (true) or not. */
@@ -128,7 +124,6 @@ export class World {
     this.stranger = entryOf(foreignAddress, settings);
     this.relayEntry = { ...relayAt, protocol: 'tcp', maxRetries: 1, retryInterval: 1 };
     this.policy = { ...defaultPolicy, minApplyMs: parts.constraints.minApplyInterval * 1000 };
-    this.staged = parts.staged;
     this.drained = new Uint8Array(managers);
     this.joined = new Uint8Array(managers).fill(1, 0, settings.managers);
     this.publisherSees = this.doors.map(() => true);
