@@ -226,6 +226,11 @@ const reasons = {
     exit: 1,
     fix: 'the balancer refuses or does not answer; its file and its running process are as they were',
   },
+  secret_leak: {
+    code: 'E803',
+    exit: 1,
+    fix: 'please report this: a diagnostics bundle would have held a secret; nothing was written',
+  },
   probe_failed: { code: 'E801', exit: 3, fix: 'the manager does not answer as a manager does' },
   not_found: { code: 'E802', exit: 1, fix: 'check the name' },
   database_failed: {

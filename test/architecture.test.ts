@@ -23,6 +23,7 @@ const layers: readonly (readonly string[])[] = [
     'src/leader',
     'src/relay',
     'src/balancer',
+    'src/diagnosis',
   ],
   ['src/wazuh'],
   ['src/agent-config', 'src/health', 'src/dns', 'src/cluster/session'],

@@ -4,6 +4,7 @@ import { sleep } from '../clock.ts';
 import { PilotfishError } from '../errors.ts';
 import type { Health } from '../health/judge.ts';
 import { buildChangeSocket } from '../host/change-socket.ts';
+import { withJournal } from '../host/event-journal.ts';
 import { watchEventLoopLag } from '../host/event-loop-lag.ts';
 import { buildHttpsFront } from '../host/https-front.ts';
 import { openPublisherFolder } from '../host/publisher-folder.ts';
@@ -46,7 +47,9 @@ export const socketName = 'publisher.sock';
 /** Until `signals.stop` aborts. */
 export async function runOffice(path: string, signals: Signals): Promise<void> {
   const office = await openOffice(path);
-  const log = buildLog(office.config.log.level);
+  const plain = buildLog(office.config.log.level);
+  const journal = { folder: path, program: 'publisher', clock };
+  const log = office.config.events.enabled ? withJournal(plain, journal) : plain;
   const lag = watchEventLoopLag(clock);
   const watching = new AbortController();
   const left = new AbortController();

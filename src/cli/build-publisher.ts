@@ -3,15 +3,19 @@ import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { buildCertificateMaker } from '../host/certificate-maker.ts';
 import { tellPublisher } from '../host/change-socket.ts';
+import { readJournal } from '../host/event-journal.ts';
 import { acquireLock } from '../host/lock.ts';
-import { becomeOwnerOf } from '../host/privilege.ts';
+import { asOwnerOf, becomeOwnerOf } from '../host/privilege.ts';
 import { buildProber } from '../host/probe-socket.ts';
 import { openPublisherFolder } from '../host/publisher-folder.ts';
 import { systemClock, systemRandom } from '../host/system-clock.ts';
+import { writeDurably } from '../host/two-generation-file.ts';
 import { readUserName } from '../host/user-name.ts';
 import { initPublisher } from '../publisher/init.ts';
 import { loadAnyRoots } from '../publisher/load-roots.ts';
 import { recoverPublisher } from '../publisher/recover.ts';
+import { diagnosePublisher } from './build-publisher-diagnostics.ts';
+import { examinePublisher } from './build-publisher-doctor.ts';
 import {
   changeKeysInOffice,
   configName,
@@ -25,6 +29,7 @@ import { calendarOf } from './build-publisher-rollout.ts';
 import { runOffice, socketName } from './build-publisher-run.ts';
 import type { PublisherHost } from './publisher-host.ts';
 import { renderPublisherConfig } from './publisher-template.ts';
+import { versionText } from './version.ts';
 
 const clock = systemClock;
 const random = systemRandom;
@@ -68,6 +73,19 @@ export function buildPublisherHost(): PublisherHost {
         const whole = { ...request, org: newest.root.org };
         return recoverPublisher(tools, { current: newest, rootKeys, request: whole });
       }),
+    async examine(directory) {
+      await becomeOwnerOf(resolve(directory));
+      return examinePublisher(directory, versionText());
+    },
+    async diagnose(directory, folder, output) {
+      // The archive is the caller's, the directory its owner's.
+      const bundle = await asOwnerOf(resolve(directory), () =>
+        diagnosePublisher(directory, versionText(), folder),
+      );
+      await writeDurably(resolve(output), bundle);
+      return bundle.length;
+    },
+    journal: (directory) => readJournal(resolve(directory)),
     announce: (directory) => tellPublisher(join(resolve(directory), socketName), 'changed', clock),
     askStatus: (directory) => tellPublisher(join(resolve(directory), socketName), 'status', clock),
     async run(directory, signals) {

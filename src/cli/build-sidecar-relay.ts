@@ -70,6 +70,11 @@ export function openRelayKeeper(
   });
 }
 
+/** May this agent be pointed at a relay here? For `doctor`, beside whatever runs. */
+export function judgeRelayHere(rooms: Rooms): Promise<RelayPermission> {
+  return new EnrollmentDesk(rooms, inheritedSocket('relay') !== undefined).judge();
+}
+
 /** A socket of the service manager comes first: it outlives us, so the agent waits instead of leaving. */
 function placeOf({ relay: { address, port, inheritedFd } }: Rooms['config']): ListenPlace {
   const fd = inheritedFd ?? inheritedSocket('relay');

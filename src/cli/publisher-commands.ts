@@ -5,6 +5,7 @@ import { addAgents, addExplain } from './publisher-agent-commands.ts';
 import { type CommandParts, defaultDirectory, firstForm } from './publisher-command.ts';
 import { publisherSchema } from './publisher-config.ts';
 import { addImport } from './publisher-import.ts';
+import { addDiagnostics, addDoctor } from './publisher-doctor.ts';
 import { addKeys } from './publisher-key-commands.ts';
 import {
   addDrains,
@@ -17,6 +18,7 @@ import {
 import { addRollout } from './publisher-rollout-commands.ts';
 import { addSimulate } from './publisher-simulate.ts';
 import { addStatus } from './publisher-status.ts';
+import { addTimeline } from './publisher-timeline.ts';
 import { addInit, addRoot, addToken } from './publisher-trust-commands.ts';
 import { buildProgram } from './run-command.ts';
 
@@ -46,6 +48,9 @@ export function buildPublisherProgram(parts: CommandParts): Command {
   addExplain(program, parts);
   addSimulate(program, parts);
   addImport(program, parts);
+  addDoctor(program, parts);
+  addDiagnostics(program, parts);
+  addTimeline(program, parts);
   return program;
 }
 
@@ -66,6 +71,7 @@ Examples:
   pilotfish-publisher weight wm1 50            half the agents of a manager with 100
   pilotfish-publisher root renew --manager wm3.acme.example      allow one more manager
   pilotfish-publisher simulate --down wm1      who would go where, before it happens
+  pilotfish-publisher doctor                   what is wrong here, and what to do
   pilotfish-publisher rollback 7               a new version with the content of version 7
 
 Exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 degraded or would change, 4 trust failure.

@@ -9,6 +9,7 @@ import type { ConnectionLimits } from '../publisher/connection-ledger.ts';
 import type { ConfiguredContent } from '../publisher/content.ts';
 import { clusterSection } from './cluster-config.ts';
 import { duration, parseConfig } from './config-file.ts';
+import { eventsSection } from './events-config.ts';
 import { balancersSection, zoneSection } from './publisher-edges-config.ts';
 import { rolloutSection, wavesFault } from './rollout-config.ts';
 import { rosterSection } from './roster-config.ts';
@@ -187,6 +188,7 @@ export const publisherSchema = z.strictObject({
     ),
   zone: zoneSection.optional().describe('a DNS zone of the managers, for hosts without a sidecar'),
   balancers: balancersSection,
+  events: eventsSection('--dir'),
   log: z
     .strictObject({
       level: z

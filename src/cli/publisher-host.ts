@@ -1,5 +1,7 @@
 /** What the publisher's commands need of the world; `build-publisher.ts` brings it. */
 import type { Clock, Random } from '../clock.ts';
+import type { LoggedEvent } from '../diagnosis/event-line.ts';
+import type { Finding } from '../diagnosis/finding.ts';
 import type { Prober } from '../health/probe.ts';
 import type { AcceptedRoot } from '../list/root.ts';
 import type { SigningKey } from '../list/sign.ts';
@@ -65,6 +67,12 @@ export interface PublisherHost {
   ): Promise<AcceptedRoot>;
   /** Throws ConfigError when it is none of ours. */
   readKeyFile(path: string): Promise<SigningKey>;
+  /** Everything `doctor` looks at; a part that is broken is a finding, never an error. */
+  examine(directory: string): Promise<readonly Finding[]>;
+  /** Writes the diagnostics archive; its length. Throws HostError `secret_leak`, `write_failed`. */
+  diagnose(directory: string, folder: string, output: string): Promise<number>;
+  /** What was written down of what happened. */
+  journal(directory: string): Promise<readonly LoggedEvent[]>;
   /** Tells the running publisher; its answer, or undefined when none runs. */
   announce(directory: string): Promise<string | undefined>;
   /** What the running publisher tells of itself, as JSON; undefined when none runs. */

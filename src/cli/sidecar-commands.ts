@@ -10,9 +10,11 @@ import { buildProgram } from './run-command.ts';
 import { addCheck } from './sidecar-check.ts';
 import { addCommand, type Common, currentStatus, type SidecarParts } from './sidecar-command.ts';
 import { sidecarSchema } from './sidecar-config.ts';
+import { addDiagnostics, addDoctor } from './sidecar-doctor.ts';
 import type { JoinedHost, SidecarOffice } from './sidecar-host.ts';
 import { joinText, listText, resultText, statusText, stepText } from './sidecar-output.ts';
 import { addResolve } from './sidecar-resolve.ts';
+import { addTimeline } from './sidecar-timeline.ts';
 import { addTools } from './sidecar-tools.ts';
 import { show } from './terminal.ts';
 
@@ -32,6 +34,9 @@ export function buildSidecarProgram(parts: SidecarParts): Command {
   addPlan(program, parts);
   addList(program, parts);
   addCheck(program, parts);
+  addDoctor(program, parts);
+  addDiagnostics(program, parts);
+  addTimeline(program, parts);
   addPauses(program, parts);
   addApply(program, parts);
   addRestore(program, parts);
@@ -45,6 +50,7 @@ Examples:
   pilotfish join pfj1.eyJ…              prove the organisation's root and its first list
   pilotfish plan --diff                 what would change, before it does
   pilotfish run                         follow the list until SIGTERM
+  pilotfish doctor                      what is wrong with this host, and what to do
   pilotfish status --why                where the agent is, and every reason of the last decision
   pilotfish probe wm1.example.org       does it answer as a manager does?
   pilotfish resolve wm.example.org      every address, its TTL, and what a failover by DNS would take

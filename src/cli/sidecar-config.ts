@@ -14,6 +14,7 @@ import { defaultPolicy, type LocalPolicy } from '../sidecar/decide-view.ts';
 import { parseWindows } from '../sidecar/decide-window.ts';
 import type { Platform } from '../wazuh/agent-home.ts';
 import { duration, parseConfig, parseDurationMs } from './config-file.ts';
+import { eventsSection } from './events-config.ts';
 
 const whole = (min: number, max: number) => z.number().int().min(min).max(max);
 const path = (text: string) => z.string().min(1).max(4096).describe(text);
@@ -286,6 +287,7 @@ export const sidecarSchema = z.strictObject({
       ).optional(),
     })
     .prefault({}),
+  events: eventsSection('stateDir'),
   log: z
     .strictObject({
       level: z

@@ -2,6 +2,8 @@
 import type { RestoreTarget } from '../applier/restore.ts';
 import type { ApplyResult } from '../applier/result.ts';
 import type { Clock } from '../clock.ts';
+import type { LoggedEvent } from '../diagnosis/event-line.ts';
+import type { Finding } from '../diagnosis/finding.ts';
 import type { NameWorld } from '../dns/addresses.ts';
 import type { AgentTimes } from '../dns/failover-lint.ts';
 import type { Resolver } from '../dns/resolver.ts';
@@ -74,6 +76,8 @@ export interface SidecarOffice {
   restore(target: RestoreTarget, options: RestoreOptions): Promise<ApplyResult>;
   applySpool(directory: string): Promise<readonly ApplyResult[]>;
   pause(pause: Pause | undefined): Promise<void>;
+  /** What was written down of what happened, the applier's part where it may be read. */
+  journal(): Promise<readonly LoggedEvent[]>;
 }
 
 /** What `resolve` asks: our own resolver, and the system's as the agent uses it. */
@@ -88,6 +92,10 @@ export interface SidecarHost {
   readonly prober: Prober;
   /** `undefined`: the usual place, where a missing file means the defaults. */
   open(configPath: string | undefined): Promise<SidecarOffice>;
+  /** Everything `doctor` looks at; a part that is broken is a finding, never an error. */
+  examine(configPath: string | undefined): Promise<readonly Finding[]>;
+  /** The diagnostics archive, its files below `folder`. Throws HostError `secret_leak`. */
+  diagnose(configPath: string | undefined, folder: string): Promise<Uint8Array>;
   names(configPath: string | undefined): Promise<NameTools>;
   /** Settings of the agent on this host that bear on failover; defaults for what it does not say. */
   agentTimes(configPath: string | undefined): Promise<AgentTimes>;

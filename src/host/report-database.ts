@@ -36,11 +36,15 @@ export function openReports(path: string): ReportStore {
   const ofAgent = database.prepare(
     'SELECT agent, at_ms, kind, text FROM events WHERE agent = ? ORDER BY id DESC LIMIT ?',
   );
+  const newest = database.prepare(
+    'SELECT agent, at_ms, kind, text FROM events WHERE at_ms >= ? ORDER BY id DESC LIMIT ?',
+  );
   const remove = database.prepare('DELETE FROM agents WHERE agent = ?');
   return {
     rows: () => guarded(path, () => all.all().flatMap(rowOf)),
     count: () => guarded(path, () => Number(number.get()?.number)),
     events: (agent, limit) => guarded(path, () => ofAgent.all(agent, limit).map(eventOf)),
+    recent: (sinceMs, limit) => guarded(path, () => newest.all(sinceMs, limit).map(eventOf)),
     save: ({ rows, events }) =>
       guarded(path, () =>
         inTransaction(database, () => {

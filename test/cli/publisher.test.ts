@@ -12,6 +12,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -470,4 +471,42 @@ test('help shows every command, examples, exit codes and the whole configuration
   for (const word of [...words, 'Examples:', 'Exit codes:', 'managers[].weight', 'list.validFor']) {
     assert.ok(out.includes(word), word);
   }
+});
+
+test('doctor tells what is amiss around a publisher, each with a fix, and no secret', async (t) => {
+  const publisher = await initPublisherDirectory(t, ['127.0.0.1:9']);
+  const key = '0123456789abcdef0123456789abcdef';
+  publisher.edit(
+    /^list:/m,
+    `cluster:\n  home: /nowhere\n  node: {name: n1, key: ${key}, master: 127.0.0.1}\nlist:`,
+  );
+  chmodSync(join(publisher.directory, 'ca.key'), 0o644);
+  const { exit, out } = await publisher.run('doctor');
+  assert.equal(exit, 1);
+  assert.match(out, /^FAIL +mode \S+ca\.key .*others may read it/m);
+  assert.match(out, /^FAIL +port \S+ 127\.0\.0\.1:9 +nothing listens/m);
+  assert.match(out, /^WARN +cluster key +has hex digits only/m);
+  assert.match(out, /^WARN +root keys +1 lie on this host/m);
+  assert.match(out, /^ok +root +root 1 is good until/m);
+  assert.ok(!out.includes(key));
+  const { findings } = JSON.parse((await publisher.run('doctor', '--json')).out);
+  const amiss = findings.filter(({ level }: { level: string }) => /warn|fail/.test(level));
+  assert.ok(amiss.every(({ fix }: { fix?: string }) => (fix ?? '') !== ''));
+});
+
+test('doctor of a running publisher, of a taken port, and of no publisher at all', async (t) => {
+  const publisher = await initPublisherDirectory(t);
+  await publisher.start();
+  assert.match(
+    (await publisher.run('doctor')).out,
+    /^ok +port \S+ +the running publisher answers/m,
+  );
+  await publisher.stop();
+  const other = createServer().listen(publisher.port, '127.0.0.1');
+  await once(other, 'listening');
+  t.after(() => other.close());
+  assert.match((await publisher.run('doctor')).out, /^FAIL +port \S+ +another program listens/m);
+  const none = await runPublisher(['doctor', '--dir', join(publisher.directory, 'none')]);
+  assert.equal(none.exit, 1);
+  assert.match(none.out, /^FAIL +configuration +E001/m);
 });

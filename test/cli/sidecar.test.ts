@@ -373,3 +373,34 @@ test('check is critical when no cycle of a sidecar ended lately, however good th
   assert.match((await desk.here('check')).out, /CRITICAL - no cycle of a sidecar ended for 2 min/);
   assert.doesNotMatch((await desk.here('check', '--max-age', '10m')).out, /no cycle/);
 });
+
+test('doctor tells every broken part with a fix, and goes on past each of them', async (t) => {
+  const desk = new Desk(t);
+  const fresh = await desk.here('doctor', '--json');
+  assert.equal(fresh.exit, 1);
+  const { findings, counts } = JSON.parse(fresh.out);
+  const of = (check: string) => findings.find((one: { check: string }) => one.check === check);
+  assert.equal(of('trust').level, 'fail');
+  assert.match(of('trust').fix, /pilotfish join/);
+  assert.equal(of('ossec.conf').level, 'ok');
+  assert.equal(of('client.keys').level, 'fail');
+  assert.ok(counts.fail >= 2);
+  const amiss = findings.filter(({ level }: { level: string }) => /warn|fail/.test(level));
+  assert.deepEqual(
+    amiss.filter(({ fix }: { fix?: string }) => fix === undefined),
+    [],
+  );
+});
+
+test('doctor of a configuration with a mistake, and of a joined host', async (t) => {
+  const desk = new Desk(t);
+  assert.equal((await desk.join()).exit, 0);
+  const joined = await desk.here('doctor');
+  assert.match(joined.out, /^ok +root +root 7 is good until/m);
+  assert.match(joined.out, /^FAIL +port wm-01 127\.0\.77\.1:1514/m);
+  assert.doesNotMatch((await desk.here('doctor', '--quiet')).out, /^ok /m);
+  desk.put('pf.yml', desk.config('appply: {}\n'));
+  const wrong = await desk.here('doctor');
+  assert.equal(wrong.exit, 1);
+  assert.match(wrong.out, /^FAIL +configuration +E002 .*appply/m);
+});

@@ -15,6 +15,8 @@ export interface ReportStore {
   count(): number;
   /** Newest first. */
   events(agent: string, limit: number): readonly AgentEvent[];
+  /** Of all agents, since `sinceMs`, the newest `limit`, newest first. */
+  recent(sinceMs: number, limit: number): readonly AgentEvent[];
   save(unsaved: Unsaved): void;
   /** Rows and events older than `beforeMs` go, and the oldest events above the cap. */
   trim(beforeMs: number, gone: readonly string[]): void;

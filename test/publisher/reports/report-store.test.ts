@@ -76,6 +76,7 @@ class FullDisk implements ReportStore {
   rows = () => this.#real.rows();
   count = () => this.#real.count();
   events = (agent: string, limit: number) => this.#real.events(agent, limit);
+  recent = (sinceMs: number, limit: number) => this.#real.recent(sinceMs, limit);
   trim = (beforeMs: number, gone: readonly string[]) => this.#real.trim(beforeMs, gone);
   close = () => this.#real.close();
   save(unsaved: Parameters<ReportStore['save']>[0]): void {

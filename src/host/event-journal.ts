@@ -1,0 +1,110 @@
+/**
+ * The file of events beside a program's state: appended line by line, turned over at a megabyte,
+ * at most so many lines a second. It is worth less than the work it tells of: a disk that refuses
+ * stops nothing, and what was lost is counted in the next line that goes through.
+ */
+import { closeSync, constants, fstatSync, openSync, renameSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Clock } from '../clock.ts';
+import {
+  type EventLevel,
+  type LoggedEvent,
+  parseEventLines,
+  renderEventLine,
+} from '../diagnosis/event-line.ts';
+import type { Log, LogFields } from '../log.ts';
+import { readBounded } from './read-bounded.ts';
+
+export const journalName = 'events.json';
+const maxJournalBytes = 1024 * 1024;
+const perSecond = 20;
+const burst = 200;
+const flags =
+  constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0);
+
+export interface JournalPlace {
+  readonly folder: string;
+  readonly program: string;
+  readonly clock: Clock;
+}
+
+/** `log`, and every event from `info` up into the journal too, whatever level is logged. */
+export function withJournal(log: Log, place: JournalPlace): Log {
+  const journal = new Journal(place);
+  const at =
+    (level: EventLevel) =>
+    (event: string, fields: LogFields = {}): void => {
+      log[level](event, fields);
+      journal.note(level, event, fields);
+    };
+  return { debug: log.debug, info: at('info'), warn: at('warn'), error: at('error') };
+}
+
+class Journal {
+  readonly #place: JournalPlace;
+  readonly #path: string;
+  #tokens = burst;
+  #refilledAtMs: number;
+  #lost = 0;
+
+  constructor(place: JournalPlace) {
+    this.#place = place;
+    this.#path = join(place.folder, journalName);
+    this.#refilledAtMs = place.clock.monotonicMs();
+  }
+
+  note(level: EventLevel, event: string, fields: LogFields): void {
+    if (!this.#mayWrite()) {
+      this.#lost += 1;
+      return;
+    }
+    const { program, clock } = this.#place;
+    const atMs = clock.nowMs();
+    const lost: LoggedEvent[] =
+      this.#lost === 0
+        ? []
+        : [{ atMs, program, level: 'warn', event: 'events.lost', fields: { count: this.#lost } }];
+    const lines = [...lost, { atMs, program, level, event, fields }].map(renderEventLine);
+    if (this.#append(lines.join(''))) this.#lost = 0;
+    else this.#lost += 1;
+  }
+
+  #mayWrite(): boolean {
+    const nowMs = this.#place.clock.monotonicMs();
+    const gained = ((nowMs - this.#refilledAtMs) * perSecond) / 1_000;
+    this.#tokens = Math.min(burst, this.#tokens + gained);
+    this.#refilledAtMs = nowMs;
+    if (this.#tokens < 1) return false;
+    this.#tokens -= 1;
+    return true;
+  }
+
+  /** Opened for each line: events are rare, and a file that was taken away comes back. */
+  #append(text: string): boolean {
+    try {
+      const file = openSync(this.#path, flags, 0o640);
+      let size: number;
+      try {
+        const stats = fstatSync(file);
+        if (!stats.isFile()) return false;
+        writeSync(file, text);
+        size = stats.size + Buffer.byteLength(text);
+      } finally {
+        closeSync(file);
+      }
+      if (size > maxJournalBytes) renameSync(this.#path, `${this.#path}.1`);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+}
+
+/** The events of `folder`, oldest first, the last turn included. */
+export async function readJournal(folder: string): Promise<readonly LoggedEvent[]> {
+  const path = join(folder, journalName);
+  const texts = await Promise.all(
+    [`${path}.1`, path].map((name) => readBounded(name, 2 * maxJournalBytes)),
+  );
+  return texts.flatMap((text) => parseEventLines(text?.toString('utf8') ?? ''));
+}
