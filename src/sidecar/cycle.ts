@@ -60,6 +60,10 @@ async function actWatched(
   ground: Omit<ActGround, 'signal'>,
   step: Step,
 ): Promise<ApplyResult | undefined> {
+  if (step.kind === 'move' || step.kind === 'switch') {
+    // Before anything is touched: whoever watches the agent knows why it is about to stop.
+    world.log.info('move.begun', { step: step.kind, to: step.to, why: step.reason });
+  }
   const watched = watchTarget(world, step);
   try {
     return await act(world, { ...ground, signal: watched.signal }, step);
