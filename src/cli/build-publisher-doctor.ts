@@ -97,7 +97,7 @@ function checksOf(ground: Ground): readonly Check[] {
 async function checkModes({ path, config }: Ground): Promise<readonly Finding[]> {
   const { files } = config;
   const rootKeys = await openPublisherFolder(path).list('root-keys');
-  const secrets = [files.listKey, files.authorityKey, files.server];
+  const secrets = [files.listKey, files.authorityKey, files.server, files.tokens];
   const paths = [...secrets, ...rootKeys.map((name) => join('root-keys', name))];
   const judged = await Promise.all(
     paths.map(async (name) => judgeMode(await readMode(resolve(path, name)), 'secret')),

@@ -5,7 +5,11 @@ import { buildKeyRingFile, type KeyRingFile } from '../host/key-ring-file.ts';
 import { openReports } from '../host/report-database.ts';
 import { systemClock as clock } from '../host/system-clock.ts';
 import type { Complaints } from '../publisher/complaints.ts';
-import { type AgentBook, buildAgentBook } from '../publisher/reports/agent-book.ts';
+import {
+  type AgentBook,
+  type AgentEvent,
+  buildAgentBook,
+} from '../publisher/reports/agent-book.ts';
 import { buildReportDesk, type ReportDesk } from '../publisher/reports/report-desk.ts';
 import { keepReports, type ReportStore } from '../publisher/reports/report-keeper.ts';
 import type { PublisherConfig } from './publisher-config.ts';
@@ -22,13 +26,14 @@ export async function openReportOffice(
   path: string,
   config: PublisherConfig,
   complaints: Complaints,
+  onEvent?: (event: AgentEvent) => void,
 ): Promise<ReportOffice | undefined> {
   const { reports, org, files } = config;
   if (!reports.enabled) return undefined;
   const store = openStore(resolve(path, files.reports), complaints);
   const keys = buildKeyRingFile(resolve(path, reports.keys), clock, complaints);
   await keys.look();
-  const book = buildAgentBook(store?.rows() ?? []);
+  const book = buildAgentBook(store?.rows() ?? [], onEvent);
   const desk = buildReportDesk({
     org,
     keys,

@@ -1,5 +1,5 @@
 /** The running publisher put together: server, routes, watch, certificate, daemon. */
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { sleep } from '../clock.ts';
 import { PilotfishError } from '../errors.ts';
 import type { Health } from '../health/judge.ts';
@@ -18,6 +18,7 @@ import { type DaemonWorld, type ListeningFront, runDaemon, stableOf } from '../p
 import type { PublisherFolder } from '../publisher/init.ts';
 import { buildListService } from '../publisher/list-service.ts';
 import { followRoots } from '../publisher/load-roots.ts';
+import type { FleetMetrics } from '../publisher/observe/fleet-metrics.ts';
 import { leavingOrder } from '../publisher/orders.ts';
 import { publish } from '../publisher/publish.ts';
 import { Refusals } from '../publisher/refusals.ts';
@@ -27,9 +28,12 @@ import { keepChannel } from '../publisher/shared-channel.ts';
 import type { RunningStatus } from '../publisher/status/running.ts';
 import type { ClusterNode } from './build-cluster.ts';
 import { runClusterBeside } from './build-cluster-host.ts';
+import { openApi } from './build-publisher-api.ts';
 import { runBalance } from './build-publisher-balance.ts';
 import { runEdges } from './build-publisher-edges.ts';
+import { followExport } from './build-publisher-export.ts';
 import { openIdentity } from './build-publisher-identity.ts';
+import { buildMetrics } from './build-publisher-metrics.ts';
 import { openOffice, readConfig } from './build-publisher-office.ts';
 import { openReportOffice, type ReportOffice } from './build-publisher-reports.ts';
 import { withRollout } from './build-publisher-rollout.ts';
@@ -38,6 +42,7 @@ import { buildStatus } from './build-publisher-status.ts';
 import { probePace, ServedView, watchListed } from './build-publisher-view.ts';
 import type { PublisherConfig } from './publisher-config.ts';
 import type { PublisherOffice, Signals } from './publisher-host.ts';
+import { versionText } from './version.ts';
 
 const clock = systemClock;
 const random = systemRandom;
@@ -83,7 +88,9 @@ interface Serving {
 async function serveOffice(serving: Serving): Promise<void> {
   const { path, office, log, signals } = serving;
   const complaints = new Complaints(log, clock.nowMs);
-  const reports = await openReportOffice(path, office.config, complaints);
+  let onEvent: FleetMetrics['note'] = () => undefined;
+  const tell: FleetMetrics['note'] = (event) => onEvent(event);
+  const reports = await openReportOffice(path, office.config, complaints, tell);
   const running: Running = {
     ...{ ...serving, ...openService(office, serving.lagMs), complaints, reports },
     folder: openPublisherFolder(path),
@@ -94,19 +101,26 @@ async function serveOffice(serving: Serving): Promise<void> {
     node: undefined,
     isLeaving: false,
   };
+  const metrics = buildMetrics(running);
+  const api = openApi(running);
+  onEvent = (event) => metrics?.note(event);
   const { config, service } = running;
-  const daemon = runDaemon(await buildWorld(running), signals.stop);
+  const daemon = runDaemon(await buildWorld(running, { metrics, api }), signals.stop);
   const view = new ServedView(service);
   running.healths = () => view.healths();
   serving.leave(() => sayGoodbye(running));
   const watch = watchListed(view, log, () => probePace(running.config), signals.stop);
   const edges = { config: { zone: config.zone, balancers: config.balancers }, log, folder: path };
   const beside = runEdges({ ...edges, view }, signals.stop).catch(tellEdges(log));
-  await Promise.all([
-    ...[daemon, watch, beside, runNode(running), runRosterOf(running), runChannel(running)],
-    reports?.run(signals.stop),
-    reports && runBalanceOf(running, reports),
-  ]);
+  try {
+    await Promise.all([
+      ...[daemon, watch, beside, runNode(running), runRosterOf(running), runChannel(running)],
+      ...[reports?.run(signals.stop), runExport(running)],
+      reports && runBalanceOf(running, reports),
+    ]);
+  } finally {
+    api?.close();
+  }
 }
 
 /** The parts of one running publisher, and what changes while it runs. */
@@ -125,7 +139,12 @@ interface Running extends Serving, ReturnType<typeof openService> {
   healths?: () => ReadonlyMap<string, Health>;
 }
 
-async function buildWorld(running: Running): Promise<DaemonWorld> {
+interface Extras {
+  readonly metrics: ReturnType<typeof buildMetrics>;
+  readonly api: ReturnType<typeof openApi>;
+}
+
+async function buildWorld(running: Running, { metrics, api }: Extras): Promise<DaemonWorld> {
   const { path, office, log, signals, folder, service, ledger, complaints } = running;
   const { config, reports, refusals, lagMs } = running;
   const hosts = hostsOf(urlsOf(office));
@@ -136,6 +155,8 @@ async function buildWorld(running: Running): Promise<DaemonWorld> {
       rootEnvelope: (version) => running.roots.envelopes.get(version),
       onRefusal: (name) => refusals.note(`request ${name}`),
       ...(reports === undefined ? {} : { reports: reports.desk }),
+      ...(metrics === undefined ? {} : { metrics }),
+      ...(api === undefined ? {} : { api: { world: api.world, version: versionText() } }),
     },
     {
       ...{ ledger, clock, log, ...identity.now },
@@ -185,6 +206,19 @@ async function sayGoodbye(running: Running): Promise<void> {
     if (!(thrown instanceof PilotfishError)) throw thrown;
     log.error('publisher.leaving_failed', { code: thrown.code, message: thrown.message });
   }
+}
+
+/** The site that another web server serves, where one is configured. */
+function runExport(running: Running): Promise<void> | undefined {
+  const { config, path, service, office, complaints, signals } = running;
+  const { folder } = config.export;
+  if (folder === undefined) return undefined;
+  const view = {
+    served: () => service.served()?.entry,
+    roots: () => running.roots.envelopes,
+    listKey: office.desk.listKey,
+  };
+  return followExport(resolve(path, folder), view, complaints, signals.stop);
 }
 
 /** Our own node of the cluster, where one is configured. */

@@ -14,8 +14,10 @@ import { readUserName } from '../host/user-name.ts';
 import { initPublisher } from '../publisher/init.ts';
 import { loadAnyRoots } from '../publisher/load-roots.ts';
 import { recoverPublisher } from '../publisher/recover.ts';
+import { changeApiTokens, withAuditLog } from './build-publisher-api.ts';
 import { diagnosePublisher } from './build-publisher-diagnostics.ts';
 import { examinePublisher } from './build-publisher-doctor.ts';
+import { exportSite } from './build-publisher-export.ts';
 import {
   changeKeysInOffice,
   configName,
@@ -73,6 +75,18 @@ export function buildPublisherHost(): PublisherHost {
         const whole = { ...request, org: newest.root.org };
         return recoverPublisher(tools, { current: newest, rootKeys, request: whole });
       }),
+    async changeTokens(directory, change) {
+      await becomeOwnerOf(resolve(directory));
+      return change === undefined
+        ? changeApiTokens(resolve(directory), undefined)
+        : locked(directory, 'init', () => changeApiTokens(resolve(directory), change));
+    },
+    async withAudit(directory, work) {
+      await becomeOwnerOf(resolve(directory));
+      return withAuditLog(resolve(directory), work);
+    },
+    exportSite: (directory, folder, wish) =>
+      asOwnerOf(resolve(directory), () => exportSite(resolve(directory), folder, wish)),
     async examine(directory) {
       await becomeOwnerOf(resolve(directory));
       return examinePublisher(directory, versionText());

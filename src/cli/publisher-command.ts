@@ -1,6 +1,6 @@
 /** What every command of `pilotfish-publisher` shares: parts, flags, the opened directory. */
 import type { Command } from 'commander';
-import { ConfigError } from '../errors.ts';
+import { ConfigError, PilotfishError } from '../errors.ts';
 import type { PublisherHost, PublisherOffice, Signals } from './publisher-host.ts';
 import type { Outcome } from './run-command.ts';
 import type { Terminal } from './terminal.ts';
@@ -53,5 +53,34 @@ export async function withOffice(
     await work(office);
   } finally {
     office.close();
+  }
+}
+
+/** `work`, with what it was and how it ended in the audit log; what cannot be written there is not done. */
+export async function audited<Value>(
+  { host }: CommandParts,
+  directory: string,
+  action: string,
+  work: () => Promise<Value>,
+): Promise<Value> {
+  const note = (outcome: string): Promise<unknown> =>
+    host.withAudit(directory, (log) =>
+      log.append({
+        atMs: host.clock.nowMs(),
+        who: host.userName(),
+        role: 'admin',
+        from: 'command line',
+        action,
+        outcome,
+      }),
+    );
+  await note('asked');
+  try {
+    const value = await work();
+    await note('done');
+    return value;
+  } catch (thrown) {
+    if (thrown instanceof PilotfishError) await note(thrown.code);
+    throw thrown;
   }
 }

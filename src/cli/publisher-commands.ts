@@ -2,10 +2,12 @@
 import type { Command } from 'commander';
 import { renderReference } from './config-file.ts';
 import { addAgents, addExplain } from './publisher-agent-commands.ts';
+import { addApiTokens, addAudit } from './publisher-api-commands.ts';
 import { type CommandParts, defaultDirectory, firstForm } from './publisher-command.ts';
 import { publisherSchema } from './publisher-config.ts';
-import { addImport } from './publisher-import.ts';
 import { addDiagnostics, addDoctor } from './publisher-doctor.ts';
+import { addExport } from './publisher-export.ts';
+import { addImport } from './publisher-import.ts';
 import { addKeys } from './publisher-key-commands.ts';
 import {
   addDrains,
@@ -48,6 +50,9 @@ export function buildPublisherProgram(parts: CommandParts): Command {
   addExplain(program, parts);
   addSimulate(program, parts);
   addImport(program, parts);
+  addExport(program, parts);
+  addApiTokens(program, parts);
+  addAudit(program, parts);
   addDoctor(program, parts);
   addDiagnostics(program, parts);
   addTimeline(program, parts);
@@ -71,6 +76,7 @@ Examples:
   pilotfish-publisher weight wm1 50            half the agents of a manager with 100
   pilotfish-publisher root renew --manager wm3.acme.example      allow one more manager
   pilotfish-publisher simulate --down wm1      who would go where, before it happens
+  pilotfish-publisher export /srv/pilotfish    list and roots as files for nginx or a CDN
   pilotfish-publisher doctor                   what is wrong here, and what to do
   pilotfish-publisher rollback 7               a new version with the content of version 7
 

@@ -2,6 +2,7 @@
 import * as z from 'zod';
 import { ConfigError } from '../errors.ts';
 import { parseAddress } from '../list/address.ts';
+import { isCidr } from '../list/cidr.ts';
 import { present } from '../list/members.ts';
 import { listLimits, type Manager } from '../list/model.ts';
 import { clientDefaults } from '../list/parse-list.ts';
@@ -165,6 +166,8 @@ export const publisherSchema = z.strictObject({
       reports: file('reports.db', 'what agents reported (SQLite)'),
       authority: file('ca.crt', 'certificate of the private authority'),
       authorityKey: file('ca.key', 'its key; renews the server certificate'),
+      tokens: file('api-tokens.json', 'who may use the API, as hashes'),
+      audit: file('audit.db', 'who did what (SQLite)'),
       server: file('server.pem', 'server certificate and key, renewed while running'),
     })
     .prefault({}),
@@ -188,6 +191,37 @@ export const publisherSchema = z.strictObject({
     ),
   zone: zoneSection.optional().describe('a DNS zone of the managers, for hosts without a sidecar'),
   balancers: balancersSection,
+  api: z
+    .strictObject({
+      enabled: z
+        .boolean()
+        .default(true)
+        .describe(
+          'the HTTP API under /api/v1/; it lets nobody in without a token, see `api-token`',
+        ),
+    })
+    .prefault({}),
+  metrics: z
+    .strictObject({
+      enabled: z.boolean().default(true).describe('show /metrics to Prometheus'),
+      networks: z
+        .array(z.string().refine(isCidr, 'expected a network, such as 10.1.0.0/16'))
+        .max(64)
+        .default(['127.0.0.0/8', '::1/128'])
+        .describe('who may ask for it; nobody else finds it'),
+    })
+    .prefault({}),
+  export: z
+    .strictObject({
+      folder: z
+        .string()
+        .min(1)
+        .optional()
+        .describe(
+          'keep list and roots there as files that any web server can serve, see `export`; relative to --dir',
+        ),
+    })
+    .prefault({}),
   events: eventsSection('--dir'),
   log: z
     .strictObject({

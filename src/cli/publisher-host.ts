@@ -5,6 +5,8 @@ import type { Finding } from '../diagnosis/finding.ts';
 import type { Prober } from '../health/probe.ts';
 import type { AcceptedRoot } from '../list/root.ts';
 import type { SigningKey } from '../list/sign.ts';
+import type { AuditEntry, AuditFacts, ChainVerdict } from '../publisher/api/audit.ts';
+import type { TokenRecord } from '../publisher/api/token.ts';
 import type { History } from '../publisher/history.ts';
 import type { InitManager, InitOutcome, InitRequest } from '../publisher/init.ts';
 import type { KeyChange, KeyOutcome } from '../publisher/keys.ts';
@@ -40,6 +42,26 @@ export interface RenewFlags {
   readonly newListKey: boolean;
 }
 
+/** Who did what, as the commands see it. */
+export interface AuditLog {
+  append(facts: AuditFacts): AuditEntry;
+  /** Newest first. */
+  list(limit: number): readonly AuditEntry[];
+  verify(): ChainVerdict;
+}
+
+/** A certificate of the pinned authority for another web server. */
+export interface CertificateWish {
+  readonly file: string;
+  readonly hosts: readonly string[];
+}
+
+export interface Exported {
+  readonly version: number;
+  /** What was not there yet, or otherwise. */
+  readonly written: readonly string[];
+}
+
 export interface PublisherHost {
   readonly clock: Clock;
   readonly random: Random;
@@ -69,6 +91,19 @@ export interface PublisherHost {
   readKeyFile(path: string): Promise<SigningKey>;
   /** Everything `doctor` looks at; a part that is broken is a finding, never an error. */
   examine(directory: string): Promise<readonly Finding[]>;
+  /** The API's tokens after `change`, written where there is one. */
+  changeTokens(
+    directory: string,
+    change: ((tokens: readonly TokenRecord[]) => readonly TokenRecord[]) | undefined,
+  ): Promise<readonly TokenRecord[]>;
+  /** The audit log, while `work` looks at it or adds to it. Throws HostError `store_failed`. */
+  withAudit<Value>(directory: string, work: (log: AuditLog) => Value): Promise<Value>;
+  /** Writes list and roots as files into `folder`. Throws ConfigError `unknown_version`. */
+  exportSite(
+    directory: string,
+    folder: string,
+    wish: CertificateWish | undefined,
+  ): Promise<Exported>;
   /** Writes the diagnostics archive; its length. Throws HostError `secret_leak`, `write_failed`. */
   diagnose(directory: string, folder: string, output: string): Promise<number>;
   /** What was written down of what happened. */

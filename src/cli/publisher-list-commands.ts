@@ -14,6 +14,7 @@ import { type PublishOrder, preparePublication, publish } from '../publisher/pub
 import { probeManagers } from '../publisher/watch-managers.ts';
 import {
   addCommand,
+  audited,
   type CommandParts,
   type Common,
   firstForm,
@@ -136,12 +137,14 @@ export function addRollback(program: Command, parts: CommandParts): void {
 }
 
 async function publishAndTell(
-  { terminal, host }: CommandParts,
+  parts: CommandParts,
   flags: Common,
   office: PublisherOffice,
   order: PublishOrder,
 ): Promise<void> {
-  const outcome = await publish(office.desk, order);
+  const { terminal, host } = parts;
+  const action = `${order.reason} ${order.detail}`.trim();
+  const outcome = await audited(parts, flags.dir, action, () => publish(office.desk, order));
   const servedBy = outcome.kind === 'published' ? await host.announce(flags.dir) : undefined;
   const facts = { isDryRun: false, servedBy };
   show(terminal, flags.json, outcomeJson(outcome, facts), () => outcomeText(outcome, facts));

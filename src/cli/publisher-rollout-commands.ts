@@ -3,7 +3,13 @@ import type { Command } from 'commander';
 import { ConfigError } from '../errors.ts';
 import type { RolloutMark } from '../publisher/history.ts';
 import { type Overview, overviewOf } from '../publisher/rollout/overview.ts';
-import { addCommand, type CommandParts, type Common, withOffice } from './publisher-command.ts';
+import {
+  addCommand,
+  audited,
+  type CommandParts,
+  type Common,
+  withOffice,
+} from './publisher-command.ts';
 import type { PublisherHost, PublisherOffice } from './publisher-host.ts';
 import { gateSettingsOf } from './rollout-config.ts';
 import { printable, renderDuration, renderTable, show } from './terminal.ts';
@@ -58,11 +64,12 @@ export function readOverview(
 }
 
 async function markRollout(
-  { terminal, host }: CommandParts,
+  parts: CommandParts,
   flags: Common & { readonly reason: string },
   { history }: PublisherOffice,
   kind: RolloutMark['kind'],
 ): Promise<void> {
+  const { terminal, host } = parts;
   const record = history.newest()?.rollout;
   if (record === undefined)
     throw new ConfigError('no_rollout', 'nothing is rolled out in waves now');
@@ -77,7 +84,9 @@ async function markRollout(
     why: flags.reason.slice(0, 200),
     atMs: host.clock.nowMs(),
   };
-  history.mark(mark);
+  await audited(parts, flags.dir, `rollout ${kind} ${mark.why}`.trim(), async () =>
+    history.mark(mark),
+  );
   const isRunning = (await host.announce(flags.dir)) !== undefined;
   const note = isRunning
     ? ''

@@ -14,7 +14,7 @@ import { defaultPolicy, type LocalPolicy } from '../sidecar/decide-view.ts';
 import { parseWindows } from '../sidecar/decide-window.ts';
 import type { Platform } from '../wazuh/agent-home.ts';
 import { duration, parseConfig, parseDurationMs } from './config-file.ts';
-import { eventsSection } from './events-config.ts';
+import { eventsSection, sidecarMetricsSection } from './events-config.ts';
 
 const whole = (min: number, max: number) => z.number().int().min(min).max(max);
 const path = (text: string) => z.string().min(1).max(4096).describe(text);
@@ -280,13 +280,7 @@ export const sidecarSchema = z.strictObject({
       ),
     })
     .prefault({}),
-  metrics: z
-    .strictObject({
-      textfile: path(
-        'write the status as Prometheus text to this file, for the node_exporter textfile collector',
-      ).optional(),
-    })
-    .prefault({}),
+  metrics: sidecarMetricsSection,
   events: eventsSection('stateDir'),
   log: z
     .strictObject({

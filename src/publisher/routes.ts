@@ -15,9 +15,12 @@ import {
 import type { Clock, Random } from '../clock.ts';
 import { nonceShape } from '../list/parse-receipt.ts';
 import type { Log } from '../log.ts';
+import { addApiRoutes } from './api/api-route.ts';
+import type { ApiWorld } from './api/world.ts';
 import { buildFastList } from './fast-list.ts';
 import { listExpiresAtMs } from './history.ts';
 import type { ListAnswer, ListService } from './list-service.ts';
+import { addMetricsRoute, type MetricsSource } from './observe/metrics-route.ts';
 import type { ReportDesk } from './reports/report-desk.ts';
 import { addReportRoute, isReportRequest } from './reports/report-route.ts';
 
@@ -27,6 +30,10 @@ export interface RouteParts {
   rootEnvelope(version: number): Uint8Array | undefined;
   /** Absent where no reports are taken. */
   readonly reports?: ReportDesk;
+  /** Absent where there is no API. */
+  readonly api?: { readonly world: ApiWorld; readonly version: string };
+  /** Absent where no metrics are shown. */
+  readonly metrics?: MetricsSource;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -81,6 +88,8 @@ export function buildRoutes(parts: RouteParts, serverFactory: ServerFactory): Ap
   for (const [path, part] of flatRoutes) {
     app.get(path, async (request, reply) => answerFlat(parts, request, reply, part));
   }
+  if (parts.api !== undefined) addApiRoutes(app, parts.api.world, parts.api.version);
+  if (parts.metrics !== undefined) addMetricsRoute(app, parts.metrics);
   if (parts.reports !== undefined) addReportRoute(app, parts.reports, parts.clock);
   app.setNotFoundHandler(async (_request, reply) => {
     parts.onRefusal?.('not_found');

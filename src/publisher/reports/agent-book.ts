@@ -40,7 +40,11 @@ export interface Unsaved {
 
 const maxEvents = 20_000;
 
-export function buildAgentBook(known: Iterable<AgentRow>): AgentBook {
+/** `onEvent` is told of everything that changes for an agent. */
+export function buildAgentBook(
+  known: Iterable<AgentRow>,
+  onEvent?: (event: AgentEvent) => void,
+): AgentBook {
   const rows = new Map<string, AgentRow>();
   for (const row of known) rows.set(row.report.agent, intern(row));
   const unsaved = new Set<string>();
@@ -49,7 +53,9 @@ export function buildAgentBook(known: Iterable<AgentRow>): AgentBook {
     seqOf: (agent) => rows.get(agent)?.report.seq ?? 0,
     take(row) {
       const { agent } = row.report;
-      events.push(...eventsOf(rows.get(agent), row));
+      const fresh = eventsOf(rows.get(agent), row);
+      for (const event of fresh) onEvent?.(event);
+      events.push(...fresh);
       if (events.length > 2 * maxEvents) events = events.slice(-maxEvents);
       rows.set(agent, intern(row));
       unsaved.add(agent);

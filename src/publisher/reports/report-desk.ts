@@ -5,7 +5,8 @@
  */
 import { ListError } from '../../errors.ts';
 import { isReportMac, maxReportBytes, parseAgentReport } from '../../list/agent-report.ts';
-import { buildTokenBucket, sourceOf, type TokenBucket } from '../connection-ledger.ts';
+import { buildTokenBucket, sourceOf } from '../connection-ledger.ts';
+import { Shares } from '../shares.ts';
 import type { AgentBook } from './agent-book.ts';
 
 /** Port: the agents' keys as `client.keys` has them now. */
@@ -120,35 +121,4 @@ function refuse(
   message: string,
 ): Extract<ReportVerdict, { kind: 'refused' }> {
   return { kind: 'refused', status, name, message };
-}
-
-const maxShares = 200_000;
-
-/** A bucket for each of those that came lately. */
-class Shares {
-  readonly #rate: { readonly perSecond: number; readonly burst: number };
-  readonly #entries = new Map<string, { readonly bucket: TokenBucket; emptyUntilMs: number }>();
-
-  constructor(rate: { readonly perSecond: number; readonly burst: number }) {
-    this.#rate = rate;
-  }
-
-  isEmpty(name: string, monotonicMs: number): boolean {
-    return monotonicMs < (this.#entries.get(name)?.emptyUntilMs ?? 0);
-  }
-
-  take(name: string, monotonicMs: number): boolean {
-    const entry = this.#entries.get(name) ?? this.#open(name);
-    if (entry.bucket.take(monotonicMs)) return true;
-    entry.emptyUntilMs = monotonicMs + 1_000 / this.#rate.perSecond;
-    return false;
-  }
-
-  #open(name: string) {
-    if (this.#entries.size >= maxShares) this.#entries.clear();
-    const bucket = buildTokenBucket(this.#rate.perSecond, this.#rate.burst);
-    const entry = { bucket, emptyUntilMs: 0 };
-    this.#entries.set(name, entry);
-    return entry;
-  }
 }

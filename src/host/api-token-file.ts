@@ -1,0 +1,44 @@
+/** The API's tokens on disk, as a running publisher follows them: a revoked one is gone within a second. */
+import { readFileSync, statSync } from 'node:fs';
+import type { Clock } from '../clock.ts';
+import { parseTokenFile, type TokenRecord } from '../publisher/api/token.ts';
+import type { Complaints } from '../publisher/complaints.ts';
+
+export const tokenFileName = 'api-tokens.json';
+const lookEveryMs = 1_000;
+const maxBytes = 256 * 1024;
+const topic = 'api.tokens';
+
+/** Damaged or unreadable: nobody is let in, and it is told. */
+export function followTokens(
+  path: string,
+  clock: Clock,
+  complaints: Complaints,
+): () => readonly TokenRecord[] {
+  let tokens: readonly TokenRecord[] = [];
+  let mark = '';
+  let lookedMs = Number.NEGATIVE_INFINITY;
+  return () => {
+    const nowMs = clock.monotonicMs();
+    if (nowMs - lookedMs < lookEveryMs) return tokens;
+    lookedMs = nowMs;
+    const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
+    const now = stats === undefined ? 'gone' : `${stats.ino} ${stats.size} ${stats.mtimeNs}`;
+    if (now === mark) return tokens;
+    mark = now;
+    const found = stats === undefined ? [] : readTokens(path, Number(stats.size));
+    if (found === undefined) complaints.begin(topic, `${path} is damaged: no token is accepted`);
+    else complaints.end(topic);
+    tokens = found ?? [];
+    return tokens;
+  };
+}
+
+function readTokens(path: string, size: number): readonly TokenRecord[] | undefined {
+  if (size > maxBytes) return undefined;
+  try {
+    return parseTokenFile(readFileSync(path, 'utf8'));
+  } catch {
+    return undefined;
+  }
+}

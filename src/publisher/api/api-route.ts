@@ -1,0 +1,132 @@
+/**
+ * The routes of the table: token → role → rate → query → audit → run. A stranger learns nothing, not even
+ * which operations there are; who is known gets a rate of its own; all heavy reads share one.
+ */
+import type { Server } from 'node:https';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { PilotfishError } from '../../errors.ts';
+import { buildTokenBucket, sourceOf } from '../connection-ledger.ts';
+import { Shares } from '../shares.ts';
+import { apiPrefix, openApiDocument } from './openapi.ts';
+import { type Operation, operations } from './operations.ts';
+import { allows, findToken, type TokenRecord } from './token.ts';
+import type { ApiWorld } from './world.ts';
+
+const perToken = { perSecond: 10, burst: 40 } as const;
+/** Wrong tokens of one address: above it nothing is computed for it. */
+const perStranger = { perSecond: 1, burst: 20 } as const;
+const heavy = { perSecond: 2, burst: 4 } as const;
+
+export function addApiRoutes(app: FastifyInstance<Server>, world: ApiWorld, version: string): void {
+  const door = buildDoor(world);
+  const document = openApiDocument(version);
+  for (const operation of operations) {
+    app.route({
+      method: operation.method,
+      url: `${apiPrefix}${operation.path}`,
+      handler: (request, reply) => answer(world, door, operation, request as Asked, reply as Reply),
+    });
+  }
+  app.get(`${apiPrefix}openapi.json`, async (request, reply) => {
+    const who = door.enter(request as Asked, reply as Reply, false);
+    return who === undefined ? reply : reply.send(document);
+  });
+}
+
+type Asked = Pick<FastifyRequest, 'headers' | 'query'> & { readonly raw: FastifyRequest['raw'] };
+type Reply = Pick<FastifyReply, 'code' | 'header' | 'send'>;
+
+interface Door {
+  /** Undefined: refused, and answered so. */
+  enter(request: Asked, reply: Reply, isHeavy: boolean): TokenRecord | undefined;
+}
+
+function buildDoor({ clock, tokens }: ApiWorld): Door {
+  const known = new Shares(perToken);
+  const strangers = new Shares(perStranger);
+  const all = buildTokenBucket(heavy.perSecond, heavy.burst);
+  return {
+    enter({ headers, raw }, reply, isHeavy) {
+      const nowMs = clock.monotonicMs();
+      const { host } = sourceOf(raw.socket.remoteAddress ?? '');
+      if (strangers.isEmpty(host, nowMs))
+        return refuse(reply, 429, 'too_fast', 'too many wrong tokens');
+      const who = findToken(headers.authorization, tokens(), clock.nowMs());
+      if (who === undefined) {
+        strangers.take(host, nowMs);
+        reply.header('www-authenticate', 'Bearer');
+        return refuse(reply, 401, 'unauthorized', 'a valid token is needed');
+      }
+      if (!known.take(who.id, nowMs)) return refuse(reply, 429, 'too_fast', 'too many requests');
+      if (isHeavy && !all.take(nowMs))
+        return refuse(reply, 429, 'too_fast', 'too many such requests');
+      return who;
+    },
+  };
+}
+
+function refuse(reply: Reply, status: number, name: string, message: string): undefined {
+  if (status === 429) reply.header('retry-after', '1');
+  reply.code(status).send({ error: { name, message } });
+  return undefined;
+}
+
+async function answer(
+  world: ApiWorld,
+  door: Door,
+  operation: Operation,
+  request: Asked,
+  reply: Reply,
+): Promise<unknown> {
+  const who = door.enter(request, reply, operation.isHeavy === true);
+  if (who === undefined) return reply;
+  const from = request.raw.socket.remoteAddress ?? '';
+  const note = (action: string, outcome: string): void => {
+    if (operation.audited === undefined) return;
+    const { name, role } = who;
+    world.audit.append({ atMs: world.clock.nowMs(), who: name, role, from, action, outcome });
+    world.log.info('audit.action', { who: name, role, from, action, outcome });
+  };
+  if (!allows(who.role, operation.role)) {
+    note(operation.path, 'forbidden');
+    refuse(reply, 403, 'forbidden', `needs the role ${operation.role}`);
+    return reply;
+  }
+  const query = operation.query.safeParse(request.query);
+  if (!query.success) {
+    const [issue] = query.error.issues;
+    refuse(reply, 400, 'bad_request', `${issue?.path.join('.') || 'query'}: ${issue?.message}`);
+    return reply;
+  }
+  return runOperation(world, operation, { query: query.data, who, note }, reply);
+}
+
+interface Call {
+  readonly query: Readonly<Record<string, unknown>>;
+  readonly who: TokenRecord;
+  note(action: string, outcome: string): void;
+}
+
+/** What cannot be written to the audit log is not done. */
+async function runOperation(
+  world: ApiWorld,
+  operation: Operation,
+  { query, who, note }: Call,
+  reply: Reply,
+): Promise<unknown> {
+  const action = operation.audited?.(query) ?? '';
+  try {
+    note(action, 'asked');
+    const value = await operation.run(world, query, who);
+    note(action, 'done');
+    reply.header('cache-control', 'no-store');
+    return value;
+  } catch (thrown) {
+    if (!(thrown instanceof PilotfishError)) throw thrown;
+    const { code, reason, message } = thrown;
+    if (reason !== 'store_failed') note(action, code);
+    const status = reason === 'store_failed' ? 503 : 400;
+    reply.code(status);
+    return { error: { name: reason, message, code } };
+  }
+}

@@ -1,0 +1,317 @@
+/**
+ * Everything the API does, as a table: its path, who may, what it takes, what it answers. The routes and
+ * the OpenAPI document are both made from it. No operation takes a body or a path with parameters:
+ * a request is at most one line of 4 KiB. Changes go through the orders of the command line.
+ */
+import { z } from 'zod';
+import { ConfigError } from '../../errors.ts';
+import { listedManagers } from '../content.ts';
+import type { PublishedList, RolloutMark } from '../history.ts';
+import { drainOrder, publishConfigured, rollbackOrder, undrainOrder } from '../orders.ts';
+import { type PublishOrder, publish } from '../publish.ts';
+import { pageOf } from '../reports/agent-table.ts';
+import type { AuditEntry } from './audit.ts';
+import type { Role, TokenRecord } from './token.ts';
+import type { ApiWorld } from './world.ts';
+
+export interface Operation {
+  readonly method: 'GET' | 'POST';
+  /** Behind `/api/v1/`. */
+  readonly path: string;
+  readonly role: Role;
+  readonly summary: string;
+  readonly query: z.ZodObject;
+  readonly answer: z.ZodType;
+  /** It walks over all agents: all callers together get few of them a second. */
+  readonly isHeavy?: boolean;
+  /** What the audit log says of it; absent for what only reads. */
+  audited?(query: Readonly<Record<string, unknown>>): string;
+  run(
+    world: ApiWorld,
+    query: Readonly<Record<string, unknown>>,
+    who: TokenRecord,
+  ): Promise<unknown>;
+}
+
+const id = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, '1 to 64 of A-Z a-z 0-9 _ -');
+const count = (max: number, fallback: number, text: string) =>
+  z.coerce.number().int().min(1).max(max).default(fallback).describe(text);
+const manager = z.object({
+  id: z.string(),
+  address: z.string(),
+  port: z.number(),
+  zone: z.string(),
+  weight: z.number(),
+  prio: z.number(),
+  state: z.enum(['up', 'drain', 'down']),
+  probe: z.string().describe('up, down or unknown, by the probes of this publisher'),
+  agents: z.number().describe('that report from it'),
+});
+const version = z.object({
+  version: z.number(),
+  epoch: z.number(),
+  term: z.number(),
+  reason: z.string(),
+  detail: z.string(),
+  hash: z.string(),
+  issuedAtMs: z.number(),
+});
+const outcome = version.extend({ outcome: z.enum(['published', 'unchanged']) });
+const agent = z.object({
+  agent: z.string(),
+  site: z.string(),
+  group: z.string(),
+  zone: z.string(),
+  os: z.string(),
+  version: z.string(),
+  sidecar: z.string(),
+  manager: z.string(),
+  holds: z.string(),
+  target: z.string(),
+  state: z.string(),
+  reason: z.string(),
+  errors: z.string(),
+  ageSec: z.number(),
+});
+const filter = z.string().max(200);
+
+const reads: readonly Operation[] = [
+  {
+    method: 'GET',
+    path: 'status',
+    role: 'read',
+    summary: 'The list that is served, and what is wrong',
+    query: z.strictObject({}),
+    answer: z.object({
+      list: version.optional(),
+      managers: z.number(),
+      agents: z.number(),
+      troubles: z.array(
+        z.object({ topic: z.string(), message: z.string(), sinceAtMs: z.number() }),
+      ),
+    }),
+    async run({ history, rows, complaints }) {
+      const newest = history.newest();
+      return {
+        ...(newest === undefined ? {} : { list: versionOf(newest) }),
+        managers: newest === undefined ? 0 : listedManagers(newest.content).length,
+        agents: [...rows()].length,
+        troubles: complaints().map(({ topic, message, sinceAtMs }) => ({
+          topic,
+          message,
+          sinceAtMs,
+        })),
+      };
+    },
+  },
+  {
+    method: 'GET',
+    path: 'managers',
+    role: 'read',
+    summary: 'Every manager of the list, with its probe and its agents',
+    query: z.strictObject({}),
+    answer: z.object({ managers: z.array(manager) }),
+    isHeavy: true,
+    run: async (world) => ({ managers: managersOf(world) }),
+  },
+  {
+    method: 'GET',
+    path: 'history',
+    role: 'read',
+    summary: 'Published versions, newest first',
+    query: z.strictObject({ limit: count(100, 20, 'how many') }),
+    answer: z.object({ history: z.array(version) }),
+    run: async ({ history }, { limit }) => ({
+      history: history.list(Number(limit)).map(versionOf),
+    }),
+  },
+  {
+    method: 'GET',
+    path: 'agents',
+    role: 'read',
+    summary: 'Agents that report: filtered, sorted, by page',
+    query: z.strictObject({
+      filter: z
+        .union([filter, z.array(filter).max(8)])
+        .default([])
+        .describe('COLUMN=TEXT or COLUMN!=TEXT; several must all hold'),
+      sort: z.string().max(32).default('agent').describe('column to sort by'),
+      reverse: z.enum(['true', 'false']).default('false').describe('the other way round'),
+      page: count(100_000, 1, 'page'),
+      limit: count(1_000, 50, 'agents on a page'),
+    }),
+    answer: z.object({
+      lines: z.array(agent),
+      total: z.number(),
+      pages: z.number(),
+      states: z.record(z.string(), z.number()),
+    }),
+    isHeavy: true,
+    async run({ rows, target, clock }, query) {
+      const wanted = target();
+      if (wanted === undefined)
+        throw new ConfigError('unknown_version', 'nothing was published yet');
+      const { filter: given, sort, reverse, page, limit } = query;
+      const asked = {
+        filters: [given].flat().map(String),
+        sort: String(sort),
+        isReverse: reverse === 'true',
+        page: Number(page),
+        limit: Number(limit),
+      };
+      return pageOf([...rows()], wanted, asked, clock.nowMs());
+    },
+  },
+];
+
+const why = z.string().max(200).default('').describe('for the others');
+
+function change(
+  path: string,
+  summary: string,
+  query: z.ZodObject,
+  orderOf: (world: ApiWorld, query: Readonly<Record<string, unknown>>) => PublishOrder,
+): Operation {
+  return {
+    method: 'POST',
+    path,
+    role: 'operate',
+    summary,
+    query,
+    answer: outcome,
+    audited: (given) => [path, ...Object.values(given)].join(' ').trim(),
+    async run(world, given) {
+      const done = await publish(world.desk(), orderOf(world, given));
+      world.serveNewest();
+      return { ...versionOf(done.entry), outcome: done.kind };
+    },
+  };
+}
+
+function mark(path: string, kind: RolloutMark['kind'], summary: string): Operation {
+  return {
+    method: 'POST',
+    path,
+    role: 'operate',
+    summary,
+    query: z.strictObject({ why }),
+    answer: z.object({ id: z.string(), kind: z.string(), who: z.string(), atMs: z.number() }),
+    audited: (given) => [path, ...Object.values(given)].join(' ').trim(),
+    async run({ history, clock }, given, who) {
+      const record = history.newest()?.rollout;
+      if (record === undefined) {
+        throw new ConfigError('no_rollout', 'nothing is rolled out in waves now');
+      }
+      if (history.markOf(record.id)?.kind === 'aborted') {
+        throw new ConfigError('no_rollout', `${record.id} was aborted already`);
+      }
+      const marked = {
+        id: record.id,
+        kind,
+        who: who.name,
+        why: String(given.why),
+        atMs: clock.nowMs(),
+      };
+      history.mark(marked);
+      const { why: _, ...told } = marked;
+      return told;
+    },
+  };
+}
+
+const named = z.strictObject({ manager: id.describe('id of the manager') });
+
+const changes: readonly Operation[] = [
+  change('drain', 'Agents leave a manager in their own time', named, ({ configured }, query) =>
+    drainOrder(configured(), String(query.manager)),
+  ),
+  change('undrain', 'A drained manager is taken back', named, ({ configured }, query) =>
+    undrainOrder(configured(), String(query.manager)),
+  ),
+  change(
+    'rollback',
+    'A new version with the content of an old one, for everybody at once',
+    z.strictObject({ version: z.coerce.number().int().min(1).describe('see history') }),
+    ({ configured, history }, query) => rollbackOrder(history, configured(), Number(query.version)),
+  ),
+  change('publish', 'The configuration as it stands, if it differs', z.strictObject({}), (world) =>
+    publishConfigured(world.configured()),
+  ),
+  mark('rollout/pause', 'paused', 'Hold the next wave; a wave that fails still goes back'),
+  mark('rollout/resume', 'resumed', 'Go on after a pause'),
+  mark('rollout/abort', 'aborted', 'Go back to the version before, for everybody, at once'),
+];
+
+const entry = z.object({
+  seq: z.number(),
+  prev: z.string(),
+  hash: z.string(),
+  atMs: z.number(),
+  who: z.string(),
+  role: z.string(),
+  from: z.string(),
+  action: z.string(),
+  outcome: z.string(),
+});
+
+const administration: readonly Operation[] = [
+  {
+    method: 'GET',
+    path: 'audit',
+    role: 'admin',
+    summary: 'Who did what, newest first',
+    query: z.strictObject({ limit: count(500, 50, 'how many') }),
+    answer: z.object({ entries: z.array(entry) }),
+    run: async ({ audit }, { limit }): Promise<{ entries: readonly AuditEntry[] }> => ({
+      entries: audit.list(Number(limit)),
+    }),
+  },
+  {
+    method: 'GET',
+    path: 'tokens',
+    role: 'admin',
+    summary: 'Tokens by name; their secrets are known to nobody',
+    query: z.strictObject({}),
+    answer: z.object({
+      tokens: z.array(
+        z.object({ id: z.string(), name: z.string(), role: z.string(), expiresAtMs: z.number() }),
+      ),
+    }),
+    run: async ({ tokens }) => ({
+      tokens: tokens().map(({ id: key, name, role, expiresAtMs }) => ({
+        ...{ id: key, name, role, expiresAtMs },
+      })),
+    }),
+  },
+];
+
+export const operations: readonly Operation[] = [...reads, ...changes, ...administration];
+
+function versionOf({
+  version: number,
+  epoch,
+  term,
+  reason,
+  detail,
+  hash,
+  issuedAtMs,
+}: PublishedList) {
+  return { version: number, epoch, term, reason, detail, hash, issuedAtMs };
+}
+
+function managersOf({ history, healths, rows }: ApiWorld) {
+  const newest = history.newest();
+  const known = healths();
+  const agents = new Map<string, number>();
+  for (const { report } of rows()) {
+    if (report.manager !== undefined) {
+      agents.set(report.manager, (agents.get(report.manager) ?? 0) + 1);
+    }
+  }
+  return (newest === undefined ? [] : listedManagers(newest.content)).map((one) => ({
+    ...{ id: one.id, address: one.address, port: one.port, zone: one.zone },
+    ...{ weight: one.weight, prio: one.prio, state: one.state },
+    probe: known.get(one.id)?.verdict ?? 'unknown',
+    agents: agents.get(one.id) ?? 0,
+  }));
+}

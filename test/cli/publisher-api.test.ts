@@ -1,0 +1,243 @@
+/** The API of a running publisher, by a client that is made from its own OpenAPI document. */
+import assert from 'node:assert/strict';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { request } from 'node:https';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { z } from 'zod';
+import { initPublisherDirectory, runPublisher, type TestPublisher } from './publisher-fixture.ts';
+
+/** A command of a group, such as `audit verify`. */
+function grouped({ directory }: TestPublisher, ...words: readonly string[]) {
+  return runPublisher([...words, '--dir', directory]);
+}
+
+async function groupedJson(publisher: TestPublisher, ...words: readonly string[]) {
+  return JSON.parse((await grouped(publisher, ...words, '--json')).out);
+}
+
+interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly text: string;
+}
+
+/** Asked again while the publisher sheds because this process is busy. */
+async function call(
+  publisher: TestPublisher,
+  method: string,
+  path: string,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Answer> {
+  const endAtMs = performance.now() + 20_000;
+  for (;;) {
+    const answer = await callOnce(publisher, method, path, headers);
+    const isShed = answer.status === 503 && answer.text.includes('"busy"');
+    if (!isShed || performance.now() > endAtMs) return answer;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+function callOnce(
+  { directory, port }: TestPublisher,
+  method: string,
+  path: string,
+  headers: Readonly<Record<string, string>>,
+): Promise<Answer> {
+  const ca = readFileSync(join(directory, 'ca.crt'));
+  return new Promise((resolve, reject) => {
+    const sent = request({ host: '127.0.0.1', port, ca, method, path, headers, agent: false });
+    sent.on('error', reject);
+    sent.on('response', (response) => {
+      let text = '';
+      response.setEncoding('utf8').on('data', (part) => {
+        text += part;
+      });
+      response.on('end', () =>
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, text }),
+      );
+    });
+    sent.end();
+  });
+}
+
+async function start(t: TestContext) {
+  const publisher = await initPublisherDirectory(t, [
+    'wm1=127.0.0.1:9',
+    'wm2=127.0.0.2:9',
+    'wm3=127.0.0.3:9',
+  ]);
+  await publisher.start();
+  const mint = async (role: string): Promise<string> => {
+    const flags = ['--name', `${role} one`, '--role', role];
+    const ran = await groupedJson(publisher, 'api-token', 'create', ...flags);
+    return ran.token;
+  };
+  return { publisher, mint };
+}
+
+const as = (token: string) => ({ authorization: `Bearer ${token}` });
+
+interface Described {
+  readonly operationId: string;
+  readonly parameters: readonly { readonly name: string; readonly required: boolean }[];
+  readonly responses: Readonly<
+    Record<
+      string,
+      { readonly content: { readonly 'application/json': { readonly schema: object } } }
+    >
+  >;
+}
+
+test('a client made from the OpenAPI document works, and every answer fits its schema', async (t) => {
+  const { publisher, mint } = await start(t);
+  const admin = await mint('admin');
+  const got = await call(publisher, 'GET', '/api/v1/openapi.json', as(admin));
+  const document = JSON.parse(got.text) as {
+    openapi: string;
+    paths: Record<string, Record<string, Described>>;
+  };
+  assert.match(document.openapi, /^3\.1\./);
+  const client = Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, described]) => ({
+      ...described,
+      run: (query: Readonly<Record<string, string>> = {}) => {
+        const search = new URLSearchParams(query).toString();
+        return call(publisher, method.toUpperCase(), `${path}?${search}`, as(admin));
+      },
+    })),
+  );
+  const byName = new Map(client.map((one) => [one.operationId, one]));
+  assert.equal(byName.size, client.length, 'operation ids are unique');
+  const steps = [
+    ['status', {}],
+    ['drain', { manager: 'wm1' }],
+    ['managers', {}],
+    ['undrain', { manager: 'wm1' }],
+    ['rollback', { version: '2' }],
+    ['publish', {}],
+    ['history', { limit: '5' }],
+    ['agents', { sort: 'ageSec', limit: '10' }],
+    ['audit', {}],
+    ['tokens', {}],
+  ] as const;
+  for (const [name, query] of steps) {
+    const operation = byName.get(name);
+    assert.ok(operation, name);
+    const missing = operation.parameters.filter((one) => one.required && !(one.name in query));
+    assert.deepEqual(missing, [], name);
+    const answer = await operation.run(query);
+    assert.equal(answer.status, 200, `${name}: ${answer.text}`);
+    const schema = operation.responses['200']?.content['application/json'].schema ?? {};
+    const fits = z.fromJSONSchema(schema as Parameters<typeof z.fromJSONSchema>[0]);
+    assert.ok(fits.safeParse(JSON.parse(answer.text)).success, `${name}: ${answer.text}`);
+  }
+  const paused = await byName.get('rolloutPause')?.run();
+  assert.equal(paused?.status, 400);
+  assert.match(paused?.text ?? '', /E045/);
+  const { history } = await publisher.json('history');
+  assert.deepEqual(
+    history.map((one: { reason: string }) => one.reason),
+    ['rollback', 'undrain', 'drain', 'first'],
+  );
+  assert.equal(JSON.parse((await publisher.get('/readyz')).body.toString()).version, 4);
+  const verified = await grouped(publisher, 'audit', 'verify');
+  assert.match(verified.out, /entries, none changed/);
+});
+
+test('without a token, with a low role, a revoked or a damaged one: nothing happens', async (t) => {
+  const { publisher, mint } = await start(t);
+  const reader = await mint('read');
+  assert.equal(statSync(join(publisher.directory, 'api-tokens.json')).mode & 0o777, 0o600);
+  const ask = (method: string, path: string, token?: string) =>
+    call(publisher, method, `/api/v1/${path}`, token === undefined ? {} : as(token));
+  const stranger = await ask('GET', 'status');
+  assert.equal(stranger.status, 401);
+  assert.equal(stranger.headers['www-authenticate'], 'Bearer');
+  assert.equal((await ask('GET', 'status', `${reader}x`)).status, 401);
+  assert.equal((await ask('POST', 'drain?manager=wm1', reader)).status, 403);
+  assert.equal((await ask('GET', 'audit', reader)).status, 403);
+  assert.equal((await ask('GET', 'status', reader)).status, 200);
+  assert.equal((await publisher.json('history')).history.length, 1);
+  const { entries } = await groupedJson(publisher, 'audit', 'list');
+  assert.deepEqual(
+    entries.map(({ who, action, outcome }: Record<string, string>) => [who, action, outcome]),
+    [['read one', 'drain', 'forbidden']],
+  );
+  const { tokens } = await groupedJson(publisher, 'api-token', 'list');
+  assert.equal((await grouped(publisher, 'api-token', 'revoke', tokens[0].id)).exit, 0);
+  const endAtMs = performance.now() + 20_000;
+  while ((await ask('GET', 'status', reader)).status !== 401) {
+    assert.ok(performance.now() < endAtMs, 'a revoked token stays good');
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  writeFileSync(join(publisher.directory, 'api-tokens.json'), '{');
+  assert.match((await grouped(publisher, 'api-token', 'list')).err, /E001/);
+});
+
+test('huge, hostile and unknown queries are refused by name, bodies and floods too', async (t) => {
+  const { publisher, mint } = await start(t);
+  const admin = await mint('admin');
+  const get = (path: string) => call(publisher, 'GET', `/api/v1/${path}`, as(admin));
+  for (const path of [
+    'history?limit=101',
+    'history?limit=1&limit=2',
+    'history?evil=1',
+    'agents?sort=__proto__',
+    `agents?filter=${'x'.repeat(300)}`,
+    'agents?page=0',
+  ]) {
+    const { status, text } = await get(path);
+    assert.equal(status, 400, `${path}: ${status} ${text}`);
+    assert.ok(text.length < 600);
+  }
+  assert.ok([414, 431].includes((await get(`history?limit=${'1'.repeat(5_000)}`)).status));
+  const bodied = await call(publisher, 'POST', '/api/v1/publish', {
+    ...as(admin),
+    'content-length': '5',
+  }).catch(() => ({ status: 413 }));
+  assert.equal(bodied.status, 413);
+  const flood = await Promise.all(
+    Array.from({ length: 40 }, () =>
+      call(publisher, 'GET', '/api/v1/status', as('pfa1.AAAAAAAA.wrong')).catch(() => ({
+        status: 0,
+      })),
+    ),
+  );
+  assert.ok(flood.every(({ status }) => [401, 429, 0].includes(status)));
+  assert.ok(
+    flood.some(({ status }) => status === 429),
+    'a flood of wrong tokens is cut',
+  );
+  assert.equal((await publisher.get('/v1/list')).status, 200);
+});
+
+test('what is changed on the command line is in the audit log too', async (t) => {
+  const publisher = await initPublisherDirectory(t, ['wm1=127.0.0.1:9', 'wm2=127.0.0.2:9']);
+  assert.equal((await publisher.run('publish')).exit, 0);
+  assert.equal((await publisher.run('drain', 'nobody')).exit, 2);
+  const { entries } = await groupedJson(publisher, 'audit', 'list');
+  assert.deepEqual(
+    entries.map(({ action, outcome, from }: Record<string, string>) => [action, outcome, from]),
+    [
+      ['drain nobody', 'E041', 'command line'],
+      ['drain nobody', 'asked', 'command line'],
+      ['publish', 'done', 'command line'],
+      ['publish', 'asked', 'command line'],
+    ],
+  );
+});
+
+test('metrics: for loopback as configured, and not there for others', async (t) => {
+  const publisher = await initPublisherDirectory(t, ['wm1=127.0.0.1:9']);
+  await publisher.start();
+  const seen = await call(publisher, 'GET', '/metrics');
+  assert.equal(seen.status, 200);
+  assert.match(String(seen.headers['content-type']), /^text\/plain; version=0\.0\.4/);
+  assert.match(seen.text, /^pilotfish_publisher_list_version 1$/m);
+  await publisher.stop();
+  const other = await initPublisherDirectory(t, ['wm1=127.0.0.1:9']);
+  other.edit(/^list:/m, 'metrics: {networks: [10.0.0.0/8]}\nlist:');
+  await other.start();
+  assert.equal((await call(other, 'GET', '/metrics')).status, 404);
+});
