@@ -1,5 +1,13 @@
 /** The files of a Linux package, laid out as they will lie on the host. */
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { type Bundle, root, type Stamp } from './bundles.ts';
@@ -41,6 +49,7 @@ export function layLinuxTree(request: LinuxRequest, format: LinuxFormat): LinuxT
   const put = (to: string, from: string, mode = 0o644): void =>
     writeFile(folder, to, readFileSync(from), mode);
   put(`usr/bin/${program}`, binary, 0o755);
+  if (program === 'pilotfish-publisher') linkControl(folder, lib);
   compileNotify(`${target.toolPrefix}gcc`, join(folder, lib, 'notify'));
   for (const name of unitsOf(program)) {
     put(`usr/lib/systemd/system/${name}`, join(linux, 'units', name));
@@ -49,6 +58,12 @@ export function layLinuxTree(request: LinuxRequest, format: LinuxFormat): LinuxT
   put(`${lib}/init/openrc`, join(linux, 'init', `${program}.openrc`), 0o755);
   layDocuments(request, format, folder);
   return { folder, bytes: bytesOf(folder) };
+}
+
+/** Beside Wazuh's own `/var/ossec/bin/cluster_control`, never in its place. */
+function linkControl(folder: string, lib: string): void {
+  mkdirSync(join(folder, lib, 'bin'), { recursive: true, mode: 0o755 });
+  symlinkSync('../../../bin/pilotfish-publisher', join(folder, lib, 'bin/cluster_control'));
 }
 
 export function unitsOf(program: ProgramName): readonly string[] {

@@ -1,7 +1,9 @@
 /** `cluster_control`: the recorded tables byte by byte, its arguments, its failures. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { parseControl } from '../../src/cli/control-arguments.ts';
 import { type ControlParts, runControl } from '../../src/cli/control-command.ts';
 import { controlTable, filesTable } from '../../src/cli/control-tables.ts';
@@ -170,6 +172,16 @@ test('no cluster, an unknown node and wrong words each have their exit code', as
   assert.equal(refused.outcome.exit, 1);
   assert.match(wrong.printed.complained, /^ERROR: not allowed together/);
   assert.equal(wrong.outcome.exit, 2);
+});
+
+test('called by the name cluster_control the publisher is that tool', () => {
+  const main = fileURLToPath(new URL('../../src/publisher-main.ts', import.meta.url));
+  const call = (argv0: string) =>
+    spawnSync(process.execPath, [main, '-u'], { argv0, encoding: 'utf8' });
+  const { status, stdout } = call('/usr/lib/pilotfish-publisher/bin/cluster_control');
+  assert.equal(status, 0);
+  assert.match(stdout, /^\n {4}cluster_control \[-h\]/);
+  assert.equal(call('pilotfish-publisher').status, 2);
 });
 
 test('names from the cluster cannot steer the terminal', () => {

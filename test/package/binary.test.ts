@@ -100,4 +100,17 @@ describe('the binary of the sidecar', { skip: skip && `needs ${missing.join(' ')
     });
     assert.equal(hashes[0], hashes[1]);
   });
+
+  test('the package of the publisher brings cluster_control, beside the one of Wazuh', () => {
+    assert.ok(target);
+    const small = join(folder, 'small-publisher');
+    writeFileSync(small, 'binary');
+    const program = 'pilotfish-publisher';
+    const request = { program, target, stamp, bundles, binary: small, quick: true } as const;
+    const deb = buildDeb({ ...request, outputFolder: folder });
+    const files = spawnSync('dpkg-deb', ['--contents', deb]).stdout.toString();
+    const link = /\.\/usr\/lib\/pilotfish-publisher\/bin\/cluster_control -> (\S+)$/m.exec(files);
+    assert.equal(link?.[1], '../../../bin/pilotfish-publisher', files);
+    assert.doesNotMatch(files, /usr\/bin\/cluster_control|var\/ossec/);
+  });
 });
