@@ -1,11 +1,12 @@
 /**
  * One SQLite file with our rules: write-ahead log, every commit on disk before it returns, the
  * file checked and migrated when it is opened, its size bounded. Foreign statements run on a
- * connection of their own that allows data and nothing else.
+ * connection of their own that allows data and nothing else, in bounds of size and of work.
  */
 import { closeSync, existsSync, constants as fsConstants, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { constants, DatabaseSync, type StatementSync } from 'node:sqlite';
+import { type PlanLine, planCost } from '../cluster/store/embedded/query-cost.ts';
 import type { Sql, SqlRow, SqlValue } from '../cluster/store/embedded/sql.ts';
 import { HostError } from '../errors.ts';
 import { messageOf } from '../guards.ts';
@@ -22,6 +23,17 @@ export interface SqliteOptions {
 const busyTimeoutMs = 5_000;
 const pageBytes = 4_096;
 const walBytes = 64 * 1024 * 1024;
+/** Some seconds of work. */
+const mostForeignRows = 100_000_000;
+/** Of statements of others: values, nesting and programs that no honest one needs are errors. */
+const foreignLimits = {
+  length: 4 * 1024 * 1024,
+  sqlLength: 128 * 1024,
+  exprDepth: 256,
+  compoundSelect: 16,
+  likePatternLength: 4_096,
+  attach: 0,
+} as const;
 
 export class SqliteFile implements Sql {
   readonly #options: SqliteOptions;
@@ -64,12 +76,24 @@ export class SqliteFile implements Sql {
     const rows: SqlRow[] = [];
     let bytes = 0;
     this.#foreign ??= openForeign(this.#options);
+    this.#demandCheap(this.#foreign, statement);
     for (const row of this.#foreign.prepare(statement).iterate()) {
       rows.push(row as SqlRow);
       bytes += JSON.stringify(row, (_, value) => value ?? undefined).length;
       if (bytes > limitBytes) break;
     }
     return rows;
+  }
+
+  /** A single table may always be read; joins only as far as they end soon. */
+  #demandCheap(database: DatabaseSync, statement: string): void {
+    const plan = database.prepare(`EXPLAIN QUERY PLAN ${statement}`).all() as unknown as PlanLine[];
+    if (plan.length < 2) return;
+    const counts = (this.#options.foreignTables ?? []).map((table) =>
+      Number(this.all(`SELECT count(*) AS n FROM "${table}"`)[0]?.n),
+    );
+    if (planCost(plan, Math.max(1, ...counts)) <= mostForeignRows) return;
+    throw new RangeError('the statement would look at too many rows');
   }
 
   close(): void {
@@ -127,7 +151,8 @@ const changing: readonly number[] = [
 ];
 
 function openForeign({ path, foreignTables = [] }: SqliteOptions): DatabaseSync {
-  const database = new DatabaseSync(path, { timeout: busyTimeoutMs, defensive: true });
+  const options = { timeout: busyTimeoutMs, defensive: true, limits: foreignLimits };
+  const database = new DatabaseSync(path, options);
   database.exec('PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF');
   database.setAuthorizer((action, first, second) => {
     if (reading.includes(action)) return constants.SQLITE_OK;

@@ -180,6 +180,42 @@ test('statements of others reach data only, and answers are cut where wazuh-db c
   assert.equal(await store.ask('global sql delete from agent where id > 5'), 'ok []');
 });
 
+test('a statement that would hold up the others is refused at once, what programs ask is not', async (t) => {
+  const store = new TestStore(t);
+  store.sql.transaction(() => {
+    for (let id = 1; id <= 2_000; id++) {
+      store.addAgent(id);
+      store.sql.run('INSERT INTO belongs (id_group, id_agent, priority) VALUES (1, ?, 0)', id);
+    }
+  });
+  const costly = [
+    'select count(*) from agent a, agent b, agent c',
+    'select count(*) from belongs a join belongs b using (id_group), belongs c',
+    'select count(*) from agent a where name in (select a.name || b.name || c.name from agent b, agent c)',
+    'update agent set name = (select count(*) from agent a, agent b where a.name < agent.name)',
+    'select count(*) from (select a.id from agent a, agent b union all select 1), agent',
+  ];
+  for (const statement of costly) {
+    assert.match(await store.ask(`global sql ${statement}`), /^err .*too many rows/, statement);
+  }
+  assert.match(await store.ask('global sql select hex(zeroblob(9000000)) as x'), /^err .*too big/);
+  const select = "select value from json_each('[1]')";
+  const deep = `global sql ${Array(40).fill(select).join(' union all ')}`;
+  assert.match(await store.ask(deep), /^err /);
+  const asked = [
+    'SELECT COUNT(DISTINCT a.id) FROM agent a LEFT JOIN belongs b ON a.id = b.id_agent',
+    "SELECT COUNT(*) FROM (SELECT id, name FROM agent WHERE (id IN (1, 2)) AND name LIKE '%a%')",
+    'SELECT name, COUNT(id_agent) AS n FROM `group` LEFT JOIN belongs ON id = id_group GROUP BY name',
+    'SELECT COUNT(*) FROM (SELECT DISTINCT os_platform FROM agent)',
+    'select agent.id, value from agent left join labels on labels.id = agent.id where os_name > 0',
+    'update agent set name = name where id in (select id_agent from belongs)',
+    'select (select count(*) from belongs where id_agent = agent.id) as n from agent where id < 3',
+  ];
+  for (const statement of asked) {
+    assert.match(await store.ask(`global sql ${statement}`), /^ok \[/, statement);
+  }
+});
+
 test('what is not a command is told as wazuh-db tells it', async (t) => {
   const store = new TestStore(t);
   for (const text of ['', 'global', 'agent 001 sql x', 'global toString', 'global __proto__ x']) {

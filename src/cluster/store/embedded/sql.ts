@@ -13,7 +13,8 @@ export interface Sql {
   transaction<Value>(work: () => Value): Value;
   /**
    * One statement of somebody else, data only: no schema, no pragma, no other file. Rows stop
-   * when their JSON would exceed `limitBytes`. Throws what SQLite says.
+   * when their JSON would exceed `limitBytes`. Throws what SQLite says, and `RangeError` for a
+   * join that would not end soon.
    */
   foreign(statement: string, limitBytes: number): readonly SqlRow[];
 }
