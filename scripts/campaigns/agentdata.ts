@@ -80,8 +80,9 @@ class World {
       }
       this.#spawn(role, 0);
       for (let id = 1; id <= agents; id++) {
-        const values = `values (${id}, 'agent${id}', 1)`;
-        await this.#dbs[role].rows(`insert or ignore into agent (id, name, date_add) ${values}`);
+        const into = 'insert or ignore into agent (id, name, date_add, `group`)';
+        // The column's default would say `default` of agents that belong to no group.
+        await this.#dbs[role].rows(`${into} values (${id}, 'agent${id}', 1, null)`);
       }
     }
   }
