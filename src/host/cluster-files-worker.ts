@@ -53,6 +53,8 @@ import { ClusterStaging } from './cluster-files-staging.ts';
 import { ClusterHomeWriter } from './cluster-files-write.ts';
 
 const chunkBytes = 1024 * 1024;
+/** What one of our own nodes is sent at once: a link that breaks loses this at most, or one file. */
+const shareBytes = 128 * 1024 * 1024;
 const droppedMember: MemberSink = {
   write: () => undefined,
   end: () => undefined,

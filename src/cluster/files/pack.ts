@@ -51,6 +51,8 @@ export interface PackLimits {
   readonly level: number;
   /** Absent: as stock nodes read it. */
   readonly form?: BundleForm;
+  /** Content after which the rest waits for the next bundle; a larger file goes alone. */
+  readonly shareBytes?: number;
 }
 
 export interface Left {
@@ -154,6 +156,7 @@ class Packer {
   readonly #limits: PackLimits;
   readonly #contentLimit: number;
   readonly #form: BundleForm;
+  readonly #shareLimit: number;
   readonly #names: FileName[] = [];
   readonly #left: Left[] = [];
   #bytes = 0;
@@ -165,6 +168,7 @@ class Packer {
     this.#limits = limits;
     this.#form = limits.form ?? stockForm(limits.level);
     this.#contentLimit = limits.zipBytes - Math.min(largestReserveBytes, limits.zipBytes / 16);
+    this.#shareLimit = limits.shareBytes ?? Number.POSITIVE_INFINITY;
   }
 
   packed(): Packed {
@@ -202,6 +206,11 @@ class Packer {
     const { zipBytes } = this.#limits;
     if (sizeBytes > this.#contentLimit) {
       this.#leave(name, 'too_large', `File too large to be synced: ${name}`);
+      return false;
+    }
+    if (this.#contentBytes > 0 && this.#contentBytes + sizeBytes > this.#shareLimit) {
+      this.#isFull = true;
+      this.#leave(name, 'no_room', '');
       return false;
     }
     const isLight = this.#contentBytes + sizeBytes <= this.#contentLimit;

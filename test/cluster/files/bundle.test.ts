@@ -149,6 +149,29 @@ test('files above the limit and files without room are left for later, and the m
   assert.ok(packed.bytes <= 131_072);
 });
 
+test('a bundle ends after its share, the rest is left for the next; a larger file goes alone', () => {
+  const sizes = { huge: 200_000, a: 40_000, b: 40_000, c: 40_000 };
+  const files = new Map<FileName, Buffer>(
+    Object.entries(sizes).map(([name, size]) => [
+      parseName(`etc/lists/${name}`),
+      randomBytes(size),
+    ]),
+  );
+  const limits = { zipBytes: 2 ** 20, level: 1, shareBytes: 100_000 };
+  const left = [...files.keys()];
+  const bundles: number[] = [];
+  while (left.length > 0) {
+    const { packed } = collect(packMembers(left, sourceOf(files), limits));
+    bundles.push(packed.names.length);
+    left.splice(0, packed.names.length);
+    assert.deepEqual(
+      packed.left,
+      left.map((name) => ({ name, kind: 'no_room', text: '' })),
+    );
+  }
+  assert.deepEqual(bundles, [1, 2, 1]);
+});
+
 test('what compresses well is limited by its content too: receivers count that', () => {
   const files = new Map<FileName, Buffer>(
     [1, 2, 3].map((n) => [parseName(`etc/lists/${n}`), Buffer.alloc(50_000, 'a')]),
