@@ -28,7 +28,7 @@ export const connectionStates = ['pending', 'never_connected', 'active', 'discon
 
 export const groupConfigStates = ['synced', 'not synced'] as const;
 
-/** Text members of a whole agent (`syncreq`), in the order wazuh-db writes them. */
+/** Text members of a whole agent (`syncreq`) of 4.x and of 5.0, in the order wazuh-db writes them. */
 export const agentTextColumns = [
   'name',
   'ip',
@@ -38,6 +38,7 @@ export const agentTextColumns = [
   'os_minor',
   'os_codename',
   'os_build',
+  'os_type',
   'os_platform',
   'os_uname',
   'os_arch',

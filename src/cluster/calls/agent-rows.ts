@@ -13,6 +13,7 @@ const columns: Readonly<Record<string, string>> = {
   'os.minor': 'os_minor',
   'os.name': 'os_name',
   'os.platform': 'os_platform',
+  'os.type': 'os_type',
   'os.uname': 'os_uname',
   'os.version': 'os_version',
   name: 'name',

@@ -14,37 +14,42 @@ export interface QueryPort {
   ): Promise<{ readonly status: 'ok' | 'due' | 'err'; readonly payload: string }>;
 }
 
-const columns = [
+const common = [
   'ip',
   'register_ip',
   'os_name',
   'os_version',
   'os_major',
   'os_minor',
-  'os_codename',
-  'os_build',
   'os_platform',
-  'os_uname',
   'os_arch',
   'version',
-  'config_sum',
-  'merged_sum',
-  'manager_host',
-  'node_name',
   'date_add',
   'last_keepalive',
   '`group`',
   'connection_status',
   'disconnection_time',
-  'group_config_status',
   'status_code',
-].join(',');
+];
+const ofFour = [
+  'os_codename',
+  'os_build',
+  'os_uname',
+  'config_sum',
+  'merged_sum',
+  'manager_host',
+  'node_name',
+  'group_config_status',
+];
+/** Of 4.x, and of 5.0 when the table lacks one of those. */
+const columnLists = [[...common, ...ofFour].join(','), [...common, 'os_type'].join(',')] as const;
 const [firstPage, largestPage] = [64, 128];
 /** A directory above this does not fit into a call's answer. */
 const maxAgents = 1_000_000;
 
 export class AgentsFromDb implements AgentDirectory {
   readonly #db: QueryPort;
+  #columns: string = columnLists[0];
 
   constructor(db: QueryPort) {
     this.#db = db;
@@ -106,11 +111,15 @@ export class AgentsFromDb implements AgentDirectory {
     limit: number,
     signal: AbortSignal,
   ): Promise<readonly AgentRow[] | undefined> {
-    const statement =
-      `SELECT id, name, ${columns} FROM agent ` + `WHERE id > ${after} ORDER BY id LIMIT ${limit}`;
-    const { status, payload } = await this.#db.query(`global sql ${statement}`, signal);
-    if (status === 'err') throw new Error(`wazuh-db: ${payload.slice(0, 256)}`);
-    return parseRows(payload)?.map(agentRow);
+    const page = `FROM agent WHERE id > ${after} ORDER BY id LIMIT ${limit}`;
+    const command = `global sql SELECT id, name, ${this.#columns} ${page}`;
+    const { status, payload } = await this.#db.query(command, signal);
+    if (status !== 'err') return parseRows(payload)?.map(agentRow);
+    if (this.#columns === columnLists[0] && payload.includes('no such column')) {
+      this.#columns = columnLists[1];
+      return this.#agentsAfter(after, limit, signal);
+    }
+    throw new Error(`wazuh-db: ${payload.slice(0, 256)}`);
   }
 
   async #rows(statement: string, signal: AbortSignal): Promise<readonly Row[]> {

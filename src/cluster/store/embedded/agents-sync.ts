@@ -74,8 +74,8 @@ export function labelsOf(sql: Sql, id: SqlValue): readonly JsonObject[] {
 const updates = {
   syncreq: `UPDATE agent SET ${[...agentTextColumns, ...numberColumns]
     .map((column) => `${column} = ?`)
-    .join(', ')}, connection_status = ?, group_config_status = ?, sync_status = 'synced'
-    WHERE id = ?`,
+    .join(', ')}, connection_status = ?, sync_status = 'synced',
+    group_config_status = coalesce(nullif(?, ''), group_config_status) WHERE id = ?`,
   syncreq_keepalive: `UPDATE agent SET last_keepalive = ?, sync_status = 'synced',
     connection_status = 'active', disconnection_time = 0, status_code = 0, version = ?
     WHERE id = ?`,

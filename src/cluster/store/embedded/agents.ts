@@ -92,7 +92,16 @@ const updateConnectionStatus: Command = (argument, { sql, now }) => {
 };
 
 const dataColumns = [
-  ...['os_name', 'os_version', 'os_major', 'os_minor', 'os_codename', 'os_platform', 'os_build'],
+  ...[
+    'os_name',
+    'os_version',
+    'os_major',
+    'os_minor',
+    'os_codename',
+    'os_platform',
+    'os_build',
+    'os_type',
+  ],
   ...['os_uname', 'os_arch', 'version', 'config_sum', 'merged_sum', 'manager_host', 'node_name'],
 ] as const;
 

@@ -53,4 +53,5 @@ export const agentMigrations: readonly string[] = [
    CREATE INDEX belongs_group ON belongs (id_group);
    CREATE TABLE metadata (key TEXT PRIMARY KEY, value TEXT);
    INSERT INTO metadata (key, value) VALUES ('db_version', '7');`,
+  `ALTER TABLE agent ADD COLUMN os_type TEXT;`, // of 5.0
 ];
