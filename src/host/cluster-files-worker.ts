@@ -132,7 +132,7 @@ export class FilesWorker {
   startSealed({ order, zipBytes, isOwn, path, descriptor }: SealOrder): number {
     const changes = changesOf(order, this.#scanned());
     const { compressLevel: level } = this.#settings;
-    const limits: PackLimits = { zipBytes, level, ...(isOwn ? { form: ownForm } : {}) };
+    const limits: PackLimits = { zipBytes, level, ...(isOwn ? { form: ownForm, shareBytes } : {}) };
     const source = provenSource(this.#reader, this.#cache);
     const block = new Uint8Array(isOwn ? squeezedBytes : chunkBytes);
     const pieces = chunked(packChanges(changes, source, limits), block.length, block);
