@@ -3,8 +3,8 @@
  * groups that all changed, a full send after forced mismatches; time, and peak memory of both
  * cluster daemons. Both makes use the same store on wazuh-db's sockets. `--stock DIR` adds the
  * stock daemon, where DIR is a home of it that runs; polls are one second on both. `--agents N`
- * takes one size. `--only workers`: 25 workers of ours, each on its own 127.0.0.N, ten minutes of
- * virtual load at ten times the pace. Linux: it reads /proc.
+ * takes one size. `--only workers`: 25 workers of ours, each on its own 127.0.0.N, and ten of each
+ * make; ten minutes of virtual load at ten times the pace. Linux: it reads /proc.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import {
@@ -21,23 +21,23 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { manyWorkers } from '../agentdata/many-workers.ts';
 import { freePort } from '../agentdata/ports.ts';
+import { tenWorkers } from '../agentdata/ten-workers.ts';
 import { PatientDb } from '../agentdata/wdb-client.ts';
 import { type Bench, type Row, rowOf } from '../bench.ts';
-import { ended, logOf, stockFrom, type Usage, usageOf } from '../bench-peers/cluster-peers.ts';
+import {
+  ended,
+  logOf,
+  type Make,
+  stockFrom,
+  type Usage,
+  usageOf,
+} from '../bench-peers/cluster-peers.ts';
 
 const scripts = fileURLToPath(new URL('..', import.meta.url));
 const sizes = [10_000, 100_000];
 const waitMs = 300_000;
 const lostMs = 90_000;
 const mostTurns = 2;
-
-type Start = (home: string, type: 'master' | 'worker', name: string, port: number) => ChildProcess;
-
-interface Make {
-  readonly subject: 'ours' | 'stock';
-  prepare(home: string, type: 'master' | 'worker', name: string, port: number): void;
-  readonly start: Start;
-}
 
 const ours: Make = {
   subject: 'ours',
@@ -82,17 +82,21 @@ function stock(template: string): Make {
 
 export const bench: Bench = {
   name: 'agentdata',
-  summary: 'agent-info round, groups send and full send, 25 workers; ours beside --stock DIR',
+  summary: 'agent-info, groups, full send; 25 workers, and ten of ours beside --stock DIR',
   async run(args, note) {
-    if (optionOf(args, '--only') === 'workers') return manyWorkers(note);
     const template = optionOf(args, '--stock');
-    const only = optionOf(args, '--agents');
+    const agents = optionOf(args, '--agents');
+    const only = optionOf(args, '--only');
     const makes = [ours, ...(template === undefined ? [] : [stock(template)])];
     const rows: Row[] = [];
-    for (const agents of only === undefined ? sizes : [Number(only)]) {
-      for (const make of makes) rows.push(...(await pair(make, agents, note)));
+    for (const size of agents === undefined ? sizes : [Number(agents)]) {
+      if (only === 'workers') break;
+      for (const make of makes) rows.push(...(await pair(make, size, note)));
     }
-    return only === undefined ? [...rows, ...(await manyWorkers(note))] : rows;
+    if (agents !== undefined) return rows;
+    rows.push(...(await manyWorkers(note)));
+    for (const make of makes) rows.push(...(await tenWorkers(make, note)));
+    return rows;
   },
 };
 

@@ -1,0 +1,77 @@
+/**
+ * Ten workers on one master, each node and each store a process of its own: as many as a stock
+ * master takes from one address. Ten minutes of virtual load in one, as in `many-workers.ts`.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Row, rowOf } from '../bench.ts';
+import { ended, type Make, usageOf } from '../bench-peers/cluster-peers.ts';
+import { Load } from './load.ts';
+import { freePort } from './ports.ts';
+import { PatientDb } from './wdb-client.ts';
+
+const workers = 10;
+const shape = { agents: 10_000, rounds: 60, roundS: 1 };
+const store = fileURLToPath(new URL('./store-process.ts', import.meta.url));
+
+export async function tenWorkers(
+  make: Make,
+  note: (line: string) => void,
+): Promise<readonly Row[]> {
+  const root = mkdtempSync(join(tmpdir(), 'pf-ten-'));
+  const children: ChildProcess[] = [];
+  const dbs: PatientDb[] = [];
+  const port = await freePort();
+  try {
+    const names = ['m', ...Array.from({ length: workers }, (_, n) => `w${n}`)];
+    const nodes: ChildProcess[] = [];
+    for (const name of names) {
+      const type = name === 'm' ? 'master' : 'worker';
+      const home = join(root, name);
+      make.prepare(home, type, name, port);
+      const words = [store, home, type, String(shape.agents)];
+      children.push(spawn(process.execPath, words, { stdio: ['ignore', 'ignore', 'inherit'] }));
+      const db = new PatientDb(home);
+      dbs.push(db);
+      await db.rows("insert or ignore into `group` (name) values ('web')");
+      nodes.push(make.start(home, type, name, port));
+    }
+    children.push(...nodes);
+    const [master, ...others] = dbs;
+    if (master === undefined) throw new RangeError('no master');
+    const load = new Load(master, others, shape);
+    const idleS = nodes.map(({ pid = 0 }) => usageOf(pid).cpuS);
+    await load.run();
+    const settledS = await load.settled();
+    const usages = nodes.map(({ pid = 0 }, n) => {
+      const { cpuS, peakMb } = usageOf(pid);
+      return { cpuS: cpuS - (idleS[n] ?? 0), peakMb };
+    });
+    note(`${make.subject}, ten workers: in step ${settledS} s after the last round`);
+    return rowsOf(make.subject, settledS, usages);
+  } finally {
+    for (const db of dbs) db.close();
+    await Promise.all(children.map(ended));
+    rmSync(root, { recursive: true, force: true });
+  }
+}
+
+function rowsOf(
+  subject: string,
+  settledS: number,
+  [master, ...others]: readonly { readonly cpuS: number; readonly peakMb: number }[],
+): readonly Row[] {
+  const row = (metric: string, unit: string, value: number): Row =>
+    rowOf({ subject, case: '10 workers, 10 virtual minutes', metric, unit }, [value]);
+  const sum = (values: readonly number[]): number => values.reduce((all, one) => all + one, 0);
+  return [
+    row('all in step after the last round', 's', settledS),
+    row('CPU of the master', 's', master?.cpuS ?? Number.NaN),
+    row('peak of the master', 'MB', master?.peakMb ?? Number.NaN),
+    row('CPU of the workers', 's', sum(others.map(({ cpuS }) => cpuS))),
+    row('peak of a worker', 'MB', Math.max(...others.map(({ peakMb }) => peakMb))),
+  ];
+}
