@@ -2,13 +2,13 @@
  * 25 workers on one master, each on its own 127.0.0.N: ten minutes of virtual load in one of real
  * time, intervals and load at ten times the pace. 10 000 agents.
  */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { buildClusterNode, type ClusterNode } from '../../src/cli/build-cluster.ts';
 import { type Row, rowOf } from '../bench.ts';
 import { fillAgents, Load, type LoadedDb } from './load.ts';
+import { memoryFolder } from './memory-folder.ts';
 import { nodeOptions } from './node-options.ts';
 import { freePort } from './ports.ts';
 
@@ -20,7 +20,7 @@ const roundS = 10 / pace;
 const silent = { line: () => undefined };
 
 export async function manyWorkers(note: (line: string) => void): Promise<readonly Row[]> {
-  const root = mkdtempSync(join(tmpdir(), 'pf-many-'));
+  const root = memoryFolder('pf-many-');
   const stop = new AbortController();
   const port = await freePort();
   const make = (name: string, role: 'master' | 'worker', localAddress: string): ClusterNode => {

@@ -3,13 +3,13 @@
  * master takes from one address. Ten minutes of virtual load in one, as in `many-workers.ts`.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Row, rowOf } from '../bench.ts';
 import { ended, type Make, usageOf } from '../bench-peers/cluster-peers.ts';
 import { Load } from './load.ts';
+import { memoryFolder } from './memory-folder.ts';
 import { freePort } from './ports.ts';
 import { PatientDb } from './wdb-client.ts';
 
@@ -21,7 +21,7 @@ export async function tenWorkers(
   make: Make,
   note: (line: string) => void,
 ): Promise<readonly Row[]> {
-  const root = mkdtempSync(join(tmpdir(), 'pf-ten-'));
+  const root = memoryFolder('pf-ten-');
   const children: ChildProcess[] = [];
   const dbs: PatientDb[] = [];
   const port = await freePort();

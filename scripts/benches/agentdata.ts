@@ -7,19 +7,11 @@
  * make; ten minutes of virtual load at ten times the pace. Linux: it reads /proc.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import {
-  appendFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { manyWorkers } from '../agentdata/many-workers.ts';
+import { memoryFolder } from '../agentdata/memory-folder.ts';
 import { freePort } from '../agentdata/ports.ts';
 import { tenWorkers } from '../agentdata/ten-workers.ts';
 import { PatientDb } from '../agentdata/wdb-client.ts';
@@ -105,7 +97,7 @@ async function pair(
   agents: number,
   note: (line: string) => void,
 ): Promise<readonly Row[]> {
-  const root = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'pf-agentdata-'));
+  const root = memoryFolder('pf-agentdata-');
   const homes = { master: join(root, 'm'), worker: join(root, 'w') };
   const children: ChildProcess[] = [];
   const dbs = { master: new PatientDb(homes.master), worker: new PatientDb(homes.worker) };
