@@ -231,7 +231,7 @@ test('what is printed is read back as it was', () => {
   );
 });
 
-test('any text is read or refused, soon', () => {
+test('call-query: any text is read or refused, soon', () => {
   fc.assert(
     fc.property(fc.string({ unit: fc.constantFrom(...'()[],;=!<>~a1. '), maxLength: 400 }), (q) => {
       found(q);

@@ -180,7 +180,7 @@ test('statements of others reach data only, and answers are cut where wazuh-db c
   assert.equal(await store.ask('global sql delete from agent where id > 5'), 'ok []');
 });
 
-test('a statement that would hold up the others is refused at once, what programs ask is not', async (t) => {
+test('store-sql: a statement that would hold up the others is refused at once, what programs ask is not', async (t) => {
   const store = new TestStore(t);
   store.sql.transaction(() => {
     for (let id = 1; id <= 2_000; id++) {

@@ -78,7 +78,7 @@ async function workerSide(t: TestContext) {
   return { connect, db, delivered, lines, sender, sql };
 }
 
-test('a link that ends during a read loses nothing: the next link delivers what was read', async (t) => {
+test('data-lost-read: a link that ends during a read loses nothing: the next link delivers what was read', async (t) => {
   const { connect, db, delivered } = await workerSide(t);
   const first = await connect();
   await until('reading', () => db.waiting.length === 1);
