@@ -10,7 +10,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
@@ -25,7 +25,12 @@ export interface Make {
 
 /** Ours as it is shipped: bundled into `folder`, without type stripping at the start. */
 export async function oursIn(folder: string): Promise<Make> {
-  const entryPoints = ['scripts/bench-peers/cluster-node.ts', 'src/host/cluster-files-thread.ts'];
+  return oursFrom(await bundled(folder, 'scripts/bench-peers/cluster-node.ts'));
+}
+
+/** Path of a program that is bundled as ours are shipped, beside the thread that it starts. */
+export async function bundled(folder: string, entry: string): Promise<string> {
+  const entryPoints = [entry, 'src/host/cluster-files-thread.ts'];
   const absWorkingDir = fileURLToPath(new URL('../..', import.meta.url));
   const banner = {
     js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
@@ -36,7 +41,7 @@ export async function oursIn(folder: string): Promise<Make> {
     outExtension: { '.js': '.mjs' },
     logLevel: 'error',
   });
-  return oursFrom(join(folder, 'cluster-node.mjs'));
+  return join(folder, `${basename(entry, '.ts')}.mjs`);
 }
 
 const oursFrom = (runner: string): Make => ({

@@ -17,6 +17,7 @@ import { tenWorkers } from '../agentdata/ten-workers.ts';
 import { PatientDb } from '../agentdata/wdb-client.ts';
 import { type Bench, type Row, rowOf } from '../bench.ts';
 import {
+  bundled,
   ended,
   logOf,
   type Make,
@@ -31,7 +32,7 @@ const waitMs = 300_000;
 const lostMs = 90_000;
 const mostTurns = 2;
 
-const ours: Make = {
+const oursFrom = (runner: string): Make => ({
   subject: 'ours',
   prepare(home) {
     for (const item of ['shared/default', 'rules', 'decoders', 'lists']) {
@@ -40,9 +41,8 @@ const ours: Make = {
     for (const item of ['var/multigroups', 'logs'])
       mkdirSync(join(home, item), { recursive: true });
   },
-  start: (home, type, name, port) =>
-    run(join(scripts, 'agentdata/socket-node.ts'), home, type, name, String(port)),
-};
+  start: (home, type, name, port) => run(runner, home, type, name, String(port)),
+});
 
 /**
  * Debian's anyio 3.6.2 starts a body again that a unix socket took in part; the Python that Wazuh
@@ -76,21 +76,38 @@ export const bench: Bench = {
   name: 'agentdata',
   summary: 'agent-info, groups, full send; 25 workers, and ten of ours beside --stock DIR',
   async run(args, note) {
-    const template = optionOf(args, '--stock');
-    const agents = optionOf(args, '--agents');
-    const only = optionOf(args, '--only');
-    const makes = [ours, ...(template === undefined ? [] : [stock(template)])];
-    const rows: Row[] = [];
-    for (const size of agents === undefined ? sizes : [Number(agents)]) {
-      if (only === 'workers') break;
-      for (const make of makes) rows.push(...(await pair(make, size, note)));
+    const folder = memoryFolder('pf-bundle-');
+    try {
+      const ours = oursFrom(await bundled(folder, 'scripts/agentdata/socket-node.ts'));
+      const template = optionOf(args, '--stock');
+      return await measureAll(
+        args,
+        [ours, ...(template === undefined ? [] : [stock(template)])],
+        note,
+      );
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
     }
-    if (agents !== undefined) return rows;
-    rows.push(...(await manyWorkers(note)));
-    for (const make of makes) rows.push(...(await tenWorkers(make, note)));
-    return rows;
   },
 };
+
+async function measureAll(
+  args: readonly string[],
+  makes: readonly Make[],
+  note: (line: string) => void,
+): Promise<readonly Row[]> {
+  const agents = optionOf(args, '--agents');
+  const only = optionOf(args, '--only');
+  const rows: Row[] = [];
+  for (const size of agents === undefined ? sizes : [Number(agents)]) {
+    if (only === 'workers') break;
+    for (const make of makes) rows.push(...(await pair(make, size, note)));
+  }
+  if (agents !== undefined) return rows;
+  rows.push(...(await manyWorkers(note)));
+  for (const make of makes) rows.push(...(await tenWorkers(make, note)));
+  return rows;
+}
 
 async function pair(
   make: Make,
