@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { sha256Tag } from '../bytes.ts';
 import { resolveAddresses } from '../dns/addresses.ts';
 import { parseName } from '../dns/name.ts';
-import { ConfigError, HostError, PeerError } from '../errors.ts';
+import { ConfigError, HostError, PeerError, PilotfishError } from '../errors.ts';
 import { isJsonObject, messageOf, systemCodeOf } from '../guards.ts';
 import { readGuarded } from '../host/guarded-file.ts';
 import { asRoot } from '../host/privilege.ts';
@@ -14,6 +14,7 @@ import { systemClock as clock, systemRandom as random } from '../host/system-clo
 import { writeDurably } from '../host/two-generation-file.ts';
 import { isCidr } from '../list/cidr.ts';
 import { parseEnvelope } from '../list/envelope.ts';
+import type { Root } from '../list/model.ts';
 import { parseRoot, renderRoot } from '../list/parse-root.ts';
 import {
   parseSigningKey,
@@ -33,6 +34,7 @@ import {
   managersOfAddresses,
   managersOfServices,
 } from '../sidecar/dns-list.ts';
+import { readMemory } from '../sidecar/memory.ts';
 import { buildNames } from './build-sidecar-names.ts';
 import type { Rooms } from './build-sidecar-rooms.ts';
 import { parseConfig } from './config-file.ts';
@@ -135,7 +137,10 @@ export interface DnsSourceFiles {
 }
 
 /** Undefined where this host does not live by DNS. Throws HostError `state_unreadable`. */
-export async function openDnsSource(rooms: Rooms): Promise<DnsSourceFiles | undefined> {
+export async function openDnsSource(
+  rooms: Rooms,
+  isInTrouble: () => boolean = () => false,
+): Promise<DnsSourceFiles | undefined> {
   const folder = folderOf(rooms);
   const read = async (file: string): Promise<Buffer | undefined> => {
     try {
@@ -157,10 +162,11 @@ export async function openDnsSource(rooms: Rooms): Promise<DnsSourceFiles | unde
   const path = join(folder, names.list);
   const files = new DnsFiles({
     ...{ source: parseSource(source), path, files: sourceFiles, clock },
-    root: parseRoot(parseEnvelope(root).payloadBytes),
+    ...{ root: readRoot(root), isInTrouble },
+    remembered: () => rememberedList(rooms, root),
     key: parseSigningKey(parseState(names.key, key)),
     write: (bytes) => writeDurably(path, bytes),
-    ask: (asked) => askDns(tools, asked),
+    ask: (asked, maxAgeMs) => askDns(tools, asked, maxAgeMs),
   });
   return { files, path };
 }
@@ -182,12 +188,38 @@ function parseSource(bytes: Buffer): DnsSource {
   throw new HostError('state_unreadable', `${names.source} is not one of ours: join again`);
 }
 
-async function askDns({ resolver, world }: NameTools, source: DnsSource) {
+/** The constraints as they were signed once: without them no answer may be believed. */
+function readRoot(bytes: Uint8Array): Root {
+  try {
+    return parseRoot(parseEnvelope(bytes).payloadBytes);
+  } catch (error) {
+    if (!(error instanceof PilotfishError)) throw error;
+    const seen = `${names.root} of the DNS source (the constraints) is damaged: join again`;
+    throw new HostError('state_unreadable', seen, { cause: error });
+  }
+}
+
+/** Undefined as well for a list under an earlier root: another key signed that. */
+async function rememberedList(
+  { memoryFile }: Rooms,
+  root: Uint8Array,
+): Promise<Uint8Array | undefined> {
+  const memory = await readMemory(memoryFile).catch((thrown: unknown) => {
+    if (thrown instanceof PilotfishError) return undefined; // not joined yet, or damaged as well
+    throw thrown;
+  });
+  const pin = sha256Tag(parseEnvelope(root).payloadBytes);
+  return memory?.rootPin === pin ? memory.list?.envelope : undefined;
+}
+
+async function askDns({ resolver, world }: NameTools, source: DnsSource, maxAgeMs?: number) {
+  const wish = maxAgeMs === undefined ? {} : { maxAgeMs };
   if (!isService(source)) {
-    const { addresses, ttlLeftMs = 0 } = await resolveAddresses(world, source.name);
+    const { addresses, ttlLeftMs = 0 } = await resolveAddresses(world, source.name, wish);
     return { managers: managersOfAddresses(addresses, source.port), ttlLeftMs };
   }
-  const { answer, ttlLeftMs } = await resolver.lookup({ name: source.name, type: 'SRV' });
+  const question = { name: source.name, type: 'SRV' } as const;
+  const { answer, ttlLeftMs } = await resolver.lookup(question, undefined, maxAgeMs);
   const records =
     answer.kind === 'records'
       ? answer.records.flatMap((one) => (one.type === 'SRV' ? [one.srv] : []))

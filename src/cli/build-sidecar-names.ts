@@ -38,10 +38,16 @@ export async function buildNames({ dns }: Pick<SidecarConfig, 'dns'>): Promise<N
   return { resolver, world, system: systemLookup };
 }
 
+/** Nobody answers at its addresses: a TTL that still runs is no reason to keep them. */
+const suspectMaxAgeMs = 900;
+
 /** For probes: every address of a name that counts now. */
 export function resolveBy({ world }: NameTools): Resolve {
   const book = new AddressBook();
-  return async (name) => book.note(name, (await resolveAddresses(world, name)).addresses);
+  return async (name, isSuspect) => {
+    const wish = isSuspect ? { maxAgeMs: suspectMaxAgeMs } : {};
+    return book.note(name, (await resolveAddresses(world, name, wish)).addresses);
+  };
 }
 
 async function readCa(path: string): Promise<string> {

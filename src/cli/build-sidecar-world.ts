@@ -67,8 +67,11 @@ export async function runForever(rooms: Rooms, stop: AbortSignal): Promise<void>
   const watch = buildWatch(rooms);
   const board = await openBoard(rooms, memory);
   const relay = openRelayKeeper(rooms, { bell, watch, board });
-  const dns = await openDnsSource(rooms);
+  const isInTrouble = (): boolean => hasDead(watch);
+  const dns = await openDnsSource(rooms, isInTrouble);
   const sources = buildSourceWorld(config.sources, dns);
+  const hurry = new Bell();
+  if (dns !== undefined) watch.onChange(() => isInTrouble() && hurry.ring());
   const reports = await openReports(rooms, sources);
   const poller = buildPoller({
     clock,
@@ -79,7 +82,7 @@ export async function runForever(rooms: Rooms, stop: AbortSignal): Promise<void>
     sources,
     settings: {
       waitMs: dns === undefined ? config.poll.wait : 0,
-      ...(dns === undefined ? {} : { paceMs: () => dns.files.paceMs() }),
+      ...(dns === undefined ? {} : { paceMs: () => dns.files.paceMs(), hurry }),
       intervalMs: interval === undefined ? undefined : parseDurationMs(interval),
     },
   });
@@ -109,6 +112,10 @@ export async function runForever(rooms: Rooms, stop: AbortSignal): Promise<void>
     stop,
   ).finally(endRest);
   log.info('sidecar.stopped');
+}
+
+function hasDead(watch: HealthWatch): boolean {
+  return [...watch.snapshot().values()].some(({ verdict }) => verdict === 'down');
 }
 
 /** The longest honest cycle waits for the applier, twice the confirmation and some room. */
@@ -215,7 +222,7 @@ async function relayOfRunning({ config, files }: Rooms): Promise<Pick<World, 're
   const isYoung = Math.abs(clock.nowMs() - (status?.atMs ?? 0)) < maxStatusAgeMs;
   const why = 'the sidecar is not running';
   const seen = (isYoung ? status?.relay : undefined) ?? { kind: 'refused', code: 'E043', why };
-  return { relay: { seen: () => seen, switchAway: () => undefined } };
+  return { relay: { seen: () => seen, switchAway: () => undefined, endSession: () => undefined } };
 }
 
 /** What the step would write, by the applier's own rendering. */

@@ -14,6 +14,7 @@ export interface Lookup {
   lookup(
     question: { readonly name: string; readonly type: RecordType },
     signal?: AbortSignal,
+    maxAgeMs?: number,
   ): Promise<Resolution>;
 }
 
@@ -34,11 +35,17 @@ export interface Addresses {
   readonly isStale: boolean;
 }
 
+export interface Wish {
+  readonly signal?: AbortSignal;
+  /** Answers older than this are asked for again, whatever their TTL. */
+  readonly maxAgeMs?: number;
+}
+
 /** Throws PeerError `dns_failed`: nobody answers, or there is no such name or address. */
 export async function resolveAddresses(
   world: NameWorld,
   text: string,
-  signal?: AbortSignal,
+  wish: Wish = {},
 ): Promise<Addresses> {
   if (isIP(text) !== 0) {
     return { name: text, addresses: [text], source: 'literal', isStale: false };
@@ -52,7 +59,7 @@ export async function resolveAddresses(
     if (addresses.length > 0) return { name, addresses, source: 'hosts', isStale: false };
   }
   for (const name of names) {
-    const found = await bothFamilies(world.resolver, name, signal);
+    const found = await bothFamilies(world.resolver, name, wish);
     if (found !== undefined) return found;
   }
   throw new PeerError('dns_failed', `${names.join(', ')}: no such name, or no address`);
@@ -62,10 +69,10 @@ export async function resolveAddresses(
 async function bothFamilies(
   resolver: Lookup,
   name: string,
-  signal: AbortSignal | undefined,
+  { signal, maxAgeMs }: Wish,
 ): Promise<Addresses | undefined> {
   const asked = await Promise.allSettled(
-    (['A', 'AAAA'] as const).map((type) => resolver.lookup({ name, type }, signal)),
+    (['A', 'AAAA'] as const).map((type) => resolver.lookup({ name, type }, signal, maxAgeMs)),
   );
   const answers = asked.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
   const withRecords = answers.filter(({ answer }) => answer.kind === 'records');

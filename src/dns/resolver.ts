@@ -6,7 +6,13 @@
 import { type Clock, deadline, type Random, untilAborted } from '../clock.ts';
 import { PeerError } from '../errors.ts';
 import { messageOf } from '../guards.ts';
-import { type Answered, type Cached, type CacheSettings, DnsCache } from './cache.ts';
+import {
+  type Answered,
+  type Cached,
+  type CacheSettings,
+  type CacheState,
+  DnsCache,
+} from './cache.ts';
 import { askServer, type DnsTransport, type FaultCounts, noFaults } from './exchange.ts';
 import { type Finding, followReply, maxChainLength } from './follow.ts';
 import type { Question } from './query.ts';
@@ -55,11 +61,21 @@ export class Resolver {
     this.#cache = new DnsCache(world.cache);
   }
 
-  /** Throws PeerError `dns_failed` when nobody answers and nothing is left to be served. */
-  async lookup(question: Question, signal?: AbortSignal): Promise<Resolution> {
+  /**
+   * Throws PeerError `dns_failed` when nobody answers and nothing is left to be served. An answer
+   * older than `maxAgeMs` is asked for again although its TTL still runs, and serves if that fails.
+   */
+  async lookup(
+    question: Question,
+    signal?: AbortSignal,
+    maxAgeMs = Number.POSITIVE_INFINITY,
+  ): Promise<Resolution> {
     const key = `${question.type} ${question.name}`;
     const nowMs = this.#world.clock.monotonicMs();
     const known = this.#cache.get(key, nowMs);
+    if (known !== undefined && nowMs - known.storedAtMs > maxAgeMs) {
+      return this.#askAnew(key, question, known, signal);
+    }
     if (known?.state === 'due' && this.#inFlight.size < limits.maxInFlight) {
       this.#ask(key, question).catch(() => undefined); // asked in time, so a failure is no loss yet
     }
@@ -73,6 +89,27 @@ export class Resolver {
     } catch (thrown) {
       if (known === undefined || !(thrown instanceof PeerError)) throw thrown;
       return staleOf(known);
+    }
+  }
+
+  /** Bounded as any question is: one at a time, a pause after a failure. */
+  async #askAnew(
+    key: string,
+    question: Question,
+    known: Cached & { readonly state: CacheState },
+    signal: AbortSignal | undefined,
+  ): Promise<Resolution> {
+    const { clock } = this.#world;
+    const last = (): Resolution =>
+      known.state === 'stale' ? staleOf(known) : resolutionOf(known, clock.monotonicMs());
+    const failedAtMs = this.#failedAtMs.get(key) ?? Number.NEGATIVE_INFINITY;
+    if (clock.monotonicMs() - failedAtMs < failurePauseMs) return last();
+    try {
+      const fresh = await untilAborted(this.#ask(key, question), signal);
+      return resolutionOf(fresh, clock.monotonicMs());
+    } catch (thrown) {
+      if (!(thrown instanceof PeerError)) throw thrown;
+      return last();
     }
   }
 

@@ -38,6 +38,8 @@ export interface Health {
   readonly damping?: Damping;
   /** Every address its name resolved to when last asked; kept while it does not resolve. */
   readonly ips: readonly string[];
+  /** When the name got the addresses it has now; absent while it always had them. */
+  readonly movedAtMs?: number;
 }
 
 /** `draining`: it works, but the list says that its agents should leave. */
@@ -51,7 +53,10 @@ export function judgeOutcome(
   nowMs: number,
 ): Health {
   const streak = before?.lastKind === outcome.kind ? before.streak + 1 : 1;
-  const verdict = nextVerdict(before?.verdict ?? 'unknown', outcome.kind, streak, settings);
+  // Another machine answers under this name: what the old one owed, it does not.
+  const isElsewhere = outcome.kind === 'alive' && sharesNone(before?.ips ?? [], outcome.ips);
+  const past = isElsewhere ? 'unknown' : (before?.verdict ?? 'unknown');
+  const verdict = nextVerdict(past, outcome.kind, streak, settings);
   const isChanged = before === undefined || before.verdict !== verdict;
   return {
     verdict,
@@ -64,7 +69,26 @@ export function judgeOutcome(
     ...(outcome.kind === 'dead' ? { failure: outcome.failure } : {}),
     ...historyOf(before, verdict, settings, nowMs),
     ips: outcome.ips.length > 0 ? outcome.ips : (before?.ips ?? []),
+    ...movedAt(before, outcome.ips, nowMs),
   };
+}
+
+function sharesNone(before: readonly string[], now: readonly string[]): boolean {
+  return before.length > 0 && now.length > 0 && !now.some((ip) => before.includes(ip));
+}
+
+function movedAt(
+  before: Health | undefined,
+  ips: readonly string[],
+  nowMs: number,
+): Pick<Health, 'movedAtMs'> {
+  const isChanged =
+    before !== undefined &&
+    ips.length > 0 &&
+    before.ips.length > 0 &&
+    String(before.ips.toSorted()) !== String(ips.toSorted());
+  const movedAtMs = isChanged ? nowMs : before?.movedAtMs;
+  return movedAtMs === undefined ? {} : { movedAtMs };
 }
 
 /** What falls and returns leave behind. */

@@ -11,9 +11,16 @@ import { keepPing } from './kept-ping.ts';
 import { ask, ProbeProblem } from './probe-asks.ts';
 
 /** A prober on this host's sockets; `resolve` gives every address of a name, best first. */
-export function buildProber(clock: Clock, resolve: Resolve = resolveName): Prober {
+export function buildProber(clock: Clock, resolveBy: Resolve = resolveName): Prober {
+  const suspects = new Suspects();
+  const resolve = (name: string) => resolveBy(name, suspects.has(name));
+  const noted = async (question: Question, askAt: AskAt): Promise<ProbeOutcome> => {
+    const outcome = await outcomeOf(question, askAt);
+    suspects.note(question.target.address, outcome.kind === 'dead');
+    return outcome;
+  };
   const probe: Prober['probe'] = (target, deadlineMs, signal) =>
-    outcomeOf({ clock, resolve, target, deadlineMs, signal }, (ips, limit) =>
+    noted({ clock, resolve, target, deadlineMs, signal }, (ips, limit) =>
       askAny(ips, (ip) => ask({ ...target, address: ip, name: target.address }, limit)),
     );
   return {
@@ -38,28 +45,47 @@ export function buildProber(clock: Clock, resolve: Resolve = resolveName): Probe
         }
       };
       return {
-        ask: (deadlineMs, signal) =>
-          outcomeOf({ clock, resolve, target, deadlineMs, signal }, askKept),
+        ask: (deadlineMs, signal) => noted({ clock, resolve, target, deadlineMs, signal }, askKept),
         close: () => kept.close(),
       };
     },
   };
 }
 
-export type Resolve = (name: string) => Promise<readonly string[]>;
+/** `isSuspect`: nobody answered at what it gave last time. */
+export type Resolve = (name: string, isSuspect: boolean) => Promise<readonly string[]>;
 
 interface Question {
   readonly clock: Clock;
-  readonly resolve: Resolve;
+  readonly resolve: (name: string) => Promise<readonly string[]>;
   readonly target: ProbeTarget;
   readonly deadlineMs: number;
   readonly signal: AbortSignal | undefined;
 }
 
+/** The address that answered. */
+type AskAt = (ips: readonly string[], limit: AbortSignal) => Promise<string>;
+
+const maxSuspects = 256;
+
+/** Names at whose addresses nobody answered last. Bounded. */
+class Suspects {
+  readonly #names = new Set<string>();
+
+  has(name: string): boolean {
+    return this.#names.has(name);
+  }
+
+  note(name: string, isDead: boolean): void {
+    if (!isDead || this.#names.size >= maxSuspects) this.#names.delete(name);
+    else this.#names.add(name);
+  }
+}
+
 /** name -> address -> answer, as a value; rejects only with the caller's own signal. */
 async function outcomeOf(
   { clock, resolve, target, deadlineMs, signal }: Question,
-  askAt: (ips: readonly string[], limit: AbortSignal) => Promise<string>,
+  askAt: AskAt,
 ): Promise<ProbeOutcome> {
   const startMs = clock.monotonicMs();
   const limit = deadline(clock, deadlineMs, signal);

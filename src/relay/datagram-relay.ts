@@ -8,6 +8,7 @@ import type { Cancel } from '../clock.ts';
 import { HostError } from '../errors.ts';
 import { Avoided } from './avoid.ts';
 import { isLoopback } from './loopback.ts';
+import { isOutdated } from './outdated.ts';
 import type {
   Datagrams,
   ListenAddress,
@@ -77,6 +78,11 @@ export class DatagramRelay {
     const leaving = [...this.#flows].filter(([, { manager }]) => manager.id === managerId);
     this.#ports.report({ kind: 'switched', managerId, sessions: leaving.length });
     for (const [key, flow] of leaving) this.#drop(key, flow);
+  }
+
+  /** This flow only; its manager may be chosen again, at another address. */
+  endSession(session: number, _reason: SwitchReason): void {
+    for (const [key, flow] of [...this.#flows]) if (flow.number === session) this.#drop(key, flow);
   }
 
   /** A switch at `atMs` (wall clock): the slot of this agent. */
@@ -198,6 +204,8 @@ export class DatagramRelay {
     const stall = judgeStall(sampleOf(flow), this.#settings.stall, nowMs);
     if (stall !== undefined && stall !== flow.told) this.#suspect(flow.manager.id, stall);
     flow.told = stall;
+    if (stall !== undefined && isOutdated(flow.manager, this.#ports.choose()))
+      this.#drop(key, flow);
   }
 
   #nowMs(): number {
@@ -207,5 +215,6 @@ export class DatagramRelay {
 
 function sampleOf({ number, manager, upstream: _, told: __, ...rest }: Flow): SessionSample {
   const waiting = { retransmits: 0, waitingBytes: 0, waitingSinceAtMs: undefined };
-  return { session: number, managerId: manager.id, protocol: 'udp', ...rest, ...waiting };
+  const { id: managerId, address } = manager;
+  return { session: number, managerId, address, protocol: 'udp', ...rest, ...waiting };
 }

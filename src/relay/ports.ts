@@ -145,6 +145,8 @@ export type RelayEvent =
 export interface SessionSample {
   readonly session: number;
   readonly managerId: string;
+  /** Where it was dialled. */
+  readonly address: string;
   readonly protocol: 'tcp' | 'udp';
   readonly openedAtMs: number;
   readonly bytesUp: number;

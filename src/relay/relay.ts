@@ -7,6 +7,7 @@ import { type Cancel, sleep } from '../clock.ts';
 import { Avoided } from './avoid.ts';
 import { type Dialled, type DialPorts, dialBest } from './dial.ts';
 import { isLoopback } from './loopback.ts';
+import { isOutdated } from './outdated.ts';
 import type {
   Connection,
   ListenAddress,
@@ -89,6 +90,14 @@ export class Relay {
       if (reason === 'failed') session.reset();
       else this.#closeGently(session);
     }
+  }
+
+  /** This session only; its manager may be chosen again, at another address. */
+  endSession(number: number, reason: SwitchReason): void {
+    const session = this.#sessions.get(number);
+    if (session === undefined) return;
+    if (reason === 'failed') session.reset();
+    else this.#closeGently(session);
   }
 
   /** A planned switch at `atMs` (wall clock): the slot of this agent. */
@@ -257,6 +266,8 @@ export class Relay {
     }
     const stall = session.newStall(this.#settings.stall, nowMs);
     if (stall !== undefined) this.#suspect(session.manager.id, stall);
+    // Stuck where its manager is no more: what waits there is lost, and no probe will find it.
+    if (session.isStalled && isOutdated(session.manager, this.#ports.choose())) session.reset();
   }
 
   #nowMs(): number {

@@ -55,6 +55,7 @@ export class Session {
     return {
       session: this.number,
       managerId: this.manager.id,
+      address: this.manager.address,
       protocol: 'tcp',
       openedAtMs: this.openedAtMs,
       bytesUp,
@@ -75,6 +76,11 @@ export class Session {
     const isNew = stall !== this.#told;
     this.#told = stall;
     return isNew ? stall : undefined;
+  }
+
+  /** As it was when it was last looked at. */
+  get isStalled(): boolean {
+    return this.#told !== undefined;
   }
 
   /** Without a byte either way for longer than it may be: a half-closed one may be for less. */

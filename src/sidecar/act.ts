@@ -23,7 +23,11 @@ export async function act(
   step: Step,
 ): Promise<ApplyResult | undefined> {
   if (step.kind === 'restore') return applier.restoreNewest();
-  if (step.kind === 'switch') relay?.switchAway(step.from, switchReason(step.reason));
+  if (step.kind === 'switch') {
+    const why = switchReason(step.reason);
+    if (step.session === undefined) relay?.switchAway(step.from, why);
+    else relay?.endSession(step.session, why);
+  }
   if (step.kind !== 'write' && step.kind !== 'move') return undefined;
   const request = requestOf(memory, step, openRelayOf({ list, seen }));
   return request === undefined ? undefined : applier.apply(request, signal);

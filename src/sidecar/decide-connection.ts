@@ -1,10 +1,11 @@
 /** Where the agent is connected, as far as that can be seen. Pure. */
 import { isIP } from 'node:net';
+import type { Health } from '../health/judge.ts';
 import type { Manager } from '../list/model.ts';
 import { relayProtocolOf } from '../list/relay-protocol.ts';
 import { canonicalAddress } from '../wazuh/connections.ts';
 import type { Memory } from './memory.ts';
-import type { RankedList, RelaySeen, Seen, ServerSeen } from './seen.ts';
+import type { RankedList, RelaySeen, RelaySessionSeen, Seen, ServerSeen } from './seen.ts';
 
 export type Connection =
   | {
@@ -12,9 +13,16 @@ export type Connection =
       readonly manager: Manager;
       /** Through our own relay: leaving it costs a reconnect, no restart. */
       readonly isRelayed?: true;
+      /** That session, where it is known. */
+      readonly session?: RelaySessionSeen;
     }
   /** Connected to something that the list does not name. */
-  | { readonly kind: 'unlisted'; readonly address: string }
+  | {
+      readonly kind: 'unlisted';
+      readonly address: string;
+      readonly isRelayed?: true;
+      readonly session?: RelaySessionSeen;
+    }
   /** `last`: where it was before, when that is still on the list. */
   | { readonly kind: 'none'; readonly last: Manager | undefined };
 
@@ -59,11 +67,7 @@ export function connectionOf(ground: ConnectionGround): Connection {
   const { managers } = list.list;
   const last = managers.find(({ id }) => id === memory.lastManager);
   const relayed = relayedTo(ground);
-  if (relayed !== undefined) {
-    return relayed.manager === undefined
-      ? { kind: 'none', last }
-      : { kind: 'listed', manager: relayed.manager, isRelayed: true };
-  }
+  if (relayed !== undefined) return relayedConnection(relayed, last);
   for (const peer of agent.peers) {
     const manager = managers.find(
       (one) => one.port === peer.port && isAt(one, peer.address, health.get(one.id)?.ips),
@@ -94,14 +98,37 @@ function isIn(relay: OpenRelay, { seen: { agent, file } }: ConnectionGround): bo
   return isFirst && saysConnected && relay.managerId !== undefined;
 }
 
+interface Relayed {
+  readonly manager: Manager | undefined;
+  readonly session: RelaySessionSeen | undefined;
+}
+
 /** Undefined: the agent is not in our relay. */
-function relayedTo(
-  ground: ConnectionGround,
-): { readonly manager: Manager | undefined } | undefined {
+function relayedTo(ground: ConnectionGround): Relayed | undefined {
   const relay = openRelayOf(ground);
   if (relay === undefined) return undefined;
   if (!isIn(relay, ground)) return undefined;
-  return { manager: ground.list.list.managers.find(({ id }) => id === relay.managerId) };
+  const manager = ground.list.list.managers.find(({ id }) => id === relay.managerId);
+  return { manager, session: relay.session };
+}
+
+/** A session of a manager that has left the list goes on until somebody ends it. */
+function relayedConnection({ manager, session }: Relayed, last: Manager | undefined): Connection {
+  const at = session === undefined ? {} : { session };
+  if (manager !== undefined) return { kind: 'listed', manager, isRelayed: true, ...at };
+  if (session === undefined) return { kind: 'none', last };
+  return { kind: 'unlisted', address: session.address, isRelayed: true, session };
+}
+
+/** The relay's session stands at an address that its manager's name has no more. */
+export function hasLeftName(
+  connection: Extract<Connection, { kind: 'listed' }>,
+  health: ReadonlyMap<string, Health>,
+): boolean {
+  const { manager, session } = connection;
+  if (session === undefined || isIP(session.address) === 0) return false;
+  const ips = health.get(manager.id)?.ips ?? [];
+  return ips.length > 0 && !isAt(manager, canonicalAddress(session.address), ips);
 }
 
 function isAt(manager: Manager, address: string, ips: readonly string[] = []): boolean {

@@ -8,7 +8,7 @@ import { rankManagers } from '../list/select.ts';
 import { isComingBack, leaveAtMs, slotsFromMs } from './decide-admission.ts';
 import { nativeLoop } from './decide-native.ts';
 import { restartWait } from './decide-planned.ts';
-import { type Answer, go, hold, pass, type StepAnswer, seconds } from './decide-rule.ts';
+import { type Answer, go, hold, isRelayed, pass, type StepAnswer, seconds } from './decide-rule.ts';
 import { happenedAfter, type View } from './decide-view.ts';
 
 /** An agent that its last restart did not bring to a manager is not left for a whole cooldown. */
@@ -92,7 +92,7 @@ export function returns(
  * `connected`, and will not move by itself even when that manager is long well again.
  */
 export function unwedge(view: View): Answer {
-  const { connection, seen, candidates, panic, nowMs } = view;
+  const { seen, candidates, panic, nowMs } = view;
   const { agent, file, stuckForMs } = seen;
   const notifySec = file.kind === 'readable' ? file.notifyTime : undefined;
   const sign = judgeAgent(agent, { notifySec, stuckForMs }, nowMs);
@@ -101,8 +101,7 @@ export function unwedge(view: View): Answer {
   if (panic) return hold('panic', `${why}; most managers look dead: suspect this host`);
   const [target] = candidates;
   if (target === undefined) return hold('none_is_up', `${why}; no manager answers`);
-  const isRelayed = connection.kind === 'listed' && connection.isRelayed === true;
-  const waiting = isRelayed ? undefined : restartWait(view);
+  const waiting = isRelayed(view) ? undefined : restartWait(view);
   return waiting ?? go(view, target.id, 'agent_wedged', why);
 }
 

@@ -4,10 +4,12 @@
  */
 import type { Manager } from '../list/model.ts';
 import { plannedFromMs } from './decide-admission.ts';
+import { hasLeftName } from './decide-connection.ts';
 import {
   type Answer,
   go,
   hold,
+  isRelayed,
   type PassAnswer,
   pass,
   type StepAnswer,
@@ -23,7 +25,7 @@ export function leaveDraining(view: View): Answer {
   const planned = plannedMove(view);
   if (planned.kind === 'pass') return planned;
   const { target, reason, why } = planned;
-  const wait = plannedWait(view, reason, why);
+  const wait = plannedWait(view, planned);
   return wait === undefined ? go(view, target.id, reason, why) : pass(`${why}; not yet`);
 }
 
@@ -31,17 +33,15 @@ export function leaveDraining(view: View): Answer {
 export function waitForSlot(view: View): Answer {
   const planned = plannedMove(view);
   if (planned.kind === 'pass') return planned;
-  return plannedWait(view, planned.reason, planned.why) ?? pass('now');
+  return plannedWait(view, planned) ?? pass('now');
 }
 
-type Planned =
-  | {
-      readonly kind: 'planned';
-      readonly target: Manager;
-      readonly reason: MoveReason;
-      readonly why: string;
-    }
-  | PassAnswer;
+interface Named {
+  readonly reason: MoveReason;
+  readonly why: string;
+}
+
+type Planned = (Named & { readonly kind: 'planned'; readonly target: Manager }) | PassAnswer;
 
 function plannedMove(view: View): Planned {
   const { connection, verdicts, candidates, seen, panic, relay } = view;
@@ -58,6 +58,11 @@ function plannedMove(view: View): Planned {
     if (target === undefined) return pass(`${id} is drained, but no other manager answers`);
     return { kind: 'planned', target, reason: 'manager_draining', why: `${id} is drained` };
   }
+  if (hasLeftName(connection, seen.health)) {
+    const why = `connected to ${connection.session?.address}, which ${connection.manager.address} no longer means`;
+    if (target === undefined) return pass(`${why}; no manager answers`);
+    return { kind: 'planned', target, reason: 'address_changed', why };
+  }
   if (relay === undefined || connection.isRelayed === true) return pass(`${id} is not drained`);
   if (target === undefined) return pass('not in the relay, but no manager answers');
   const why = 'the relay is open, and the agent is not in it';
@@ -65,7 +70,7 @@ function plannedMove(view: View): Planned {
 }
 
 /** Freeze, slot and window bound every move of choice; the cooldown those that cost a restart. */
-function plannedWait(view: View, reason: MoveReason, why: string): StepAnswer | undefined {
+function plannedWait(view: View, { why, reason }: Named): StepAnswer | undefined {
   const { agentId, list, seen, policy, nowMs } = view;
   const kept = choiceWait(view, why);
   if (kept !== undefined) return kept;
@@ -73,6 +78,7 @@ function plannedWait(view: View, reason: MoveReason, why: string): StepAnswer | 
   const arrivedAtMs = Math.max(
     Math.min(list.acceptedAtMs, nowMs),
     plannedFromMs(list.list, seen.health, nowMs),
+    reason === 'address_changed' || reason === 'manager_unlisted' ? newestMoveMs(view) : 0,
   );
   const slot = slotAtMs({
     agentId,
@@ -85,15 +91,17 @@ function plannedWait(view: View, reason: MoveReason, why: string): StepAnswer | 
   return isRelayed(view) ? undefined : restartWait(view);
 }
 
+/** A name that means another address is news as a list is: slots are counted from then. */
+function newestMoveMs({ seen: { health }, nowMs }: View): number {
+  const moves = [...health.values()].map(({ movedAtMs = 0 }) => movedAtMs);
+  return Math.max(0, ...moves.filter((atMs) => atMs <= nowMs));
+}
+
 function choiceWait({ policy, nowMs }: View, why: string): StepAnswer | undefined {
   if (policy.freeze) return hold('freeze', `${why}; frozen by configuration`);
   const opensAtMs = closedUntilMs(policy.windows, nowMs);
   if (opensAtMs === undefined) return undefined;
   return hold('window', `${why}; the next window is in ${seconds(opensAtMs - nowMs)}`, opensAtMs);
-}
-
-function isRelayed({ connection }: View): boolean {
-  return connection.kind === 'listed' && connection.isRelayed === true;
 }
 
 /** Undefined: the last restart is long enough ago. */

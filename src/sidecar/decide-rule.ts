@@ -1,4 +1,5 @@
 /** One row of the table in `decide.ts`, and how rows answer. Pure. */
+import type { Connection } from './decide-connection.ts';
 import { orderOf, type View } from './decide-view.ts';
 import type { HoldReason, MoveReason, Step } from './step.ts';
 
@@ -40,10 +41,30 @@ export function hold(reason: HoldReason, why: string, untilMs?: number): StepAns
  */
 export function go(view: View, to: string, reason: MoveReason, why: string): StepAnswer {
   const { connection } = view;
-  if (connection.kind === 'listed' && connection.isRelayed === true) {
-    return step({ kind: 'switch', from: connection.manager.id, to, reason }, why);
+  if (connection.kind !== 'none' && connection.isRelayed === true) {
+    return step(switchOf(connection, to, reason), why);
   }
   return step({ kind: 'move', order: orderOf(view, to), to, reason }, why);
+}
+
+/** Where the manager itself is good, or no longer there to be avoided, only the session is ended. */
+function switchOf(
+  connection: Exclude<Connection, { readonly kind: 'none' }>,
+  to: string,
+  reason: MoveReason,
+): Step {
+  const isListed = connection.kind === 'listed';
+  const from = isListed ? connection.manager.id : connection.address;
+  const { session } = connection;
+  const isSessionOnly = !isListed || sessionReasons.includes(reason);
+  const only = session === undefined || !isSessionOnly ? {} : { session: session.number };
+  return { kind: 'switch', from, to, reason, ...only };
+}
+
+const sessionReasons: readonly MoveReason[] = ['address_changed', 'vip_moved'];
+
+export function isRelayed({ connection }: View): boolean {
+  return connection.kind !== 'none' && connection.isRelayed === true;
 }
 
 export function seconds(ms: number): string {

@@ -6,7 +6,7 @@
 import type { Clock } from '../clock.ts';
 import { PilotfishError } from '../errors.ts';
 import { parseEnvelope } from '../list/envelope.ts';
-import type { Manager, Root } from '../list/model.ts';
+import type { Manager, ManagerList, Root } from '../list/model.ts';
 import { parseList } from '../list/parse-list.ts';
 import type { SigningKey } from '../list/sign.ts';
 import { type DnsSource, nextLocalList, signLocalList } from './dns-list.ts';
@@ -28,12 +28,20 @@ export interface DnsFilesParts {
   readonly key: SigningKey;
   /** Durable. Throws HostError `write_failed`. */
   write(bytes: Uint8Array): Promise<void>;
-  /** Throws PeerError `dns_failed`. */
-  ask(source: DnsSource): Promise<DnsAnswer>;
+  /** No answer older than `maxAgeMs`. Throws PeerError `dns_failed`. */
+  ask(source: DnsSource, maxAgeMs?: number): Promise<DnsAnswer>;
+  /** The list as this host accepted it last, for when the file is damaged or gone. */
+  remembered?(): Promise<Uint8Array | undefined>;
+  /** Some manager of the list is dead: perhaps the record has been changed already. */
+  isInTrouble?(): boolean;
 }
 
 /** While name servers fail or deny, they are asked so often. */
 const againMs = 5_000;
+/** While a manager is dead the record is asked about so often, whatever its TTL … */
+const troubleMs = 1_000;
+/** … for so long; then as after a failure. */
+const eagerMs = 30_000;
 /** A long TTL must not keep a change of this host (its resolver, its hosts file) unseen. */
 const maxPauseMs = 60_000;
 const afterTtlMs = 50;
@@ -41,6 +49,7 @@ const afterTtlMs = 50;
 export class DnsFiles implements SourceFiles {
   readonly #parts: DnsFilesParts;
   #pauseMs = againMs;
+  #troubleAtMs: number | undefined;
 
   constructor(parts: DnsFilesParts) {
     this.#parts = parts;
@@ -48,17 +57,28 @@ export class DnsFiles implements SourceFiles {
 
   /** How long until asking again can show something new. */
   paceMs(): number {
-    return this.#pauseMs;
+    const troubledMs = this.#troubledForMs();
+    if (troubledMs === undefined) return this.#pauseMs;
+    return Math.min(this.#pauseMs, troubledMs < eagerMs ? troubleMs : againMs);
+  }
+
+  #troubledForMs(): number | undefined {
+    const nowMs = this.#parts.clock.monotonicMs();
+    if (this.#parts.isInTrouble?.() === true) this.#troubleAtMs ??= nowMs;
+    else this.#troubleAtMs = undefined;
+    return this.#troubleAtMs === undefined ? undefined : nowMs - this.#troubleAtMs;
   }
 
   async read(path: string, maxBytes: number): Promise<Uint8Array | undefined> {
     const { files } = this.#parts;
-    const before = await files.read(path, maxBytes);
-    if (path !== this.#parts.path) return before;
+    const onDisk = await files.read(path, maxBytes);
+    if (path !== this.#parts.path) return onDisk;
+    const before = isList(onDisk) ? onDisk : await this.#parts.remembered?.();
     try {
-      const { managers, ttlLeftMs } = await this.#parts.ask(this.#parts.source);
+      const maxAgeMs = this.#troubledForMs() === undefined ? undefined : troubleMs - afterTtlMs;
+      const { managers, ttlLeftMs } = await this.#parts.ask(this.#parts.source, maxAgeMs);
       this.#pauseMs = Math.min(Math.max(ttlLeftMs + afterTtlMs, afterTtlMs), maxPauseMs);
-      return await this.#newest(before, managers);
+      return await this.#newest(before, managers, before === onDisk);
     } catch (thrown) {
       this.#pauseMs = againMs;
       if (before === undefined || !(thrown instanceof PilotfishError)) throw thrown;
@@ -66,14 +86,34 @@ export class DnsFiles implements SourceFiles {
     }
   }
 
-  async #newest(before: Uint8Array | undefined, managers: readonly Manager[]): Promise<Uint8Array> {
+  async #newest(
+    before: Uint8Array | undefined,
+    managers: readonly Manager[],
+    isOnDisk: boolean,
+  ): Promise<Uint8Array> {
     const { root, key, clock, write } = this.#parts;
-    const last = before === undefined ? undefined : parseList(parseEnvelope(before).payloadBytes);
+    const last = before === undefined ? undefined : listIn(before);
     const next = nextLocalList(root, managers, last, clock.nowMs());
-    if (next === undefined && before !== undefined) return before;
+    if (next === undefined && before !== undefined) {
+      if (!isOnDisk) await write(before); // mended: it was damaged or gone
+      return before;
+    }
     if (next === undefined) throw new TypeError('a first list is always due');
     const envelope = signLocalList(next, key);
     await write(envelope);
     return envelope;
+  }
+}
+
+function listIn(bytes: Uint8Array): ManagerList {
+  return parseList(parseEnvelope(bytes).payloadBytes);
+}
+
+function isList(bytes: Uint8Array | undefined): boolean {
+  try {
+    return bytes !== undefined && listIn(bytes).version > 0;
+  } catch (thrown) {
+    if (thrown instanceof PilotfishError) return false;
+    throw thrown;
   }
 }

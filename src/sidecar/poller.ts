@@ -15,6 +15,8 @@ export interface PollSettings {
   readonly intervalMs: number | undefined;
   /** A source that knows when it can have news (a TTL): exact, without jitter. */
   paceMs?(): number;
+  /** Rung when news may be there before that. */
+  readonly hurry?: Bell;
 }
 
 export interface PollerParts extends Pick<World, 'clock' | 'memory' | 'trust'> {
@@ -54,10 +56,14 @@ export function buildPoller(parts: PollerParts): Poller {
         }
         const wasEarly = parts.clock.monotonicMs() - startMs < parts.settings.waitMs * 0.8;
         early = wasEarly && news?.list === undefined ? early + 1 : 0;
-        await sleep(parts.clock, await pauseMs(parts, news, { failures, early }), signal);
+        await rest(parts, await pauseMs(parts, news, { failures, early }), signal);
       }
     },
   };
+}
+
+function rest({ clock, settings }: PollerParts, ms: number, signal: AbortSignal): Promise<void> {
+  return settings.hurry?.wait(clock, ms, signal) ?? sleep(clock, ms, signal);
 }
 
 /** While earlier news are not taken yet, memory is behind: asking again would bring them twice. */

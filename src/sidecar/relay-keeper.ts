@@ -14,6 +14,7 @@ import type {
   RelayEvent,
   RelayManager,
   RelayNetwork,
+  SessionSample,
 } from '../relay/ports.ts';
 import { Relay } from '../relay/relay.ts';
 import type { RelaySettings } from '../relay/settings.ts';
@@ -68,6 +69,8 @@ class Keeper implements RelayKeeper {
   #guard: { close(): Promise<void> } | undefined;
   #seen: RelaySeen = { kind: 'refused', code: 'E043', why: 'not opened yet' };
   #complained = '';
+  /** Wall clock, by session: of those that stand. */
+  readonly #openedAtMs = new Map<number, number>();
   #refusedAtMs = Number.NEGATIVE_INFINITY;
   /** An inherited socket outlives a refusal: whoever dials is sent away, never kept waiting. */
   #isBarred = false;
@@ -82,14 +85,23 @@ class Keeper implements RelayKeeper {
   seen(): RelaySeen {
     if (this.#seen.kind !== 'open') return this.#seen;
     const newest = this.#relay?.sessions.at(-1);
-    if (newest !== undefined) return { ...this.#seen, managerId: newest.managerId };
+    if (newest !== undefined) return { ...this.#seen, ...this.#leadOf(newest) };
     const admitsInMs = this.#relay instanceof Relay ? this.#relay.admitsInMs : undefined;
     if (admitsInMs === undefined) return this.#seen;
     return { ...this.#seen, admitsAtMs: this.#parts.clock.nowMs() + admitsInMs };
   }
 
+  #leadOf({ session: number, managerId, address }: SessionSample) {
+    const openedAtMs = this.#openedAtMs.get(number) ?? 0;
+    return { managerId, session: { number, address, openedAtMs } };
+  }
+
   switchAway(managerId: string, why: 'failed' | 'planned'): void {
     this.#relay?.switchAway(managerId, why);
+  }
+
+  endSession(session: number, why: 'failed' | 'planned'): void {
+    this.#relay?.endSession(session, why);
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -190,7 +202,12 @@ class Keeper implements RelayKeeper {
       case 'suspect':
         suspect(event.managerId, `the relay: ${event.why.replaceAll('_', ' ')}`);
         return;
+      case 'closed':
+        this.#openedAtMs.delete(event.session);
+        log.debug('relay.closed', event);
+        return;
       case 'connected':
+        this.#openedAtMs.set(event.session, clock.nowMs());
         log.info('relay.connected', { manager: event.managerId, skipped: event.skipped.join() });
         bell.ring();
         return;

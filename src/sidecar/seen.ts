@@ -55,11 +55,21 @@ export type RelaySeen =
       readonly protocol?: 'tcp' | 'udp';
       /** Where it leads the agent now; absent while nobody is connected. */
       readonly managerId?: string;
+      /** That very session; with `managerId`. */
+      readonly session?: RelaySessionSeen;
       /** The agent waits in it for its admission until then. */
       readonly admitsAtMs?: number;
     }
   /** The agent must not be pointed at it. */
   | { readonly kind: 'refused'; readonly code: string; readonly why: string };
+
+export interface RelaySessionSeen {
+  readonly number: number;
+  /** Where it was dialled. */
+  readonly address: string;
+  /** Wall clock. */
+  readonly openedAtMs: number;
+}
 
 export interface Pause {
   readonly untilMs: number;

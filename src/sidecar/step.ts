@@ -6,6 +6,8 @@ export type MoveReason =
   | 'manager_down'
   | 'manager_draining'
   | 'manager_unlisted'
+  | 'address_changed'
+  | 'vip_moved'
   | 'agent_lost'
   | 'agent_unlisted'
   | 'agent_wedged'
@@ -49,6 +51,8 @@ export type Step =
       readonly from: string;
       readonly to: string;
       readonly reason: MoveReason;
+      /** Only this session: the manager itself is good, where it is now. */
+      readonly session?: number;
     }
   /** Something is wanted, but not now; `untilMs` when the time of it is known. */
   | { readonly kind: 'hold'; readonly reason: HoldReason; readonly untilMs?: number }

@@ -56,6 +56,8 @@ export interface RelayView {
   seen(): RelaySeen;
   /** `planned`: nothing may be lost by it. */
   switchAway(managerId: string, why: 'failed' | 'planned'): void;
+  /** Only this one; its manager may be dialled again, at another address. */
+  endSession(session: number, why: 'failed' | 'planned'): void;
 }
 
 export interface Applier {

@@ -1,7 +1,7 @@
 /** The resolver against real servers: bind9, dnsmasq and knot, over UDP, TCP and TLS. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { defaultCacheSettings } from '../../src/dns/cache.ts';
 import type { RecordType, ResourceRecord } from '../../src/dns/record.ts';
@@ -138,17 +138,89 @@ test('dnsmasq: addresses of its hosts, aliases and services', {
   assert.equal(answer.kind, 'nothing');
 });
 
-test('a changed record is seen when its TTL is over, and not before', {
+type Kind = 'bind' | 'knot' | 'dnsmasq';
+
+interface Single {
+  readonly server: RunningServer;
+  change(address: string): Promise<void>;
+}
+
+/** One name with one address and a TTL of 60 s, served by each of the three. */
+async function startSingle(t: TestContext, kind: Kind): Promise<Single> {
+  const zone = (serial: number, address: string): string => `${soa(serial)}wm 60 IN A ${address}\n`;
+  if (kind === 'dnsmasq') {
+    const hosts = (address: string): string => `${address} wm.example.test\n`;
+    const args = ['--local-ttl=60', '--local=/test/'];
+    const server = await startDnsmasq(t, args, hosts('192.0.2.1'));
+    return { server, change: (address) => server.rewrite('hosts', hosts(address)) };
+  }
+  const start = kind === 'bind' ? startBind : startKnot;
+  const server = await start(t, { 'example.test': zone(1, '192.0.2.1') });
+  return { server, change: (address) => server.rewrite('example.test', zone(2, address)) };
+}
+
+for (const kind of ['bind', 'knot', 'dnsmasq'] as const) {
+  const skip = missing(kind);
+  test(`${kind}: a changed record is seen when its TTL is over, and not before`, {
+    skip,
+  }, async (t) => {
+    const { server, change } = await startSingle(t, kind);
+    const { ask, clock } = resolverFor([udp(server)]);
+    assert.deepEqual(addressesOf(await ask('wm.example.test', 'A')), ['192.0.2.1']);
+    await change('192.0.2.9');
+    clock.skip(53_000);
+    assert.deepEqual(addressesOf(await ask('wm.example.test', 'A')), ['192.0.2.1']);
+    clock.skip(8_000);
+    assert.deepEqual(addressesOf(await ask('wm.example.test', 'A')), ['192.0.2.9']);
+  });
+
+  test(`${kind}: behind a dead first server it costs one wait; when it dies too the answer is stale`, {
+    skip,
+  }, async (t) => {
+    const { server } = await startSingle(t, kind);
+    const port = await freePort('127.0.0.1');
+    const dead: NameServer = { address: '127.0.0.1', port, transport: 'udp' };
+    const { ask, resolver, clock } = resolverFor([dead, udp(server)]);
+    assert.equal((await ask('wm.example.test', 'A')).length, 1);
+    await resolver.lookup({ name: 'wm.example.test', type: 'AAAA' });
+    const [first, second] = await resolver.standings();
+    assert.equal(first?.failed, 1);
+    assert.equal(second?.answered, 2);
+    await server.kill();
+    clock.skip(61_000);
+    const stale = await resolver.lookup({ name: 'wm.example.test', type: 'A' });
+    assert.deepEqual([stale.isStale, stale.answer.kind], [true, 'records']);
+    clock.skip(86_400_000);
+    await assert.rejects(ask('wm.example.test', 'A'), { reason: 'dns_failed' });
+  });
+}
+
+test('dnsmasq: an answer too long for UDP comes over TCP', {
+  skip: missing('dnsmasq'),
+}, async (t) => {
+  const hosts = Array.from({ length: 96 }, (_, index) => `10.9.0.${index + 1} many.test`);
+  const server = await startDnsmasq(t, ['--local=/test/'], `${hosts.join('\n')}\n`);
+  const { ask } = resolverFor([udp(server)]);
+  assert.equal((await ask('many.test', 'A')).length, 96);
+});
+
+test('whoever finds nobody at an address has the name asked again, whatever its TTL', {
   skip: missing('bind'),
 }, async (t) => {
   const server = await startBind(t, { 'example.test': `${soa(1)}wm 60 IN A 192.0.2.1\n` });
-  const { ask, clock } = resolverFor([udp(server)]);
-  assert.deepEqual(addressesOf(await ask('wm.example.test', 'A')), ['192.0.2.1']);
+  const { ask, clock, resolver } = resolverFor([udp(server)]);
+  const question = { name: 'wm.example.test', type: 'A' } as const;
+  await ask('wm.example.test', 'A');
   await server.rewrite('example.test', `${soa(2)}wm 60 IN A 192.0.2.9\n`);
-  clock.skip(53_000);
-  assert.deepEqual(addressesOf(await ask('wm.example.test', 'A')), ['192.0.2.1']);
-  clock.skip(8_000);
-  assert.deepEqual(addressesOf(await ask('wm.example.test', 'A')), ['192.0.2.9']);
+  clock.skip(2_000);
+  const cached = await resolver.lookup(question, undefined, 30_000);
+  assert.ok(cached.ttlLeftMs < 59_000);
+  const { answer } = await resolver.lookup(question, undefined, 900);
+  assert.deepEqual(addressesOf(answer.kind === 'records' ? answer.records : []), ['192.0.2.9']);
+  await server.kill();
+  clock.skip(2_000);
+  const last = await resolver.lookup(question, undefined, 900);
+  assert.deepEqual([last.isStale, last.answer.kind], [false, 'records']);
 });
 
 test('a name is asked again before its TTL is over, so that no reader waits', {
@@ -169,52 +241,28 @@ test('a name is asked again before its TTL is over, so that no reader waits', {
   assert.ok(left > 50_000, `${left}`);
 });
 
-test('a dead first server costs one wait, then it is asked last', {
-  skip: missing('bind'),
-}, async (t) => {
-  const server = await startBind(t, { 'example.test': goodZone });
-  const dead: NameServer = {
-    address: '127.0.0.1',
-    port: await freePort('127.0.0.1'),
-    transport: 'udp',
-  };
-  const { ask, resolver } = resolverFor([dead, udp(server)]);
-  assert.equal((await ask('wm.example.test', 'A')).length, 2);
-  assert.equal((await ask('wm.example.test', 'AAAA')).length, 1);
-  const [first, second] = await resolver.standings();
-  assert.equal(first?.failed, 1);
-  assert.equal(second?.answered, 2);
-});
+/** A server that answers SERVFAIL, for a zone that it could not load, or refuses. */
+async function startBroken(t: TestContext, kind: Kind): Promise<RunningServer> {
+  if (kind === 'bind') return startBind(t, { 'example.test': 'this is no zone\n' });
+  if (kind === 'knot') return startKnot(t, { 'example.test': 'this is no zone\n' });
+  return startDnsmasq(t, []); // nobody to ask: REFUSED
+}
 
-test('servers that all die leave the last answer, marked stale, for a bounded time', {
-  skip: missing('bind'),
-}, async (t) => {
-  const server = await startBind(t, { 'example.test': goodZone });
-  const { ask, clock, resolver } = resolverFor([udp(server)]);
-  await ask('wm.example.test', 'A');
-  await server.kill();
-  clock.skip(61_000);
-  const stale = await resolver.lookup({ name: 'wm.example.test', type: 'A' });
-  assert.equal(stale.isStale, true);
-  assert.equal(stale.answer.kind, 'records');
-  clock.skip(86_400_000);
-  await assert.rejects(ask('wm.example.test', 'A'), { reason: 'dns_failed' });
-});
-
-test('SERVFAIL is no answer: the last good one stays in use', {
-  skip: missing('bind'),
-}, async (t) => {
-  const server = await startBind(t, { 'example.test': goodZone });
-  const broken = await startBind(t, { 'example.test': 'this is no zone\n' });
-  const servers = [udp(server)];
-  const { ask, clock, resolver } = resolverFor(servers);
-  await ask('wm.example.test', 'A');
-  servers[0] = udp(broken);
-  clock.skip(61_000);
-  await assert.rejects(ask('wm.example.test', 'AAAA'), /SERVFAIL/);
-  const { isStale } = await resolver.lookup({ name: 'wm.example.test', type: 'A' });
-  assert.equal(isStale, true);
-});
+for (const kind of ['bind', 'knot', 'dnsmasq'] as const) {
+  test(`${kind}: SERVFAIL, or a refusal, is no answer: the last good one stays in use`, {
+    skip: missing(kind),
+  }, async (t) => {
+    const { server } = await startSingle(t, kind);
+    const servers = [udp(server)];
+    const { ask, clock, resolver } = resolverFor(servers);
+    await ask('wm.example.test', 'A');
+    servers[0] = udp(await startBroken(t, kind));
+    clock.skip(61_000);
+    await assert.rejects(ask('wm.example.test', 'AAAA'), /SERVFAIL|REFUSED/);
+    const { isStale } = await resolver.lookup({ name: 'wm.example.test', type: 'A' });
+    assert.equal(isStale, true);
+  });
+}
 
 test('DNS over TLS: the certificate must be for the configured name', {
   skip: missing('bind'),

@@ -1,6 +1,6 @@
 /** Debian's real name servers, each with its own folder, address and port, ended with the test. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
@@ -113,7 +113,7 @@ export async function startKnot(
     program: programs.knot,
     args: () => ['-c', join(folder, 'knot.conf')],
     ready: /server started/,
-    reread: /configuration reloaded|zone files reloaded/,
+    reread: /loaded, serial/,
   });
 }
 
@@ -138,6 +138,7 @@ async function run(
   t.after(kill);
   const said = new Output(child);
   await said.waitFor(plan.ready);
+  let rewrites = 0;
   return {
     address: '127.0.0.1',
     port,
@@ -145,6 +146,10 @@ async function run(
     kill,
     async rewrite(name, text) {
       writeFileSync(join(folder, name), text);
+      // named reads a file again only when it is younger than its last look, by the second.
+      rewrites += 1;
+      const at = Date.now() / 1_000 + 2 * rewrites;
+      utimesSync(join(folder, name), at, at);
       said.clear();
       child.kill('SIGHUP');
       await said.waitFor(plan.reread);

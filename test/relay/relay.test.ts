@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { afterEach, beforeEach, test } from 'node:test';
 import { systemClock } from '../../src/host/system-clock.ts';
+import { defaultRelaySettings } from '../../src/relay/settings.ts';
 import { eventually } from '../fakes/processes.ts';
 import { RelayWorld } from './world.ts';
 
@@ -128,6 +129,38 @@ test('only the sessions of the named manager are cut', async () => {
   await first.is('reset');
   second.socket.write('still here');
   await second.hears('still here');
+});
+
+test('one session is ended and its manager dialled again, where it is now', async () => {
+  const [old, moved] = [await world.echo('old'), await world.echo('moved')];
+  world.managers = [{ ...old, id: 'a' }];
+  const { relay, port } = await world.open();
+  const agent = world.agent(port);
+  await agent.hears('old\n');
+  world.managers = [{ ...moved, id: 'a' }];
+  relay.endSession(relay.sessions[0]?.session ?? 0, 'failed');
+  await agent.is('reset', 2_000);
+  await world.agent(port).hears('moved\n');
+});
+
+test('a session that is stuck where its manager is no more is reset, one that is fine goes on', async () => {
+  const stuck = await world.manager('a', (socket) => void socket.pause());
+  const fine = await world.echo('b');
+  const { port } = await world.open({
+    stall: { ...defaultRelaySettings.stall, noFirstAnswerMs: 50 },
+    watchMs: 20,
+  });
+  world.managers = [fine];
+  const other = world.agent(port);
+  await other.hears('b\n');
+  world.managers = [stuck];
+  const agent = world.agent(port);
+  agent.socket.write('anybody there?');
+  await eventually('the stall is told', () => world.of('suspect')[0]);
+  world.managers = [await world.echo('a')];
+  await agent.is('reset', 5_000);
+  other.socket.write('still here');
+  await other.hears('still here');
 });
 
 test('a planned switch loses nothing the agent sent before it saw the end', async () => {

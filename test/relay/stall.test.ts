@@ -8,6 +8,7 @@ import { defaultStallSettings, judgeStall } from '../../src/relay/stall.ts';
 const calm: SessionSample = {
   session: 1,
   managerId: 'a',
+  address: '127.0.0.1',
   protocol: 'tcp',
   openedAtMs: 0,
   bytesUp: 10_000,

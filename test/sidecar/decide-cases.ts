@@ -28,6 +28,8 @@ export interface DecideCase {
   readonly health?: Readonly<Record<string, string>>;
   readonly last?: string;
   readonly relay?: 'open' | 'refused';
+  /** Address and age in seconds of the session in the relay. */
+  readonly session?: string;
   readonly attempts?: readonly string[];
   readonly held?: {
     readonly key: string;
@@ -128,7 +130,7 @@ export function renderDecision({ step }: Decision, expected: string): string {
     case 'move':
       return `move ${step.to}: ${step.order.join(' ')} ${step.reason}`;
     case 'switch':
-      return `switch ${step.from} ${step.to} ${step.reason}`;
+      return `switch ${step.from} ${step.to} ${step.reason}${step.session === undefined ? '' : ` session ${step.session}`}`;
     case 'restore':
       return 'restore';
     default: {
@@ -143,7 +145,7 @@ function managerOf(text: string): Manager {
   const state = (['drain', 'down'] as const).find((word) => words.includes(word)) ?? 'up';
   return {
     id,
-    address: addressOf(id),
+    address: words.includes('name') ? `${id}.example` : addressOf(id),
     port: 1514,
     protocol: words.includes('udp') ? 'udp' : 'tcp',
     zone: 'z',
@@ -172,7 +174,14 @@ function relayOf(one: DecideCase): Pick<Seen, 'relay'> {
   const leads = word === 'relayed' && id !== '-' ? { managerId: id } : {};
   const waits = word === 'admitted' ? { admitsAtMs: nowMs + Number(id) * 1000 } : {};
   const protocol = usesUdp(one) ? { protocol: 'udp' as const } : {};
-  return { relay: { kind: 'open', ...relayAt, ...protocol, ...leads, ...waits } };
+  const at = { kind: 'open', ...relayAt, ...protocol, ...leads, ...waits } as const;
+  return { relay: { ...at, ...sessionOf(one) } };
+}
+
+function sessionOf({ session }: DecideCase) {
+  if (session === undefined) return {};
+  const [address = '', age] = session.split(' ');
+  return { session: { number: 7, address, openedAtMs: nowMs - Number(age) * 1000 } };
 }
 
 function seenOf(one: DecideCase, managers: readonly Manager[]): Seen {
@@ -232,7 +241,8 @@ function healthOf(text: string): Health | undefined {
     return found === undefined ? undefined : Number(found.slice(name.length + 1));
   };
   const failure = failures.find((one) => words.includes(one));
-  const [returned, penalty] = [value('returned'), value('penalty')];
+  const [returned, penalty, moved] = [value('returned'), value('penalty'), value('moved')];
+  const ips = words.find((word) => word.startsWith('ips='))?.slice('ips='.length);
   if (verdict !== 'up' && verdict !== 'down') return undefined;
   return {
     verdict,
@@ -247,7 +257,8 @@ function healthOf(text: string): Health | undefined {
     probedAtMs: nowMs - (value('asked') ?? 0) * 1000,
     tookMs: 1,
     seen: verdict === 'up' ? 'answered in 1.0 ms' : 'no answer in time',
-    ips: [],
+    ips: ips === undefined ? [] : ips.split(','),
+    ...(moved === undefined ? {} : { movedAtMs: nowMs - moved * 1000 }),
   };
 }
 
@@ -261,7 +272,7 @@ function fileOf(one: DecideCase, managers: readonly Manager[]): FileSeen {
     kind: 'readable',
     dialect: one.dialect ?? '4',
     servers: file.map((id) => ({
-      address: addressOf(id),
+      address: managers.find((manager) => manager.id === id)?.address ?? addressOf(id),
       port: id === 'relay' ? relayAt.port : 1514,
       protocol: managers.find((manager) => manager.id === id)?.protocol ?? other,
       maxRetries: id === 'relay' ? 1 : maxRetries,

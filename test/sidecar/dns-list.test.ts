@@ -110,6 +110,9 @@ class FilesInMemory {
   stored: Uint8Array | undefined;
   answer: readonly string[] | 'fails' = ['192.0.2.1'];
   writes = 0;
+  accepted: Uint8Array | undefined;
+  isInTrouble = false;
+  askedMaxAgeMs: number | undefined;
 
   open(clock: HandClock): DnsFiles {
     return new DnsFiles({
@@ -121,7 +124,10 @@ class FilesInMemory {
         this.stored = bytes;
         this.writes += 1;
       },
-      ask: async () => {
+      remembered: async () => this.accepted,
+      isInTrouble: () => this.isInTrouble,
+      ask: async (_source, maxAgeMs) => {
+        this.askedMaxAgeMs = maxAgeMs;
         if (this.answer === 'fails') throw new PeerError('dns_failed', 'nobody');
         return { managers: managersOfAddresses(this.answer, 1_514), ttlLeftMs: 30_000 };
       },
@@ -155,4 +161,40 @@ test('without any answer and any list there is an error, not an empty list', asy
   await assert.rejects(files.open(new HandClock(nowMs)).read('/dns/list.json', 65_536), {
     reason: 'dns_failed',
   });
+});
+
+test('a damaged or lost list is mended by the next good answer, and its versions go on', async () => {
+  const files = new FilesInMemory();
+  const opened = files.open(new HandClock(nowMs));
+  files.accepted = await opened.read('/dns/list.json', 65_536);
+  files.stored = files.accepted?.subarray(0, 20);
+  assert.deepEqual(await opened.read('/dns/list.json', 65_536), files.accepted);
+  assert.deepEqual(files.stored, files.accepted);
+
+  files.stored = Buffer.from('{}');
+  files.answer = ['192.0.2.7'];
+  const mended = parseList(
+    parseEnvelope((await opened.read('/dns/list.json', 65_536)) ?? Buffer.alloc(0)).payloadBytes,
+  );
+  assert.deepEqual([mended.version, mended.managers[0]?.address], [2, '192.0.2.7']);
+
+  files.stored = undefined;
+  files.answer = 'fails';
+  assert.deepEqual(await opened.read('/dns/list.json', 65_536), files.accepted);
+});
+
+test('while a manager is dead the record is asked about anew, eagerly at first', async () => {
+  const files = new FilesInMemory();
+  const clock = new HandClock(nowMs);
+  const opened = files.open(clock);
+  await opened.read('/dns/list.json', 65_536);
+  assert.deepEqual([opened.paceMs(), files.askedMaxAgeMs], [30_050, undefined]);
+  files.isInTrouble = true;
+  assert.equal(opened.paceMs(), 1_000);
+  await opened.read('/dns/list.json', 65_536);
+  assert.ok((files.askedMaxAgeMs ?? 0) <= 1_000);
+  clock.atMs += 31_000;
+  assert.equal(opened.paceMs(), 5_000);
+  files.isInTrouble = false;
+  assert.equal(opened.paceMs(), 30_050);
 });

@@ -9,6 +9,7 @@ import { test } from 'node:test';
 import { currentSession } from '../../scripts/demonstration/acts.ts';
 import { serverAddresses } from '../../scripts/demonstration/outside.ts';
 import { Stage } from '../../scripts/demonstration/stage.ts';
+import { renderToken } from '../../src/list/token.ts';
 import { control } from '../fakes/agent-home.ts';
 import { missing, startDnsmasq } from '../fakes/name-servers.ts';
 import { eventually, ownAddress } from '../fakes/processes.ts';
@@ -58,6 +59,14 @@ test('an agent follows a DNS record, refuses what the constraints do not allow, 
   assert.ok(moved);
   await inFile(third);
 
+  const listFile = join(stage.directory, 'state/dns/list.json');
+  writeFileSync(listFile, 'damaged');
+  await eventually(
+    'the next good answer mends the list',
+    () => readFileSync(listFile, 'latin1').startsWith('{'),
+    60_000,
+  );
+
   await server.rewrite('hosts', hosts('203.0.113.9', third));
   await eventually(
     'the answer outside the constraints is told',
@@ -82,50 +91,22 @@ test('an agent follows a DNS record, refuses what the constraints do not allow, 
   assert.equal((await currentSession(stage)).manager.address, third);
 });
 
-test('a host that publishers ever led takes no list from DNS; constraints must be root-owned', async (t) => {
-  const addresses = [96].map(ownAddress);
-  const stage = Stage.make({ addresses });
+test('constraints must be root-owned; damaged state is told; a host that publishers ever led takes no list from DNS', (t) => {
+  const stage = Stage.make({ addresses: [96].map(ownAddress) });
   t.after(() => stage.stop());
-  await stage.startManagers();
-  stage.writeSidecarConfig(stage.impatientConfig());
+  // Nobody answers there: what a join needs is on disk before it asks.
+  stage.writeSidecarConfig({ ...stage.impatientConfig(), dns: { servers: ['127.0.0.1:9'] } });
   const constraints = join(stage.directory, 'constraints.yml');
   writeFileSync(constraints, 'cidrs: [127.0.0.0/8]\n', { mode: 0o666 });
   chmodSync(constraints, 0o666);
-  const open = stage.sidecarRun('join', '--dns', name, '--constraints', constraints);
+  const byDns = ['join', '--dns', name, '--constraints', constraints];
+  const open = stage.sidecarRun(...byDns);
   assert.equal(open.status, 2);
   assert.match(open.stderr, /E002.*nobody else may write/s);
 
-  await stage.startPublisher();
-  await eventually(
-    'the publisher answers',
-    () => {
-      try {
-        stage.join();
-        return true;
-      } catch {
-        return undefined;
-      }
-    },
-    40_000,
-  );
   chmodSync(constraints, 0o644);
-  const led = stage.sidecarRun('join', '--dns', name, '--constraints', constraints, '--reset');
-  assert.equal(led.status, 4);
-  assert.match(led.stderr, /E011.*downgrade/s);
-  const both = stage.sidecarRun('join', 'pfj1.x.y', '--dns', name);
-  assert.equal(both.status, 2);
-});
-
-test('damaged state of the DNS source is told with its code and what to do', (t) => {
-  const stage = Stage.make({ addresses: [97].map(ownAddress) });
-  t.after(() => stage.stop());
-  stage.writeSidecarConfig(stage.impatientConfig());
-  const constraints = join(stage.directory, 'constraints.yml');
-  writeFileSync(constraints, 'cidrs: [127.0.0.0/8]\n', { mode: 0o644 });
-  const hosts = { ...stage.impatientConfig(), dns: { servers: ['127.0.0.1:9'] } };
-  stage.writeSidecarConfig(hosts);
-  stage.sidecarRun('join', '--dns', name, '--constraints', constraints); // nobody answers; the state is there
-  for (const file of ['source.json', 'list-key.jwk']) {
+  stage.sidecarRun(...byDns);
+  for (const file of ['list-key.jwk', 'root/1']) {
     const path = join(stage.directory, 'state/dns', file);
     const whole = readFileSync(path);
     writeFileSync(path, whole.subarray(0, 9));
@@ -134,4 +115,15 @@ test('damaged state of the DNS source is told with its code and what to do', (t)
     assert.match(ran.stderr, /E701.*join again/s);
     writeFileSync(path, whole);
   }
+
+  const token = renderToken({
+    ...{ org: 'acme', publishers: ['https://wm1.example.test:8443'], kids: ['a'.repeat(43)] },
+    ...{ rootHash: `sha256:${'0'.repeat(64)}`, rootVersion: 1, threshold: 1 },
+    ...{ group: 'default', site: 'default', id: 'x' },
+  });
+  writeFileSync(join(stage.directory, 'state/token'), token);
+  const led = stage.sidecarRun(...byDns, '--reset');
+  assert.equal(led.status, 4, led.stderr);
+  assert.match(led.stderr, /E011.*downgrade/s);
+  assert.equal(stage.sidecarRun('join', 'pfj1.x.y', '--dns', name).status, 2);
 });
