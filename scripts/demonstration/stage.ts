@@ -38,6 +38,8 @@ export interface StageOptions {
   readonly addresses?: readonly string[];
   readonly lineEnd?: '\n' | '\r\n';
   readonly agentFlags?: readonly string[];
+  /** `001` without. */
+  readonly agentId?: string;
   /** Server entries the agent starts with; the first manager when absent, as a fresh install. */
   readonly servers?: readonly ConfigServer[];
   /** On by default, as shipped. */
@@ -89,6 +91,7 @@ export class Stage {
       lineEnd,
       enrollment: options.enrollment ?? 'yes',
       agentFlags,
+      ...(options.agentId === undefined ? {} : { agentId: options.agentId }),
       ...(options.notifyS === undefined ? {} : { notifyS: options.notifyS }),
       ...(options.reconnectS === undefined ? {} : { reconnectS: options.reconnectS }),
     });

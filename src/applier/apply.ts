@@ -58,7 +58,7 @@ async function applyUnderLock(run: Run, request: ApplyRequest): Promise<End> {
   const draft = render(run, { proven, request, facts, before });
   refuseBadChoice(run, draft);
   await settleForeign(run, draft);
-  const move = needsMove(run, request.move, { facts, draft });
+  const move = needsMove(run, request, { facts, draft });
   if (draft.changed) {
     await precheck(world, before.bytes, draft.bytes);
     await write(run, before, draft, move);

@@ -7,6 +7,7 @@ import { confirmBudgetMs, talksToOneOf } from './confirm.ts';
 import { type Draft, readServers } from './draft.ts';
 import { isLost } from './lost.ts';
 import { type Moved, moveAgent } from './move.ts';
+import type { ApplyRequest } from './request.ts';
 import type { End, Run, Situation } from './run.ts';
 import { remember, settle, withBadChoice } from './standing.ts';
 
@@ -17,13 +18,13 @@ import { remember, settle, withBadChoice } from './standing.ts';
  */
 export function needsMove(
   run: Run,
-  wished: boolean,
+  { move: wished, renew = false }: Pick<ApplyRequest, 'move' | 'renew'>,
   { facts, draft }: Pick<Situation, 'facts' | 'draft'>,
 ): boolean {
   const interrupted = run.memory.unfinishedSinceMs !== undefined;
   if (!facts.running) return interrupted || (wished && !draft.before.starts);
   if (!wished) return false;
-  return draft.changed || !talksToFirst(facts, draft);
+  return draft.changed || renew || !talksToFirst(facts, draft);
 }
 
 function talksToFirst(facts: AgentFacts, draft: Draft): boolean {

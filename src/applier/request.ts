@@ -32,6 +32,11 @@ export interface ApplyRequest {
    * emergency allowance; nothing else changes.
    */
   readonly urgent?: boolean;
+  /**
+   * True: its connection to the first entry has no other end any more, although it looks
+   * established. Without it an agent that talks to the first entry is not restarted.
+   */
+  readonly renew?: boolean;
 }
 
 /** Largest request document: one list, 64 roots, some ids, in base64. */
@@ -47,6 +52,7 @@ const members: readonly string[] = [
   'receipt',
   'move',
   'urgent',
+  'renew',
 ];
 
 /** The request as it travels through the spool: one JSON object, bytes in base64url. */
@@ -61,6 +67,7 @@ export function encodeApplyRequest(request: ApplyRequest): Uint8Array {
     ...(request.receipt === undefined ? {} : { receipt: { ...request.receipt } }),
     move: request.move,
     ...(request.urgent === undefined ? {} : { urgent: request.urgent }),
+    ...(request.renew === undefined ? {} : { renew: request.renew }),
   };
   return encodeUtf8(`${JSON.stringify(document)}\n`);
 }
@@ -82,10 +89,13 @@ export function parseApplyRequest(bytes: Uint8Array): ApplyRequest {
   const unknown = Object.keys(document).find((name) => !members.includes(name));
   if (unknown !== undefined) throw wrong(`unknown member '${unknown.slice(0, 64)}'`);
   if (document.typ !== 'pf-apply' || document.spec !== 1) throw wrong('typ or spec is not ours');
-  const { move, urgent } = document;
+  const { move, urgent, renew } = document;
   if (typeof move !== 'boolean') throw wrong("'move' must be true or false");
   if (urgent !== undefined && typeof urgent !== 'boolean') {
     throw wrong("'urgent' must be true or false");
+  }
+  if (renew !== undefined && typeof renew !== 'boolean') {
+    throw wrong("'renew' must be true or false");
   }
   return {
     listEnvelope: parseBytes(document.list, 'list'),
@@ -97,6 +107,7 @@ export function parseApplyRequest(bytes: Uint8Array): ApplyRequest {
     ...(document.receipt === undefined ? {} : { receipt: parseReceipt(document.receipt) }),
     move,
     ...(urgent === undefined ? {} : { urgent }),
+    ...(renew === undefined ? {} : { renew }),
   };
 }
 

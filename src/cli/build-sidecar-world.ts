@@ -7,6 +7,7 @@ import { chooseServers, makeWish } from '../applier/wanted.ts';
 import { ConfigError, PilotfishError } from '../errors.ts';
 import { openAgent } from '../host/agent-platform.ts';
 import { restMemory } from '../host/rest-memory.ts';
+import { readRetransmits } from '../host/send-queue.ts';
 import { openServiceNotice } from '../host/service-notice.ts';
 import { readAgentFile } from '../host/sidecar-files.ts';
 import { systemClock as clock, systemRandom as random } from '../host/system-clock.ts';
@@ -37,6 +38,7 @@ import {
   resumeApplier,
 } from './build-sidecar-applier.ts';
 import { openDnsSource } from './build-sidecar-dns.ts';
+import { openHolderWatch } from './build-sidecar-holders.ts';
 import { joinWhenConfigured, recoverMemory } from './build-sidecar-join.ts';
 import { openRelayKeeper, type RelayBoard } from './build-sidecar-relay.ts';
 import { openReports } from './build-sidecar-reports.ts';
@@ -64,7 +66,8 @@ export async function runForever(rooms: Rooms, stop: AbortSignal): Promise<void>
   const memory = await openMemory(rooms);
   const bell = new Bell();
   const { interval } = config.poll;
-  const watch = buildWatch(rooms);
+  const holders = openHolderWatch(rooms, bell);
+  const watch = buildWatch(rooms, (id) => holders.trouble(id));
   const board = await openBoard(rooms, memory);
   const relay = openRelayKeeper(rooms, { bell, watch, board });
   const isInTrouble = (): boolean => hasDead(watch);
@@ -87,7 +90,7 @@ export async function runForever(rooms: Rooms, stop: AbortSignal): Promise<void>
     },
   });
   const plain = await buildWorld(rooms, poller, memory);
-  const world = { ...plain, health: watch, ...(relay === undefined ? {} : { relay }) };
+  const world = { ...plain, health: watch, holders, ...(relay === undefined ? {} : { relay }) };
   const writeStatus = buildStatusWriter(rooms, memory);
   log.info('sidecar.started', { agent: rooms.place.agentId, stateDir: rooms.stateDirectory });
   const endRest = restMemory(clock);
@@ -97,7 +100,7 @@ export async function runForever(rooms: Rooms, stop: AbortSignal): Promise<void>
       poller,
       bell,
       random,
-      watch,
+      ...{ watch, holders },
       ...(relay === undefined ? {} : { relay }),
       ...(reports === undefined ? {} : { reports }),
       lookMs: config.probe.interval,
@@ -293,10 +296,14 @@ function buildHealth({ config, log, prober }: Rooms) {
   return buildHealthBook({ ...parts, deadlineMs: config.probe.deadline });
 }
 
-function buildWatch({ config, log, prober }: Rooms): HealthWatch {
+function buildWatch(
+  { config, log, prober }: Rooms,
+  troubled: (managerId: string) => void,
+): HealthWatch {
   const { rise, fall, deadline, interval, others } = config.probe;
   const paces = { deadlineMs: deadline, inUseMs: interval, othersMs: Math.max(interval, others) };
-  return buildHealthWatch({ clock, log, random, prober, settings: { rise, fall }, ...paces });
+  const settings = { rise, fall };
+  return buildHealthWatch({ clock, log, random, prober, settings, ...paces, troubled });
 }
 
 /** The list that was in use when the last process ended, so that the relay knows whom to dial. */
@@ -322,6 +329,10 @@ function buildAgentView(rooms: Rooms): AgentView {
   return {
     readFacts: () => agent.readFacts(),
     readPause: () => files.readPause(),
+    readRetransmits: ({ pids: [pid], peers: [peer] }) =>
+      pid === undefined || peer?.localPort === undefined
+        ? undefined
+        : readRetransmits(pid, peer.localPort, peer.port),
     readFile: (version) => kept.get(home.configPath, version ?? '', () => readFile(version)),
   };
 }

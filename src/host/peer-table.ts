@@ -56,7 +56,7 @@ async function readTable(
   const owner = inodes === undefined ? await ownerOf(pid) : undefined;
   return table
     .filter((line) => (inodes === undefined ? line.uid === owner : inodes.has(line.inode)))
-    .map(({ address, port }) => ({ address, port }));
+    .map(({ address, port, localPort = 0 }) => ({ address, port, localPort }));
 }
 
 async function readText(path: string): Promise<string> {

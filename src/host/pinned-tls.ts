@@ -98,6 +98,15 @@ function connectProblem(error: Error, where: string, reached: boolean): PeerErro
 export function pinProblem(leaf: X509Certificate, target: PinnedTarget): string | undefined {
   const { pins } = target;
   if (pins === 'content_is_pinned' || pins.includes(spkiPin(leaf))) return undefined;
+  return chainProblem(leaf, pins) ?? nameProblem(leaf, target.host);
+}
+
+/** Whatever name it is for: the pins vouch for the key. */
+export function isUnderPin(leaf: X509Certificate, pins: readonly string[]): boolean {
+  return pins.includes(spkiPin(leaf)) || chainProblem(leaf, pins) === undefined;
+}
+
+function chainProblem(leaf: X509Certificate, pins: readonly string[]): string | undefined {
   let child = leaf;
   for (let depth = 1; depth < maxChainLength; depth += 1) {
     const parent = child.issuerCertificate;
@@ -105,7 +114,7 @@ export function pinProblem(leaf: X509Certificate, target: PinnedTarget): string 
     if (!parent.ca || !child.checkIssued(parent) || !child.verify(parent.publicKey)) {
       return 'a certificate in its chain is not signed by the one above it';
     }
-    if (pins.includes(spkiPin(parent))) return nameProblem(leaf, target.host);
+    if (pins.includes(spkiPin(parent))) return undefined;
     child = parent;
   }
   return `its key ${spkiPin(leaf)} is not pinned, nor is any authority above it`;

@@ -22,6 +22,20 @@ export function readSendQueue(ports: ConnectionPorts): SendQueue | undefined {
   }
 }
 
+/** Of a process that may live in another network namespace than we do; undefined as above. */
+export function readRetransmits(pid: number, localPort: number, remotePort: number) {
+  for (const name of ['tcp', 'tcp6']) {
+    try {
+      const table = readFileSync(`/proc/${pid}/net/${name}`, 'latin1');
+      const found = parseSendQueue(table, { localPort, remotePort, isIpv6: name === 'tcp6' });
+      if (found !== undefined) return found.retransmits;
+    } catch {
+      return undefined;
+    }
+  }
+  return undefined;
+}
+
 /** The zero-window probe timer runs: the other side's kernel has no room for more. */
 const windowProbeTimer = '04';
 

@@ -38,9 +38,16 @@ function switchReason(reason: MoveReason): 'failed' | 'planned' {
   return isUrgent(reason) ? 'failed' : 'planned';
 }
 
+const urgent: readonly MoveReason[] = ['manager_down', 'agent_lost', 'agent_wedged', 'vip_moved'];
+
 /** The agent is without a manager, stuck, or on a dead one: it must not wait for a budget of choice. */
 export function isUrgent(reason: MoveReason): boolean {
-  return reason === 'manager_down' || reason === 'agent_lost' || reason === 'agent_wedged';
+  return urgent.includes(reason);
+}
+
+/** Its connection looks established, and leads nowhere. */
+function isDead(reason: MoveReason): boolean {
+  return reason === 'agent_wedged' || reason === 'vip_moved';
 }
 
 /** Undefined before the first list. */
@@ -60,5 +67,6 @@ export function requestOf(
     ...(list.receipt === undefined ? {} : { receipt: list.receipt }),
     move: isMove,
     ...(isMove && isUrgent(step.reason) ? { urgent: true } : {}),
+    ...(isMove && isDead(step.reason) ? { renew: true } : {}),
   };
 }

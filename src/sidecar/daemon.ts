@@ -5,11 +5,13 @@
  */
 import type { Random } from '../clock.ts';
 import { PilotfishError } from '../errors.ts';
+import type { Manager } from '../list/model.ts';
 import type { Bell } from './bell.ts';
 import { Complaints } from './complaints.ts';
 import { type CycleReport, runCycle } from './cycle.ts';
-import { connectionOf } from './decide-connection.ts';
+import { type Connection, connectionOf } from './decide-connection.ts';
 import type { HealthWatch } from './health-watch.ts';
+import type { HolderWatch } from './holder-watch.ts';
 import { PassiveSigns } from './passive-signs.ts';
 import type { Poller } from './poller.ts';
 import type { RelayKeeper } from './relay-keeper.ts';
@@ -27,6 +29,8 @@ export interface DaemonParts {
   readonly lookMs: number;
   /** The same while all is well; changes of health and of the list come by themselves. */
   readonly calmLookMs: number;
+  /** Which nodes stand behind addresses; `world.holders` is this. */
+  readonly holders?: HolderWatch;
   /** Reports to the publisher, where this host makes any. */
   readonly reports?: { run(signal: AbortSignal): Promise<void> };
   /** Told after every cycle; must not throw. */
@@ -40,6 +44,7 @@ export async function runDaemon(parts: DaemonParts, signal: AbortSignal): Promis
   const unlisten = parts.watch.onChange(() => parts.bell.ring());
   const loops = [parts.poller.run(both), parts.watch.run(both), cycleForever(parts, both)];
   if (parts.relay !== undefined) loops.push(parts.relay.run(both));
+  if (parts.holders !== undefined) loops.push(parts.holders.run(both));
   if (parts.reports !== undefined) loops.push(parts.reports.run(both));
   try {
     await Promise.all(loops);
@@ -63,12 +68,33 @@ async function cycleForever(parts: DaemonParts, signal: AbortSignal): Promise<vo
     if (report !== undefined) {
       parts.watch.focus(focusOf(report));
       signs.look(report);
+      lookAtHolder(parts.holders, report);
       tell(parts.world, report);
       await parts.onCycle(report);
     }
     const tookMs = parts.world.clock.monotonicMs() - startMs;
     await parts.bell.wait(parts.world.clock, nextMs(parts, report, tookMs), signal);
   }
+}
+
+/** Only the node behind the manager in use matters. */
+function lookAtHolder(holders: HolderWatch | undefined, report: CycleReport): void {
+  const { memory, list, seen } = report;
+  if (holders === undefined || list === undefined || seen === undefined) return;
+  const connection = connectionOf({ memory, list, seen });
+  const listed = new Set(list.list.managers.map(({ id }) => id));
+  const manager = managerOf(connection);
+  const address = manager && (seen.health.get(manager.id)?.ips[0] ?? '');
+  const { shareMs } = focusOf(report);
+  const isKnown = manager !== undefined && address !== undefined && address !== '';
+  const { publishers } = report.trust.newest.root;
+  const target = isKnown ? { id: manager.id, address, port: manager.port, publishers } : undefined;
+  holders.look(target, listed, shareMs);
+}
+
+function managerOf(connection: Connection): Manager | undefined {
+  if (connection.kind === 'listed') return connection.manager;
+  return connection.kind === 'none' ? connection.last : undefined;
 }
 
 async function cycleOnce(world: World, complaints: Complaints): Promise<CycleReport | undefined> {

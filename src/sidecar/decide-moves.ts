@@ -57,7 +57,7 @@ function relayLeads({ connection, isRelayFirst }: View): string | undefined {
 }
 
 /** A fleet that loses a manager is taken in as fast as the others can, and no faster. */
-function admission(
+export function admission(
   view: View,
   leaving: Manager,
   knownAtMs: number,

@@ -11,6 +11,7 @@ import { enoughManagers, leaveDead, reconnect, unwedge } from './decide-moves.ts
 import { goHome, leaveDraining, waitForSlot } from './decide-planned.ts';
 import { type Answer, hold, pass, type Rule, step } from './decide-rule.ts';
 import { type Situation, type View, viewOf } from './decide-view.ts';
+import { freeHalfOpen } from './decide-vip.ts';
 import { keepOwnOrder, mendMembership, mendTuning } from './decide-writes.ts';
 import { heldNow } from './held.ts';
 import { type Decision, type StayReason, stepKey } from './step.ts';
@@ -22,6 +23,7 @@ const rules: readonly Rule[] = [
   { name: 'file', ask: needFile },
   { name: 'size', ask: enoughManagers },
   { name: 'dead manager', ask: leaveDead },
+  { name: 'moved address', ask: freeHalfOpen },
   { name: 'wedged agent', ask: unwedge },
   { name: 'lost agent', ask: reconnect },
   { name: 'drained manager', ask: leaveDraining },

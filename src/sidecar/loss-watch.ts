@@ -5,6 +5,7 @@ import type { LossWatch } from './world.ts';
 export function buildLossWatch(): LossWatch {
   let lostSinceAtMs: number | undefined;
   let isFirstLook = true;
+  let same: { readonly key: string; readonly sinceAtMs: number } | undefined;
   let stuck: { readonly key: string; readonly sinceMs: number } | undefined;
   return {
     sinceAtMs(facts, nowMs) {
@@ -16,6 +17,13 @@ export function buildLossWatch(): LossWatch {
         lostSinceAtMs = Math.min(heardAtMs, nowMs);
       }
       return lostSinceAtMs;
+    },
+    sameSinceAtMs({ peers }, nowMs) {
+      const [peer] = peers;
+      const key = peer && `${peer.address} ${peer.port} ${peer.localPort}`;
+      if (key === undefined) same = undefined;
+      else if (key !== same?.key) same = { key, sinceAtMs: nowMs };
+      return same?.sinceAtMs;
     },
     stuckForMs({ running, pids, msgSent }, monotonicMs) {
       const key = running && msgSent !== undefined ? `${pids.join()} ${msgSent}` : undefined;

@@ -32,6 +32,8 @@ export interface WatchParts {
   readonly inUseMs: number;
   /** Between two probes of any other one. */
   readonly othersMs: number;
+  /** Told at each bad sign, before it adds up to anything. */
+  readonly troubled?: (managerId: string) => void;
 }
 
 /** What the sidecar knows of its own doing, so that probing follows it. */
@@ -98,6 +100,7 @@ export class ManagerWatch {
 
   suspect(why: string): void {
     const { clock, settings } = this.#parts;
+    this.#parts.troubled?.(this.#identity.id);
     if (this.health !== undefined) {
       this.#set(judgeSign(this.health, why, settings, clock.nowMs()));
     }
@@ -159,11 +162,13 @@ export class ManagerWatch {
       return;
     }
     this.#closedAtMs = nowMs;
+    this.#parts.troubled?.(this.#identity.id);
     this.#bell.ring();
   }
 
   #count(outcome: ProbeOutcome, ownLagMs: number): void {
     const { clock, settings } = this.#parts;
+    if (outcome.kind === 'dead') this.#parts.troubled?.(this.#identity.id);
     if (!mayVote(outcome, ownLagMs)) return;
     this.#set(judgeOutcome(this.health, outcome, settings, clock.nowMs()));
   }

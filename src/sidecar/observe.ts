@@ -2,7 +2,7 @@
 import type { RankedList, Seen } from './seen.ts';
 import type { World } from './world.ts';
 
-type Eyes = Pick<World, 'agent' | 'health' | 'loss' | 'clock' | 'relay'>;
+type Eyes = Pick<World, 'agent' | 'health' | 'loss' | 'clock' | 'relay' | 'holders'>;
 
 export async function observe(world: Eyes, list: RankedList): Promise<Seen> {
   const [{ agent, file }, health, pause] = await Promise.all([
@@ -13,12 +13,21 @@ export async function observe(world: Eyes, list: RankedList): Promise<Seen> {
   const lostSinceAtMs = world.loss.sinceAtMs(agent, world.clock.nowMs());
   const stuckForMs = world.loss.stuckForMs(agent, world.clock.monotonicMs());
   const relay = world.relay?.seen();
+  const holders = world.holders?.seen();
+  const sinceAtMs = world.loss.sameSinceAtMs(agent, world.clock.nowMs());
+  const isOlder = [...(holders?.values() ?? [])].some(
+    ({ movedAtMs = 0 }) => movedAtMs > (sinceAtMs ?? Number.POSITIVE_INFINITY),
+  );
+  // A look into a table that grows with the host: only when it decides something.
+  const retransmits = (isOlder ? world.agent.readRetransmits?.(agent) : undefined) ?? 0;
   return {
     agent,
     file,
     health,
     ...(stuckForMs === undefined ? {} : { stuckForMs }),
     ...(relay === undefined ? {} : { relay }),
+    ...(holders === undefined ? {} : { holders }),
+    ...(sinceAtMs === undefined ? {} : { ownConnection: { sinceAtMs, retransmits } }),
     ...(lostSinceAtMs === undefined ? {} : { lostSinceAtMs }),
     ...(pause === undefined ? {} : { pause }),
   };

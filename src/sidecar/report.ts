@@ -9,6 +9,7 @@ import { rootStatus } from '../list/root.ts';
 import type { CycleReport } from './cycle.ts';
 import { connectionOf } from './decide-connection.ts';
 import { heldNow } from './held.ts';
+import { type NodeStatus, nodeAlarms, nodeStatus } from './report-node.ts';
 import type { RankedList, RelaySeen, Seen } from './seen.ts';
 import { type SourceFault, staleAlarmPolls } from './source.ts';
 import type { HoldReason, Step } from './step.ts';
@@ -26,6 +27,8 @@ export interface ManagerStatus {
   /** 1 is this agent's first choice; absent for managers it never uses. */
   readonly rank?: number;
   readonly isCurrent: boolean;
+  /** Absent for managers whose node was never asked for. */
+  readonly node?: NodeStatus;
 }
 
 export interface Alarm {
@@ -152,12 +155,13 @@ function listStatus({ trust }: CycleReport, { list, hash, acceptedAtMs }: Ranked
 }
 
 function managerStatuses(
-  { seen, memory }: CycleReport,
+  { seen, memory, atMs }: CycleReport,
   list: RankedList,
 ): readonly ManagerStatus[] {
   const connection = seen === undefined ? undefined : connectionOf({ memory, list, seen });
   return list.list.managers.map(({ id, address, port, state }) => {
     const health = seen?.health.get(id);
+    const node = seen === undefined ? undefined : nodeStatus(id, seen, atMs);
     const rank = list.ranking.findIndex((one) => one.id === id) + 1;
     return {
       id,
@@ -168,6 +172,7 @@ function managerStatuses(
       ...(health === undefined ? {} : { sinceAtMs: health.sinceAtMs, seen: health.seen }),
       ...(rank === 0 ? {} : { rank }),
       isCurrent: connection?.kind === 'listed' && connection.manager.id === id,
+      ...(node === undefined ? {} : { node }),
     };
   });
 }
@@ -191,6 +196,7 @@ function alarmsOf(cycle: CycleReport): readonly Alarm[] {
       atMs >= expiresAtMs(list.list) &&
       warning('the list has expired; it stays in use'),
     rootStatus(trust.newest.root, atMs) === 'expired' && warning('E304 the root has expired'),
+    ...(list === undefined || seen === undefined ? [] : nodeAlarms(list, seen, atMs).map(warning)),
   ];
   return alarms.filter((one) => one !== false && one !== undefined);
 }

@@ -1,5 +1,6 @@
 /** What one cycle looked at, as plain values: the agent, its file, the managers. */
 import type { Dialect } from '../agent-config/dialect.ts';
+import type { Holding, Neighbour } from '../health/holder.ts';
 import type { Health } from '../health/judge.ts';
 import type { Manager, ManagerList } from '../list/model.ts';
 import type { AgentFacts } from '../wazuh/agent-facts.ts';
@@ -41,6 +42,10 @@ export interface Seen {
   readonly stuckForMs?: number;
   /** Absent where no relay is configured. */
   readonly relay?: RelaySeen;
+  /** By manager id: who stands behind its address. */
+  readonly holders?: ReadonlyMap<string, HolderSeen>;
+  /** The agent's connection itself, where the system shows it. */
+  readonly ownConnection?: OwnConnection;
   /** An operator's pause; judged against the clock by `decide`. */
   readonly pause?: Pause;
 }
@@ -62,6 +67,18 @@ export type RelaySeen =
     }
   /** The agent must not be pointed at it. */
   | { readonly kind: 'refused'; readonly code: string; readonly why: string };
+
+export interface HolderSeen extends Holding {
+  /** Of its address in this host's own table; absent behind a router, and where none is shown. */
+  readonly neighbour?: Neighbour;
+}
+
+export interface OwnConnection {
+  /** Wall clock since when it has been this very one, as far as this process saw. */
+  readonly sinceAtMs: number;
+  /** Times in a row that its oldest bytes were sent again. */
+  readonly retransmits: number;
+}
 
 export interface RelaySessionSeen {
   readonly number: number;

@@ -8,7 +8,7 @@ import type { Log } from '../log.ts';
 import type { AgentFacts } from '../wazuh/agent-facts.ts';
 import type { LocalPolicy } from './decide-view.ts';
 import type { Memory } from './memory.ts';
-import type { FileSeen, Pause, RelaySeen } from './seen.ts';
+import type { FileSeen, HolderSeen, Pause, RelaySeen } from './seen.ts';
 import type { News } from './source.ts';
 import type { Trust } from './trust.ts';
 
@@ -39,6 +39,8 @@ export interface AgentView {
   readFacts(): Promise<AgentFacts>;
   readFile(agentVersion: string | undefined): Promise<FileSeen>;
   readPause(): Promise<Pause | undefined>;
+  /** How often the oldest bytes of its connection were sent again; undefined where it is not shown. */
+  readRetransmits?(facts: AgentFacts): number | undefined;
 }
 
 export interface HealthView {
@@ -58,6 +60,12 @@ export interface RelayView {
   switchAway(managerId: string, why: 'failed' | 'planned'): void;
   /** Only this one; its manager may be dialled again, at another address. */
   endSession(session: number, why: 'failed' | 'planned'): void;
+}
+
+/** Which node stands behind a manager's address, as far as it can be told. */
+export interface HolderView {
+  /** By manager id. */
+  seen(): ReadonlyMap<string, HolderSeen>;
 }
 
 export interface Applier {
@@ -81,6 +89,8 @@ export interface World {
   readonly loss: LossWatch;
   /** Absent where no relay is configured. */
   readonly relay?: RelayView;
+  /** Absent where nobody watches beside the cycles (`once`, `plan`). */
+  readonly holders?: HolderView;
 }
 
 /** Remembers between cycles what the agent's files do not say: since when. */
@@ -89,4 +99,6 @@ export interface LossWatch {
   sinceAtMs(facts: AgentFacts, nowMs: number): number | undefined;
   /** For how long its counter of sent messages has stood still; by the monotonic clock. */
   stuckForMs(facts: AgentFacts, monotonicMs: number): number | undefined;
+  /** Wall clock since when the agent's connection has been this very one. */
+  sameSinceAtMs(facts: AgentFacts, nowMs: number): number | undefined;
 }

@@ -11,6 +11,8 @@ export interface AgentPeer {
   /** Literal IPv4, or IPv6 in canonical lower-case form; IPv4-mapped addresses are plain IPv4. */
   readonly address: string;
   readonly port: number;
+  /** Of the agent's own end; absent where the system does not say. */
+  readonly localPort?: number;
 }
 
 export interface AgentFacts {

@@ -16,10 +16,11 @@ const established = '01';
 export function parseProcNetTcp(text: string): readonly ProcTcpLine[] {
   return text.split('\n').flatMap((line) => {
     const fields = line.trim().split(/\s+/);
-    const [, , remote = '', state, , , , uid, , inode] = fields;
+    const [, local = '', remote = '', state, , , , uid, , inode] = fields;
     const peer = state === established ? parseHexPeer(remote) : undefined;
-    if (peer === undefined || inode === undefined) return [];
-    return [{ ...peer, uid: Number(uid), inode }];
+    const localPort = parseHexPeer(local)?.port;
+    if (peer === undefined || localPort === undefined || inode === undefined) return [];
+    return [{ ...peer, localPort, uid: Number(uid), inode }];
   });
 }
 

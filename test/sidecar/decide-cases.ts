@@ -7,7 +7,7 @@ import { clientDefaults } from '../../src/list/parse-list.ts';
 import { defaultPolicy, type Situation } from '../../src/sidecar/decide-view.ts';
 import { parseWindows } from '../../src/sidecar/decide-window.ts';
 import type { Attempt } from '../../src/sidecar/memory.ts';
-import type { FileSeen, Seen } from '../../src/sidecar/seen.ts';
+import type { FileSeen, HolderSeen, Seen } from '../../src/sidecar/seen.ts';
 import { type Decision, stepKey } from '../../src/sidecar/step.ts';
 
 const nowMs = Date.UTC(2026, 10, 21);
@@ -30,6 +30,10 @@ export interface DecideCase {
   readonly relay?: 'open' | 'refused';
   /** Address and age in seconds of the session in the relay. */
   readonly session?: string;
+  /** What is known of the nodes behind addresses, see the README. */
+  readonly nodes?: Readonly<Record<string, string>>;
+  /** Age in seconds of the agent's own connection, and how often its bytes were sent again. */
+  readonly connection?: string;
   readonly attempts?: readonly string[];
   readonly held?: {
     readonly key: string;
@@ -203,11 +207,31 @@ function seenOf(one: DecideCase, managers: readonly Manager[]): Seen {
     file: fileOf(one, managers),
     health: new Map(health.flatMap(([id, value]) => (value === undefined ? [] : [[id, value]]))),
     ...relayOf(one),
+    ...nodesOf(one),
     ...(word === 'wedged' ? { stuckForMs: Number(one.agent?.split(' ')[2] ?? 60) * 1000 } : {}),
     ...(word === 'lost' ? { lostSinceAtMs: nowMs - Number(detail) * 1000 } : {}),
     ...(word === 'admitted' ? { lostSinceAtMs: nowMs - 120_000 } : {}),
     ...pauseOf(one),
   };
+}
+
+function nodesOf({ nodes, connection }: DecideCase): Pick<Seen, 'holders' | 'ownConnection'> {
+  const [since, retransmits = '0'] = (connection ?? '').split(' ');
+  const sinceAtMs = nowMs - Number(since) * 1000;
+  const own = { ownConnection: { sinceAtMs, retransmits: Number(retransmits) } };
+  return {
+    ...(connection === undefined ? {} : own),
+    ...(nodes === undefined
+      ? {}
+      : { holders: new Map(Object.entries(nodes).map(([id, text]) => [id, holderOf(text)])) }),
+  };
+}
+
+function holderOf(text: string): HolderSeen {
+  const [, age, gone, ...words] = text.split(' ');
+  const atMs = nowMs - Number(age) * 1000;
+  const changes = words.includes('contested') ? [atMs, atMs, atMs] : [atMs];
+  return { marks: {}, movedAtMs: atMs, goneMs: Number(gone) * 1000, changes };
 }
 
 function pauseOf({ pause, resumed }: DecideCase): Pick<Seen, 'pause'> {

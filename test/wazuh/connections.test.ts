@@ -14,7 +14,7 @@ test('/proc/net/tcp: established lines give peer, owner and inode; listeners are
    2: 0100007F:BB61 0100327F:05EA 01 00000000:00000000 02:000A7214 00000000   998        0 20877 2 0000000000000000 20 4 30 10 -1
 `;
   assert.deepEqual(parseProcNetTcp(text), [
-    { address: '127.50.0.1', port: 1514, uid: 998, inode: '20877' },
+    { address: '127.50.0.1', port: 1514, localPort: 47_969, uid: 998, inode: '20877' },
   ]);
 });
 
