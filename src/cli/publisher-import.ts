@@ -1,4 +1,4 @@
-/** `import --haproxy-helper FILE`: what an existing helper's settings become in publisher.yml. */
+/** `import`: what an existing helper, backend or upstream becomes in publisher.yml. */
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { haproxyHelperOf } from '../cluster/haproxy-helper.ts';
@@ -7,21 +7,31 @@ import { messageOf } from '../guards.ts';
 import { readClusterBlock } from '../wazuh/manager-cluster-block.ts';
 import { importHelper } from './haproxy-import.ts';
 import type { CommandParts } from './publisher-command.ts';
+import { type ImportFlags, showPool } from './publisher-import-pool.ts';
 import { printable, renderTable, show } from './terminal.ts';
 
-interface Words {
-  readonly haproxyHelper: string;
-  readonly json: boolean;
+interface Words extends ImportFlags {
+  readonly haproxyHelper?: string;
 }
 
 export function addImport(program: Command, { terminal }: CommandParts): void {
   program
     .command('import')
-    .description('what the settings of a stock <haproxy_helper> block become here')
-    .requiredOption('--haproxy-helper <file>', "the manager's ossec.conf")
+    .description(
+      'what a stock <haproxy_helper>, a HAProxy backend or an nginx upstream becomes here',
+    )
+    .option('--haproxy-helper <file>', "the manager's ossec.conf")
+    .option('--haproxy <file>', 'haproxy.cfg, or a part of it: its servers become managers')
+    .option('--nginx <file>', 'nginx.conf, or a part of it: the same')
+    .option('--name <name>', 'the backend or upstream; needed where there are several')
     .option('--json', 'print JSON', false)
     .addHelpText('after', '\nNothing is written: the lines at the end are for publisher.yml.\n')
-    .action(async ({ haproxyHelper: path, json }: Words) => {
+    .action(async (words: Words) => {
+      const { haproxyHelper: path, json } = words;
+      if (path === undefined) return showPool(terminal, words);
+      if (words.haproxy !== undefined || words.nginx !== undefined) {
+        throw new ConfigError('usage', 'import: one of --haproxy-helper, --haproxy and --nginx');
+      }
       const seen = importHelper(haproxyHelperOf(await readSection(path)));
       const header = ['option', 'value', 'becomes', 'why'];
       const rows = seen.settings.map(({ option, value, becomes, why }) => [

@@ -105,6 +105,14 @@ export function unwedge(view: View): Answer {
   return waiting ?? go(view, target.id, 'agent_wedged', why);
 }
 
+/** Turned away by the relay it walks its own entries, and comes back to the relay after all of them. */
+function hasLeftRelay({ relay }: View, lostSinceAtMs: number): boolean {
+  return relay?.refusedAtMs !== undefined && relay.refusedAtMs >= lostSinceAtMs - lookMs;
+}
+
+/** A loss is seen at the next look only. */
+const lookMs = 5_000;
+
 /** The agent has no connection although its last manager does not look dead. */
 export function reconnect(view: View): Answer {
   const { connection, seen, candidates, panic, fileIds, isRelayFirst, policy, nowMs } = view;
@@ -120,7 +128,8 @@ export function reconnect(view: View): Answer {
     return hold('slot', 'it waits in the relay for its admission', admitsAtMs);
   }
   const sinceMs = seen.lostSinceAtMs ?? nowMs;
-  const reachable = isRelayFirst || fileIds.some((id) => candidates.some((one) => one.id === id));
+  const isInRelay = isRelayFirst && !hasLeftRelay(view, sinceMs);
+  const reachable = isInRelay || fileIds.some((id) => candidates.some((one) => one.id === id));
   if (!reachable) {
     const why = 'not connected, and its file names no live manager';
     const early = connection.last && admission(view, connection.last, sinceMs, why);

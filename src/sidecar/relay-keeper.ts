@@ -71,6 +71,8 @@ class Keeper implements RelayKeeper {
   #complained = '';
   /** Wall clock, by session: of those that stand. */
   readonly #openedAtMs = new Map<number, number>();
+  /** When the agent was last turned away; it goes on to its own entries then. */
+  #turnedAtMs: number | undefined;
   #refusedAtMs = Number.NEGATIVE_INFINITY;
   /** An inherited socket outlives a refusal: whoever dials is sent away, never kept waiting. */
   #isBarred = false;
@@ -87,7 +89,8 @@ class Keeper implements RelayKeeper {
     const newest = this.#relay?.sessions.at(-1);
     if (newest !== undefined) return { ...this.#seen, ...this.#leadOf(newest) };
     const admitsInMs = this.#relay instanceof Relay ? this.#relay.admitsInMs : undefined;
-    if (admitsInMs === undefined) return this.#seen;
+    const refused = this.#turnedAtMs === undefined ? {} : { refusedAtMs: this.#turnedAtMs };
+    if (admitsInMs === undefined) return { ...this.#seen, ...refused };
     return { ...this.#seen, admitsAtMs: this.#parts.clock.nowMs() + admitsInMs };
   }
 
@@ -208,10 +211,12 @@ class Keeper implements RelayKeeper {
         return;
       case 'connected':
         this.#openedAtMs.set(event.session, clock.nowMs());
+        this.#turnedAtMs = undefined;
         log.info('relay.connected', { manager: event.managerId, skipped: event.skipped.join() });
         bell.ring();
         return;
       case 'refused':
+        if (event.why !== 'not_loopback') this.#turnedAtMs = clock.nowMs();
         if (clock.monotonicMs() - this.#refusedAtMs < refusedLogEveryMs) return;
         this.#refusedAtMs = clock.monotonicMs();
         log.warn('relay.no_manager', { why: event.why, tried: event.tried.join() });

@@ -64,6 +64,8 @@ export type RelaySeen =
       readonly session?: RelaySessionSeen;
       /** The agent waits in it for its admission until then. */
       readonly admitsAtMs?: number;
+      /** When it last turned the agent away, for want of a manager; absent once it led it on. */
+      readonly refusedAtMs?: number;
     }
   /** The agent must not be pointed at it. */
   | { readonly kind: 'refused'; readonly code: string; readonly why: string };

@@ -61,13 +61,15 @@ async function startManager(t: TestContext, id: string): Promise<FakeManager> {
 class Agent {
   readonly socket: Socket;
   manager = '';
+  answers = 0;
   isCut = false;
 
   constructor(port: number) {
     this.socket = connect(port, '127.0.0.1');
     this.socket.on('error', () => undefined);
     this.socket.on('data', (bytes) => {
-      this.manager = bytes.toString('latin1');
+      this.manager ||= bytes.toString('latin1').slice(0, 3);
+      this.answers += 1;
     });
     this.socket.on('close', () => {
       this.isCut = true;
@@ -90,6 +92,22 @@ async function agentsThrough(
     () => agents.every(({ manager }) => manager !== '') || undefined,
   );
   return agents;
+}
+
+/** Events without a pause, on every session that is there. */
+function startLoad(t: TestContext, agents: readonly Agent[]): void {
+  const timer = setInterval(() => {
+    for (const { isCut, socket } of agents) if (!isCut) socket.write('event');
+  }, 5);
+  t.after(() => clearInterval(timer));
+}
+
+async function allServed(agents: readonly Agent[]): Promise<void> {
+  const before = agents.map(({ answers }) => answers);
+  await eventually('every session goes on', () =>
+    agents.every(({ answers }, index) => answers > (before[index] ?? 0)),
+  );
+  assert.ok(agents.every(({ isCut }) => !isCut));
 }
 
 function startProgram(t: TestContext, argv: readonly string[]): ChildProcess {
@@ -160,11 +178,12 @@ test('HAProxy: drain, addition and removal over the runtime API, no reload, nobo
   assert.equal((await follow([a, b])).kind, 'unchanged');
   const agents = await agentsThrough(t, port, 20);
   assert.deepEqual([a.sessions(), b.sessions()], [10, 10]);
+  startLoad(t, agents);
 
   assert.equal((await follow([a, b], { wm2: 'drain' })).kind, 'runtime');
   const later = await agentsThrough(t, port, 6);
   assert.ok(later.every(({ manager }) => manager === 'wm1'));
-  assert.ok(agents.every(({ isCut }) => !isCut));
+  await allServed(agents);
 
   assert.equal((await follow([a, b, c], { wm2: 'drain' })).kind, 'runtime');
   await eventually(
@@ -179,7 +198,7 @@ test('HAProxy: drain, addition and removal over the runtime API, no reload, nobo
     () =>
       agents.filter(({ manager }) => manager === 'wm2').every(({ isCut }) => isCut) || undefined,
   );
-  assert.ok(agents.filter(({ manager }) => manager === 'wm1').every(({ isCut }) => !isCut));
+  await allServed(agents.filter(({ manager }) => manager === 'wm1'));
   assert.equal((await follow([a, c])).kind, 'unchanged');
 });
 
@@ -241,6 +260,7 @@ test('nginx: drain and removal by reload, old sessions stay', {
   );
   const agents = await agentsThrough(t, port, 10);
   assert.deepEqual([a.sessions(), b.sessions()], [5, 5]);
+  startLoad(t, agents);
   const servers = marked([a, b], { wm2: 'drain' });
   const followed = await followList(host, balancer, {
     servers,
@@ -252,7 +272,19 @@ test('nginx: drain and removal by reload, old sessions stay', {
     async () =>
       (await agentsThrough(t, port, 4)).every(({ manager }) => manager === 'wm1') || undefined,
   );
-  assert.ok(agents.every(({ isCut }) => !isCut));
+  await allServed(agents);
   const again = await followList(host, balancer, { servers, text: renderNginx(servers, 'wazuh') });
   assert.equal(again.kind, 'unchanged');
+  const left = marked([a], {});
+  const removed = await followList(host, balancer, {
+    servers: left,
+    text: renderNginx(left, 'wazuh'),
+  });
+  assert.equal(removed.kind, 'reloaded');
+  await allServed(agents); // those of the removed one too: nginx leaves old sessions to old workers
+  await eventually(
+    'new sessions go to what is left',
+    async () =>
+      (await agentsThrough(t, port, 4)).every(({ manager }) => manager === 'wm1') || undefined,
+  );
 });

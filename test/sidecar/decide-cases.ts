@@ -28,6 +28,8 @@ export interface DecideCase {
   readonly health?: Readonly<Record<string, string>>;
   readonly last?: string;
   readonly relay?: 'open' | 'refused';
+  /** Seconds since the relay turned the agent away. */
+  readonly turned?: number;
   /** Address and age in seconds of the session in the relay. */
   readonly session?: string;
   /** What is known of the nodes behind addresses, see the README. */
@@ -176,9 +178,10 @@ function relayOf(one: DecideCase): Pick<Seen, 'relay'> {
   if (relay === 'refused') return { relay: { kind: 'refused', code: 'E043', why: 'a reason' } };
   const [word, id = '-'] = agent.split(' ');
   const leads = word === 'relayed' && id !== '-' ? { managerId: id } : {};
+  const turned = one.turned === undefined ? {} : { refusedAtMs: nowMs - one.turned * 1000 };
   const waits = word === 'admitted' ? { admitsAtMs: nowMs + Number(id) * 1000 } : {};
   const protocol = usesUdp(one) ? { protocol: 'udp' as const } : {};
-  const at = { kind: 'open', ...relayAt, ...protocol, ...leads, ...waits } as const;
+  const at = { kind: 'open', ...relayAt, ...protocol, ...leads, ...waits, ...turned } as const;
   return { relay: { ...at, ...sessionOf(one) } };
 }
 
