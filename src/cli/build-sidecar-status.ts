@@ -5,6 +5,7 @@ import { applierAlarms, readApplierReport } from '../applier/report.ts';
 import type { ApplierSettings } from '../applier/settings.ts';
 import { PilotfishError } from '../errors.ts';
 import { openBackupStore } from '../host/backup-store.ts';
+import { serveOnLoopback } from '../host/loopback-text.ts';
 import { replaceFile } from '../host/sidecar-files.ts';
 import { readSharedMemory } from '../host/spool-directory.ts';
 import { renderMetrics } from '../sidecar/metrics.ts';
@@ -19,6 +20,25 @@ export async function publishStatus(rooms: Rooms, plain: StatusReport): Promise<
   await rooms.files.writeStatus(status);
   const { textfile } = rooms.config.metrics;
   if (textfile !== undefined) await replaceFile(textfile, renderMetrics(status, status.applier));
+}
+
+/** The same on loopback, where a port is configured; without it the sidecar goes on. */
+export async function showMetrics(rooms: Rooms, stop: AbortSignal): Promise<void> {
+  const { config, files, log } = rooms;
+  const { port } = config.metrics;
+  if (port === undefined) return;
+  const read = async (): Promise<string | undefined> => {
+    const status = (await files.readStatus()) as StatusReport | undefined; // our own file
+    return status && renderMetrics(status, status.applier);
+  };
+  const contentType = 'text/plain; version=0.0.4; charset=utf-8';
+  try {
+    const served = await serveOnLoopback({ port, path: '/metrics', contentType, read });
+    stop.addEventListener('abort', () => void served.close(), { once: true });
+  } catch (thrown) {
+    const { code, message } = planned(thrown);
+    log.error('metrics.unavailable', { code, message });
+  }
 }
 
 async function addApplier(rooms: Rooms, status: StatusReport): Promise<StatusReport> {

@@ -43,7 +43,7 @@ import { joinWhenConfigured, recoverMemory } from './build-sidecar-join.ts';
 import { openRelayKeeper, type RelayBoard } from './build-sidecar-relay.ts';
 import { openReports } from './build-sidecar-reports.ts';
 import { buildSourceWorld, type Rooms } from './build-sidecar-rooms.ts';
-import { hasBackup, publishStatus, settingsOf } from './build-sidecar-status.ts';
+import { hasBackup, publishStatus, settingsOf, showMetrics } from './build-sidecar-status.ts';
 import { parseDurationMs } from './config-file.ts';
 import { policyOf } from './sidecar-config.ts';
 import type { KnownList, Plan } from './sidecar-host.ts';
@@ -92,6 +92,7 @@ export async function runForever(rooms: Rooms, stop: AbortSignal): Promise<void>
   const plain = await buildWorld(rooms, poller, memory);
   const world = { ...plain, health: watch, holders, ...(relay === undefined ? {} : { relay }) };
   const writeStatus = buildStatusWriter(rooms, memory);
+  await showMetrics(rooms, stop);
   log.info('sidecar.started', { agent: rooms.place.agentId, stateDir: rooms.stateDirectory });
   const endRest = restMemory(clock);
   await runDaemon(

@@ -10,6 +10,13 @@ export function eventsSection(folder: string) {
 /** No port is opened on ten thousand hosts. */
 export const sidecarMetricsSection = z
   .strictObject({
+    port: z
+      .number()
+      .int()
+      .min(1)
+      .max(65_535)
+      .optional()
+      .describe('show the same at http://127.0.0.1:PORT/metrics; unset: no port is opened'),
     textfile: z
       .string()
       .min(1)
