@@ -3,6 +3,7 @@
  * host, known by value and searched in every usual spelling, and shapes of secrets in general.
  * What leaves is looked through once more as bytes, and refused when anything known is in it.
  */
+import { findKnown, indexTexts, type KnownTexts, leastLength } from './known-texts.ts';
 
 export interface Redactor {
   text(text: string): string;
@@ -11,26 +12,29 @@ export interface Redactor {
 }
 
 export const mark = '[redacted]';
-/** Shorter ones would cut words out of every sentence; shapes catch them where they stand. */
-const leastLength = 8;
 
-/** `secrets`: values as they are. */
+/** `secrets`: values as they are; very short ones are left to the shapes. */
 export function buildRedactor(secrets: Iterable<string>): Redactor {
-  const known = [...new Set([...secrets].map((one) => one.trim()).filter(isLongEnough))];
-  const spelled = [...new Set(known.flatMap(spellings))].sort(
-    (left, right) => right.length - left.length,
-  );
+  const values = new Set([...secrets].map((one) => one.trim()));
+  const known = indexTexts([...values].filter(isLongEnough).flatMap(spellings));
   return {
-    text: (text) => spelled.reduce((left, one) => left.replaceAll(one, mark), shapesOut(text)),
-    isClean(bytes) {
-      const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-      return spelled.every((one) => !buffer.includes(one));
-    },
+    text: (text) => valuesOut(shapesOut(text), known),
+    isClean: (bytes) => findKnown(Buffer.from(bytes).toString('utf8'), known).next().done === true,
   };
 }
 
 function isLongEnough(text: string): boolean {
   return text.length >= leastLength;
+}
+
+function valuesOut(text: string, known: KnownTexts): string {
+  let out = '';
+  let at = 0;
+  for (const { start, end } of findKnown(text, known)) {
+    out += text.slice(at, start) + mark;
+    at = end;
+  }
+  return out + text.slice(at);
 }
 
 /** As it is, inside JSON, and as other programs like to print bytes. */
@@ -48,26 +52,33 @@ function spellings(secret: string): readonly string[] {
   ];
 }
 
+/**
+ * Names that say what they hold, from the word that says it. Every repetition of a shape is bounded, or
+ * ends where the next name begins: a log is what strangers wrote, and must cost its length only.
+ */
 const sensitive =
-  '[\\w.-]*(?:pass(?:word|wd|phrase)?|secret|token|credential|api[_-]?key|keyfile)[\\w-]*';
+  '(?:pass(?:word|wd|phrase)?|secret|token|credential|api[_-]?key|keyfile)[\\w-]{0,64}';
 const quoted = '"(?:[^"\\\\]|\\\\.)*"';
 
 const shapes: readonly (readonly [RegExp, string])[] = [
-  [/-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)/g, mark],
+  [
+    /-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]{0,32}PRIVATE KEY-----|$)/g,
+    mark,
+  ],
   [/\bpf[a-z]\d\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]+)*/g, mark],
   // whole lines of PEM, wherever its first line went
   [/^[A-Za-z0-9+/]{64}$/gm, mark],
   // a private JWK: its member d, escaped or not
   [/(\\?"d\\?"\s*:\s*\\?")[A-Za-z0-9_-]{20,}/g, `$1${mark}`],
   // lines of client.keys
-  [/^(\s*!?\d{1,12} \S{1,128} \S{1,128} )[0-9A-Za-z]{16,}/gm, `$1${mark}`],
-  // names that say what they hold: JSON and YAML, then XML
-  [new RegExp(`("${sensitive}"\\s*:\\s*)${quoted}`, 'gi'), `$1"${mark}"`],
+  [/^([ \t]*!?\d{1,12} \S{1,128} \S{1,128} )[0-9A-Za-z]{16,}/gm, `$1${mark}`],
+  // JSON and YAML, then XML
+  [new RegExp(`(${sensitive}"\\s*:\\s*)${quoted}`, 'gi'), `$1"${mark}"`],
   [
-    new RegExp(`(\\b(?:${sensitive}|key)\\s*[:=]\\s*)(?!\\s|[{[]|\\[redacted)[^\\s,}]+`, 'gi'),
+    new RegExp(`((?:${sensitive}|\\bkey)\\s*[:=]\\s*)(?!\\s|[{[]|\\[redacted)[^\\s,}]+`, 'gi'),
     `$1${mark}`,
   ],
-  [new RegExp(`(<(${sensitive}|key)>)[^<]*(</\\2>)`, 'gi'), `$1${mark}$3`],
+  [new RegExp(`((?:${sensitive}|<key)>)[^<]+(?=</)`, 'gi'), `$1${mark}`],
   [/\b(authorization\s*:\s*(?:bearer|basic)\s+)\S+/gi, `$1${mark}`],
   // user and password of a URL
   [/\b([a-z][a-z0-9+.-]{1,20}:\/\/)[^\s/@"']{1,200}@/gi, `$1${mark}@`],

@@ -1,13 +1,13 @@
 /** Nothing secret leaves: by value in every spelling, by shape, and the last look refuses. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { generateKeyPairSync } from 'node:crypto';
+import { createHash, generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { makeBundle } from '../../src/diagnosis/bundle.ts';
-import { buildRedactor } from '../../src/diagnosis/redact.ts';
+import { buildRedactor, mark } from '../../src/diagnosis/redact.ts';
 
 const secret = 'c4n4ry/+s3cr3t"value';
 
@@ -49,6 +49,53 @@ test('secrets nobody named are known by their shape', () => {
   for (const [given, mustGo] of samples) {
     assert.ok(!text(given).includes(mustGo), `${given} -> ${text(given)}`);
   }
+});
+
+test('a name is found in any longer name, and a value behind any space', () => {
+  const { text } = buildRedactor([]);
+  for (const given of [
+    `{"${'long.'.repeat(40)}db-password": "hunter2"}`,
+    `{"cluster.token_of_node-1":   "hunter2"}`,
+    `db.password=${' '.repeat(40)}hunter2`,
+    '<wpk.password>hunter2</wpk.password>',
+    '\n\n  001 web-1 any hunter2hunter2hunter2',
+  ]) {
+    assert.ok(!text(given).includes('hunter2'), `${given} -> ${text(given)}`);
+  }
+});
+
+test('secrets that overlap leave nothing of either, in a text or as bytes', () => {
+  const redactor = buildRedactor(['abcdefgh-1234', '1234-ijklmnop', 'abcdefgh', 'ümläut-geheim']);
+  assert.equal(redactor.text('<abcdefgh-1234-ijklmnop> ümläut-geheim!'), `<${mark}> ${mark}!`);
+  assert.equal(redactor.isClean(Buffer.from('x ümläut-geheim y')), false);
+  assert.equal(redactor.isClean(Buffer.from('x abcdefg y')), true);
+});
+
+test('what strangers wrote costs its length only, whatever it repeats', () => {
+  const units = ['a.', 'a-', '"a', 'pass', 'pass-', 'pass:', 'pass ', '<pass', '<pass>', 'a://'];
+  const more = ['token":"\\', '"d":"', '\n', '1 ', '-----BEGIN ', 'PRIVATE KEY', 'key=', 'pfa1.'];
+  const { text } = buildRedactor([secret]);
+  for (const unit of [...units, ...more]) {
+    const [small, large] = [50_000, 800_000].map((length) => {
+      const given = unit.repeat(length / unit.length);
+      const startedMs = process.cpuUsage().user;
+      text(given);
+      return (process.cpuUsage().user - startedMs) / 1_000;
+    });
+    // Linear is 16 times; quadratic, as it once was, would be 256 times, or for ever.
+    assert.ok((large ?? 0) < 64 * Math.max(small ?? 0, 10), `${unit}: ${small} then ${large} ms`);
+  }
+});
+
+test('the keys of a fleet are looked for in one pass', () => {
+  const keys = Array.from({ length: 20_000 }, (_, at) => createHash('sha256').update(`${at}`));
+  const values = keys.map((key) => key.digest('hex'));
+  const redactor = buildRedactor(values);
+  const [first = '', last = ''] = [values[0], values.at(-1)];
+  const log = `${'nothing to see here '.repeat(40_000)}${first} ${last}`;
+  const out = redactor.text(log);
+  assert.ok(out.endsWith(`${mark} ${mark}`));
+  assert.ok(redactor.isClean(Buffer.from(out)));
 });
 
 test('plain words stay readable', () => {
