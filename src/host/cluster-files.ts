@@ -96,10 +96,17 @@ export class ClusterFiles implements FileJobs {
     return this.#ask('hashes', itemKeys);
   }
 
+  /**
+   * What is under way fails once the thread is gone, not before: until then it may write into the
+   * file of a bundle by its descriptor, which must not mean another file by then.
+   */
   async close(): Promise<void> {
     const thread = this.#thread;
-    this.#end(new HostError('store_failed', 'the thread for files was closed'));
+    this.#thread = undefined;
+    const waiting = this.#takeWaiting();
     await thread?.terminate();
+    const error = new HostError('store_failed', 'the thread for files was closed');
+    for (const { reject } of waiting) reject(error);
   }
 
   /** Two chunks under way at most; a reader that stops early stops the packing. */
@@ -169,14 +176,15 @@ export class ClusterFiles implements FileJobs {
 
   #died(thread: Worker, reason: string): void {
     if (this.#thread !== thread) return;
-    this.#end(new HostError('store_failed', `the thread for files died: ${reason}`));
+    this.#thread = undefined;
+    const error = new HostError('store_failed', `the thread for files died: ${reason}`);
+    for (const { reject } of this.#takeWaiting()) reject(error);
   }
 
-  #end(error: HostError): void {
-    this.#thread = undefined;
+  #takeWaiting(): readonly Waiting[] {
     const waiting = [...this.#waiting.values()];
     this.#waiting.clear();
-    for (const { reject } of waiting) reject(error);
+    return waiting;
   }
 }
 

@@ -127,6 +127,21 @@ test('a closed adapter rejects what was under way and starts anew when asked aga
   assert.equal((await jobs.scan()).files, 1);
 });
 
+test('what is under way when it is closed fails only when the thread is gone', async (t) => {
+  const jobs = jobsOn(t, makeHome(t, { 'etc/rules/a': 'a' }));
+  await jobs.scan();
+  let isTold = false;
+  const scanning = jobs.scan().finally(() => {
+    isTold = true;
+  });
+  scanning.catch(() => undefined); // looked at below
+  const closing = jobs.close();
+  for (let turn = 0; turn < 50; turn += 1) await undefined;
+  assert.equal(isTold, false);
+  await closing;
+  await assert.rejects(scanning, /was closed/);
+});
+
 test('hashes survive a restart in their file, and a damaged file costs only time', async (t) => {
   const home = makeHome(t, { 'etc/rules/a': 'a' });
   const hashCachePath = join(home, 'queue/hashes.json');
