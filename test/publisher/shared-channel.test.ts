@@ -179,6 +179,15 @@ test('a link in place of a group, and a group that is none, are refused', async 
     'x',
   );
   assert.deepEqual(readdirSync(join(home, 'etc/shared/default')), ['pilotfish.list']);
+  mkdirSync(join(home, 'elsewhere/etc/default'), { recursive: true });
+  mkdirSync(join(home, 'other/etc'), { recursive: true });
+  symlinkSync(join(home, 'elsewhere/etc'), join(home, 'other/etc/shared'));
+  const behindLink = openSharedFolders(join(home, 'other'));
+  await assert.rejects(behindLink.write('default', 'pilotfish.list', Buffer.from('x')), {
+    reason: 'not_found',
+  });
+  assert.deepEqual(readdirSync(join(home, 'elsewhere/etc/default')), []);
+  rmSync(join(home, 'elsewhere/etc'), { recursive: true });
   for (const group of ['evil', 'none']) {
     await assert.rejects(folders.write(group, 'pilotfish.list', Buffer.from('x')), {
       reason: 'not_found',
