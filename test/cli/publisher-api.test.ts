@@ -89,6 +89,18 @@ interface Described {
   >;
 }
 
+test('a stranger does not learn which operations there are', async (t) => {
+  const { publisher, mint } = await start(t);
+  const known = as(await mint('read'));
+  const asked = ['/api/v1/status', '/api/v1/nothing', '/api/v1/', '/api/v1/openapi.json'];
+  const answers = await Promise.all(asked.map((path) => call(publisher, 'GET', path)));
+  assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([401]));
+  assert.equal(new Set(answers.map(({ text }) => text)).size, 1);
+  assert.equal((await call(publisher, 'POST', '/api/v1/status')).status, 401);
+  assert.equal((await call(publisher, 'GET', '/api/v1/nothing', known)).status, 404);
+  assert.equal((await call(publisher, 'POST', '/api/v1/status', known)).status, 404);
+});
+
 test('a client made from the OpenAPI document works, and every answer fits its schema', async (t) => {
   const { publisher, mint } = await start(t);
   const admin = await mint('admin');

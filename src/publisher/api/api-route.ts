@@ -27,6 +27,11 @@ export function addApiRoutes(app: FastifyInstance<Server>, world: ApiWorld, vers
       handler: (request, reply) => answer(world, door, operation, request as Asked, reply as Reply),
     });
   }
+  // What does not exist answers a stranger as what does.
+  app.all(`${apiPrefix}*`, async (request, reply) => {
+    const who = door.enter(request as Asked, reply as Reply, false);
+    return who === undefined ? reply : reply.callNotFound();
+  });
   app.get(`${apiPrefix}openapi.json`, async (request, reply) => {
     const who = door.enter(request as Asked, reply as Reply, false);
     return who === undefined ? reply : reply.send(document);
