@@ -49,6 +49,7 @@ export function openApi(
       if (newest !== undefined) service.serve(newest, stableOf(history, newest, clock.nowMs()));
     },
     rows: () => reports?.book.rows() ?? [],
+    agents: () => reports?.book.size() ?? 0,
     target() {
       const newest = history.newest();
       if (newest === undefined) return undefined;

@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { ConfigError } from '../errors.ts';
 import type { RolloutMark } from '../publisher/history.ts';
+import { markNewest } from '../publisher/rollout/mark.ts';
 import { type Overview, overviewOf } from '../publisher/rollout/overview.ts';
 import {
   addCommand,
@@ -70,20 +71,10 @@ async function markRollout(
   kind: RolloutMark['kind'],
 ): Promise<void> {
   const { terminal, host } = parts;
-  const record = history.newest()?.rollout;
-  if (record === undefined)
-    throw new ConfigError('no_rollout', 'nothing is rolled out in waves now');
-  const before = history.markOf(record.id);
-  if (before?.kind === 'aborted') {
-    throw new ConfigError('no_rollout', `${record.id} was aborted by ${before.who} already`);
-  }
-  const mark = {
-    id: record.id,
-    kind,
-    who: host.userName(),
-    why: flags.reason.slice(0, 200),
+  const mark = markNewest(history, {
+    ...{ kind, who: host.userName(), why: flags.reason },
     atMs: host.clock.nowMs(),
-  };
+  });
   await audited(parts, flags.dir, `rollout ${kind} ${mark.why}`.trim(), async () =>
     history.mark(mark),
   );
@@ -91,7 +82,7 @@ async function markRollout(
   const note = isRunning
     ? ''
     : 'no publisher answered: one that runs here follows within a second\n';
-  show(terminal, flags.json, { ...mark, isRunning }, () => `rollout ${record.id} ${kind}\n${note}`);
+  show(terminal, flags.json, { ...mark, isRunning }, () => `rollout ${mark.id} ${kind}\n${note}`);
 }
 
 const barWidth = 30;

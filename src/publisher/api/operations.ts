@@ -10,6 +10,7 @@ import type { PublishedList, RolloutMark } from '../history.ts';
 import { drainOrder, publishConfigured, rollbackOrder, undrainOrder } from '../orders.ts';
 import { type PublishOrder, publish } from '../publish.ts';
 import { pageOf } from '../reports/agent-table.ts';
+import { markNewest } from '../rollout/mark.ts';
 import type { AuditEntry } from './audit.ts';
 import type { Role, TokenRecord } from './token.ts';
 import type { ApiWorld } from './world.ts';
@@ -90,12 +91,12 @@ const reads: readonly Operation[] = [
         z.object({ topic: z.string(), message: z.string(), sinceAtMs: z.number() }),
       ),
     }),
-    async run({ history, rows, complaints }) {
+    async run({ history, agents, complaints }) {
       const newest = history.newest();
       return {
         ...(newest === undefined ? {} : { list: versionOf(newest) }),
         managers: newest === undefined ? 0 : listedManagers(newest.content).length,
-        agents: [...rows()].length,
+        agents: agents(),
         troubles: complaints().map(({ topic, message, sinceAtMs }) => ({
           topic,
           message,
@@ -198,20 +199,10 @@ function mark(path: string, kind: RolloutMark['kind'], summary: string): Operati
     answer: z.object({ id: z.string(), kind: z.string(), who: z.string(), atMs: z.number() }),
     audited: (given) => [path, ...Object.values(given)].join(' ').trim(),
     async run({ history, clock }, given, who) {
-      const record = history.newest()?.rollout;
-      if (record === undefined) {
-        throw new ConfigError('no_rollout', 'nothing is rolled out in waves now');
-      }
-      if (history.markOf(record.id)?.kind === 'aborted') {
-        throw new ConfigError('no_rollout', `${record.id} was aborted already`);
-      }
-      const marked = {
-        id: record.id,
-        kind,
-        who: who.name,
-        why: String(given.why),
+      const marked = markNewest(history, {
+        ...{ kind, who: who.name, why: String(given.why) },
         atMs: clock.nowMs(),
-      };
+      });
       history.mark(marked);
       const { why: _, ...told } = marked;
       return told;

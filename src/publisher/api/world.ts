@@ -30,6 +30,8 @@ export interface ApiWorld {
   /** What was published is served at once. */
   serveNewest(): void;
   rows(): Iterable<AgentRow>;
+  /** How many rows. */
+  agents(): number;
   target(): Target | undefined;
   healths(): ReadonlyMap<string, Health>;
   complaints(): readonly Complaint[];

@@ -1,0 +1,21 @@
+/** What an operator says of the rollout that is under way: pause, resume, abort. */
+import { ConfigError } from '../../errors.ts';
+import type { History, RolloutMark } from '../history.ts';
+
+const maxWhyChars = 200;
+
+/** Not written yet. Throws ConfigError `no_rollout` where none runs, or it was aborted. */
+export function markNewest(
+  history: History,
+  { kind, who, why, atMs }: Omit<RolloutMark, 'id'>,
+): RolloutMark {
+  const record = history.newest()?.rollout;
+  if (record === undefined) {
+    throw new ConfigError('no_rollout', 'nothing is rolled out in waves now');
+  }
+  const before = history.markOf(record.id);
+  if (before?.kind === 'aborted') {
+    throw new ConfigError('no_rollout', `${record.id} was aborted by ${before.who} already`);
+  }
+  return { id: record.id, kind, who, why: why.slice(0, maxWhyChars), atMs };
+}
