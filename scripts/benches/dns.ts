@@ -3,7 +3,6 @@
  * long until they are on the new one, natively and with Pilotfish without a publisher, all at the same
  * change. TTL 5 and 60 in real time; 3600 by the resolver alone under an injected clock.
  */
-import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { defaultCacheSettings } from '../../src/dns/cache.ts';
@@ -11,6 +10,7 @@ import { Resolver } from '../../src/dns/resolver.ts';
 import { systemClock, systemRandom } from '../../src/host/system-clock.ts';
 import { ShiftedClock } from '../../test/dns/shifted-clock.ts';
 import { type Bench, type Row, rowOf } from '../bench.ts';
+import { playInNamespace } from '../bench-peers/namespace-play.ts';
 import type { MoveResult } from '../dns-move/play.ts';
 
 const playPath = fileURLToPath(new URL('../dns-move/play.ts', import.meta.url));
@@ -46,24 +46,8 @@ function play(
   args: readonly string[],
   note: (line: string) => void,
 ): Promise<readonly MoveResult[]> {
-  return new Promise((resolve, reject) => {
-    const argv = ['--net', '--mount', process.execPath, playPath, ...args];
-    const child = spawn('unshare', argv, { stdio: ['ignore', 'pipe', 'pipe'] });
-    let [out, errors] = ['', ''];
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      out += text;
-    });
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      errors = (errors + text).slice(-4_000);
-    });
-    child.once('error', reject);
-    child.once('close', (code) => {
-      const lines = out.split('\n').filter((line) => line !== '');
-      for (const line of lines) note(`${args.join(' ')}: ${line}`);
-      if (code !== 0) reject(new Error(`the play failed: ${errors}`));
-      else resolve(lines.map((line) => JSON.parse(line) as MoveResult));
-    });
-  });
+  const told = (line: string): void => note(`${args.join(' ')}: ${line}`);
+  return playInNamespace({ program: playPath, args, more: ['--mount'] }, told);
 }
 
 function rowsOf(results: readonly MoveResult[], what: string, cutS: number): readonly Row[] {

@@ -3,10 +3,10 @@
  * Pilotfish, all of them at the same move. Clean (keepalived is stopped), unclean (the host is off
  * the network), and unclean with a new node that drops what it does not know instead of refusing it.
  */
-import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { type Bench, type Row, rowOf } from '../bench.ts';
+import { playInNamespace } from '../bench-peers/namespace-play.ts';
 import { missingForVip } from '../vip/network.ts';
 import type { PlayResult } from '../vip/play.ts';
 
@@ -44,24 +44,7 @@ export function play(
   args: readonly string[],
   note: (line: string) => void,
 ): Promise<readonly PlayResult[]> {
-  return new Promise((resolve, reject) => {
-    const argv = ['--net', process.execPath, playPath, ...args];
-    const child = spawn('unshare', argv, { stdio: ['ignore', 'pipe', 'pipe'] });
-    let [out, errors] = ['', ''];
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      out += text;
-    });
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      errors = (errors + text).slice(-4_000);
-    });
-    child.once('error', reject);
-    child.once('close', (code) => {
-      const lines = out.split('\n').filter((line) => line !== '');
-      for (const line of lines) note(line);
-      if (code !== 0) reject(new Error(`the play failed: ${errors}`));
-      else resolve(lines.map((line) => JSON.parse(line) as PlayResult));
-    });
-  });
+  return playInNamespace({ program: playPath, args }, note);
 }
 
 function rowsOf(results: readonly PlayResult[], cutS: number): readonly Row[] {

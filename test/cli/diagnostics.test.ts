@@ -10,12 +10,10 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
-import { buildSidecarHost } from '../../src/cli/build-sidecar.ts';
-import { type Outcome, runCommand } from '../../src/cli/run-command.ts';
-import { buildSidecarProgram } from '../../src/cli/sidecar-commands.ts';
+import { test } from 'node:test';
 import { scratchDirectory } from '../publisher/fixture.ts';
 import { initPublisherDirectory, runPublisher } from './publisher-fixture.ts';
+import { runSidecar } from './run-sidecar.ts';
 
 /** Every file of the archive in one text, and the archive's own bytes unpacked. */
 function unpacked(archive: string): string {
@@ -90,19 +88,6 @@ function pemLines(path: string): readonly string[] {
   }
 }
 
-async function runSidecar(t: TestContext, argv: readonly string[]) {
-  t.diagnostic(argv[0] ?? '');
-  let out = '';
-  const outcome: Outcome = { exit: 0 };
-  const write = (text: string): void => {
-    out += text;
-  };
-  const terminal = { out: write, err: write, isTty: false, noColor: true, columns: 80 };
-  const host = buildSidecarHost('1.2.3');
-  const program = buildSidecarProgram({ terminal, host, outcome, stop: () => AbortSignal.abort() });
-  return { exit: await runCommand(program, argv, terminal, outcome), out };
-}
-
 test('no secret of an agent host is in its diagnostics', async (t) => {
   const publisher = await initPublisherDirectory(t, ['127.0.0.1:9']);
   await publisher.start();
@@ -123,9 +108,9 @@ test('no secret of an agent host is in its diagnostics', async (t) => {
     config,
     `agent: {home: ${home}}\nstateDir: ${folder}/state\njoinToken: ${token}\nlog: {level: silent}\n`,
   );
-  assert.equal((await runSidecar(t, ['join', token, '--config', config])).exit, 0);
+  assert.equal((await runSidecar(['join', token, '--config', config])).exit, 0);
   const archive = join(folder, 'd.tar.gz');
-  const ran = await runSidecar(t, ['diagnostics', '--config', config, '-o', archive]);
+  const ran = await runSidecar(['diagnostics', '--config', config, '-o', archive]);
   assert.equal(ran.exit, 0, ran.out);
   const text = unpacked(archive);
   assertNone(text, [agentKey, password, clusterKey, token, token.slice(5, 60)]);

@@ -6,27 +6,13 @@ import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'no
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { buildSidecarHost } from '../../src/cli/build-sidecar.ts';
-import { type Outcome, runCommand } from '../../src/cli/run-command.ts';
-import { buildSidecarProgram } from '../../src/cli/sidecar-commands.ts';
 import { scratchDirectory } from '../publisher/fixture.ts';
 import { initPublisherDirectory } from './publisher-fixture.ts';
+import { runSidecar } from './run-sidecar.ts';
 
 const nginxProgram = '/usr/sbin/nginx';
 /** Its workers become nobody, who may not read a scratch folder. */
 const isRoot = process.getuid?.() === 0;
-
-async function runSidecar(argv: readonly string[]) {
-  let out = '';
-  const outcome: Outcome = { exit: 0 };
-  const write = (text: string): void => {
-    out += text;
-  };
-  const terminal = { out: write, err: write, isTty: false, noColor: true, columns: 80 };
-  const host = buildSidecarHost('1.2.3');
-  const program = buildSidecarProgram({ terminal, host, outcome, stop: () => AbortSignal.abort() });
-  return { exit: await runCommand(program, argv, terminal, outcome), out };
-}
 
 async function startNginx(t: TestContext, folder: string, site: string, port: number) {
   mkdirSync(join(folder, 'nginx'));

@@ -117,6 +117,15 @@ export class TestPublisher {
     return await this.#running;
   }
 
+  /** State of each manager of the list that is served, by id. */
+  async states(): Promise<Readonly<Record<string, string>>> {
+    const { payload } = JSON.parse((await this.get('/v1/list')).body.toString());
+    const { managers } = JSON.parse(Buffer.from(payload, 'base64url').toString());
+    return Object.fromEntries(
+      managers.map(({ id, state }: { id: string; state: string }) => [id, state]),
+    );
+  }
+
   /** One answer; a busy test process makes the publisher shed, which is asked again as told. */
   async get(path: string, headers: Readonly<Record<string, string>> = {}) {
     const endAtMs = performance.now() + 10_000;

@@ -15,9 +15,6 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { sha256Tag } from '../../src/bytes.ts';
-import { buildSidecarHost } from '../../src/cli/build-sidecar.ts';
-import { type Outcome, runCommand } from '../../src/cli/run-command.ts';
-import { buildSidecarProgram } from '../../src/cli/sidecar-commands.ts';
 import { acquireLock } from '../../src/host/lock.ts';
 import { systemClock, systemRandom } from '../../src/host/system-clock.ts';
 import type { Root } from '../../src/list/model.ts';
@@ -32,6 +29,8 @@ import {
   signedRoot,
   strangerKey,
 } from '../list/documents.ts';
+import type { Ran } from './publisher-fixture.ts';
+import { runSidecar } from './run-sidecar.ts';
 
 const conf = `<ossec_config>
   <!-- kept -->
@@ -42,12 +41,6 @@ const conf = `<ossec_config>
   </client>
 </ossec_config>
 `;
-
-interface Run {
-  readonly exit: number;
-  readonly out: string;
-  readonly err: string;
-}
 
 class Desk {
   readonly folder: string;
@@ -74,38 +67,17 @@ class Desk {
     return `agent:\n  home: ${this.at('home')}\nstateDir: ${this.at('state')}\nlog:\n  level: silent\n${extra}`;
   }
 
-  async run(...argv: readonly string[]): Promise<Run> {
-    let out = '';
-    let err = '';
-    const outcome: Outcome = { exit: 0 };
-    const terminal = {
-      out: (text: string) => {
-        out += text;
-      },
-      err: (text: string) => {
-        err += text;
-      },
-      isTty: false,
-      noColor: true,
-      columns: 80,
-    };
-    const program = buildSidecarProgram({
-      terminal,
-      host: buildSidecarHost('1.2.3'),
-      outcome,
-      stop: () => AbortSignal.abort(),
-    });
-    const exit = await runCommand(program, argv, terminal, outcome);
-    return { exit, out, err };
+  run(...argv: readonly string[]): Promise<Ran> {
+    return runSidecar(argv);
   }
 
   /** A command that reads this desk's configuration. */
-  here(...argv: readonly string[]): Promise<Run> {
+  here(...argv: readonly string[]): Promise<Ran> {
     return this.run(...argv, '--config', this.at('pf.yml'));
   }
 
   /** Join by files carried here, as an air-gapped host does. */
-  async join(root: Root = staticRoot, list = freshList()): Promise<Run> {
+  async join(root: Root = staticRoot, list = freshList()): Promise<Ran> {
     const token = renderToken(aToken({ rootHash: sha256Tag(renderRoot(root)), publishers: [] }));
     const rootFile = this.put('root.json', signedRoot(root));
     const listFile = this.put('list.json', list);

@@ -1,30 +1,11 @@
 /** The simulator finds the bugs of small worlds, and finds nothing in the product there. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { runSeed } from '../../src/simulation/campaign.ts';
-import { type Bug, bugs } from './bugs.ts';
-import { maxSeeds, partsOf, seedThatFinds } from './find.ts';
-
-const names = ['small', 'tight', 'relay', 'rollout'] as const;
+import { bugs } from './bugs.ts';
+import { testWorlds } from './world-tests.ts';
 
 test('at least thirty bugs are listed', () => {
   assert.ok(new Set(bugs.map(({ name }) => name)).size >= 30);
 });
 
-for (const world of names) {
-  test(`the product breaks nothing on the seeds that find the bugs of ${world} worlds`, () => {
-    const product: Bug = { name: 'none', world, logic: {} };
-    for (let seed = 1; seed <= maxSeeds[world]; seed += 1) {
-      const { violations } = runSeed(seed, partsOf(product));
-      assert.deepEqual(violations, [], `seed ${seed}`);
-    }
-  });
-}
-
-for (const bug of bugs.filter(({ world }) => names.some((one) => one === world))) {
-  test(`finds the bug: ${bug.name}`, (context) => {
-    const seed = seedThatFinds(bug);
-    assert.ok(seed !== undefined, `not found with ${maxSeeds[bug.world]} seeds`);
-    context.diagnostic(`seed ${seed}`);
-  });
-}
+testWorlds(['small', 'tight', 'relay', 'rollout']);

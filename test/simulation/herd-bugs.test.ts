@@ -1,26 +1,4 @@
 /** The same for worlds with many agents on few slow managers. */
-import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import { runSeed } from '../../src/simulation/campaign.ts';
-import { type Bug, bugs } from './bugs.ts';
-import { maxSeeds, partsOf, seedThatFinds } from './find.ts';
+import { testWorlds } from './world-tests.ts';
 
-const names = ['herd', 'relayHerd', 'relayDrain'] as const;
-
-for (const world of names) {
-  test(`the product breaks nothing on the seeds that find the bugs of ${world} worlds`, () => {
-    const product: Bug = { name: 'none', world, logic: {} };
-    for (let seed = 1; seed <= maxSeeds[world]; seed += 1) {
-      const { violations } = runSeed(seed, partsOf(product));
-      assert.deepEqual(violations, [], `seed ${seed}`);
-    }
-  });
-}
-
-for (const bug of bugs.filter(({ world }) => names.some((one) => one === world))) {
-  test(`finds the bug: ${bug.name}`, (context) => {
-    const seed = seedThatFinds(bug);
-    assert.ok(seed !== undefined, `not found with ${maxSeeds[bug.world]} seeds`);
-    context.diagnostic(`seed ${seed}`);
-  });
-}
+testWorlds(['herd', 'relayHerd', 'relayDrain']);

@@ -9,15 +9,6 @@ import { PongManager } from './pong.ts';
 
 const waitMs = 60_000;
 
-async function states(publisher: TestPublisher): Promise<Readonly<Record<string, string>>> {
-  const { body } = await publisher.get('/v1/list');
-  const { payload } = JSON.parse(body.toString());
-  const { managers } = JSON.parse(Buffer.from(payload, 'base64url').toString());
-  return Object.fromEntries(
-    managers.map(({ id, state }: { id: string; state: string }) => [id, state]),
-  );
-}
-
 test('told to stop, it drains its own manager, serves on, and takes it back at the next start', async (t) => {
   const managers = [70, 71].map((at) => new PongManager(t, ownAddress(at)));
   await Promise.all(managers.map((manager) => manager.come()));
@@ -27,14 +18,14 @@ test('told to stop, it drains its own manager, serves on, and takes it back at t
   publisher.edit(/^list:/m, `${roster}probe:\n  interval: 200ms\nlist:`);
   await publisher.start();
   await eventually('rounds', async () => (await publisher.json('status')).running.roster, waitMs);
-  assert.deepEqual(await states(publisher), { wm1: 'up', wm2: 'up' });
+  assert.deepEqual(await publisher.states(), { wm1: 'up', wm2: 'up' });
   const stopped = publisher.stop();
-  await eventually('drained', async () => (await states(publisher)).wm1 === 'drain', waitMs);
+  await eventually('drained', async () => (await publisher.states()).wm1 === 'drain', waitMs);
   assert.equal((await stopped)?.exit, 0);
   const again = new TestPublisher(publisher.directory, publisher.port, names);
   t.after(() => again.stop());
   await again.start();
-  await eventually('back', async () => (await states(again)).wm1 === 'up', waitMs);
+  await eventually('back', async () => (await again.states()).wm1 === 'up', waitMs);
   assert.equal((await again.json('history')).history[1].reason, 'leaving');
 });
 

@@ -11,7 +11,7 @@ import { type Log, silentLog } from '../../../src/log.ts';
 import { Complaints } from '../../../src/publisher/complaints.ts';
 import { type RosterParts, rosterRound } from '../../../src/publisher/roster/keep-roster.ts';
 import { defaultReadiness, knownReadiness } from '../../../src/publisher/roster/readiness.ts';
-import { initPublisherDirectory, type TestPublisher } from '../../cli/publisher-fixture.ts';
+import { initPublisherDirectory } from '../../cli/publisher-fixture.ts';
 import { Home, startMaster, startWorker } from '../../cluster/system/nodes.ts';
 import { ownAddress } from '../../fakes/processes.ts';
 import { Stage } from '../../fakes/stage.ts';
@@ -25,15 +25,6 @@ async function until<Found>(look: () => Promise<Found | undefined>, what: string
     if (performance.now() > endAtMs) throw new Error(`it did not happen: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-}
-
-async function states(publisher: TestPublisher): Promise<Readonly<Record<string, string>>> {
-  const { body } = await publisher.get('/v1/list');
-  const { payload } = JSON.parse(body.toString());
-  const { managers } = JSON.parse(Buffer.from(payload, 'base64url').toString());
-  return Object.fromEntries(
-    managers.map(({ id, state }: { id: string; state: string }) => [id, state]),
-  );
 }
 
 test('a cluster socket that hangs costs its deadline, is told once and takes nobody out', async (t) => {
@@ -99,22 +90,28 @@ test('a worker is let in when it has its keys, leaves when it is killed; a clust
   const third = / {2}- id: wm3\n(?: {4}.*\n)+/;
   publisher.edit(third, ''); // wm3 comes later
   await publisher.start();
-  await until(async () => ((await states(publisher)).wm2 === 'up' ? true : undefined), 'wm2 is in');
+  await until(
+    async () => ((await publisher.states()).wm2 === 'up' ? true : undefined),
+    'wm2 is in',
+  );
   const entry = `  - id: wm3\n    address: ${addresses[2]}\n    port: 1514\nroster:`;
   publisher.edit(/^roster:/m, entry);
   publisher.reload();
   await until(
-    async () => ((await states(publisher)).wm3 === 'down' ? true : undefined),
+    async () => ((await publisher.states()).wm3 === 'down' ? true : undefined),
     'wm3 waits',
   );
   await new Promise((resolve) => setTimeout(resolve, 2_500));
-  assert.equal((await states(publisher)).wm3, 'down', 'no node of that name is in the cluster');
+  assert.equal((await publisher.states()).wm3, 'down', 'no node of that name is in the cluster');
   startWorker(t, new Home(t), { name: 'wm3', port, cluster: intervals });
-  await until(async () => ((await states(publisher)).wm3 === 'up' ? true : undefined), 'wm3 is in');
+  await until(
+    async () => ((await publisher.states()).wm3 === 'up' ? true : undefined),
+    'wm3 is in',
+  );
   const killedAtMs = performance.now();
   await Promise.all([worker.stop(), managers[1]?.kill()]);
   await until(
-    async () => ((await states(publisher)).wm2 === 'down' ? true : undefined),
+    async () => ((await publisher.states()).wm2 === 'down' ? true : undefined),
     'wm2 left',
   );
   t.diagnostic(
@@ -122,5 +119,5 @@ test('a worker is let in when it has its keys, leaves when it is killed; a clust
   );
   await master.stop(); // the socket is gone: the cluster says nothing now
   await new Promise((resolve) => setTimeout(resolve, 3_000));
-  assert.deepEqual(await states(publisher), { wm1: 'up', wm2: 'down', wm3: 'up' });
+  assert.deepEqual(await publisher.states(), { wm1: 'up', wm2: 'down', wm3: 'up' });
 });
