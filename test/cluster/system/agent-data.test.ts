@@ -51,10 +51,11 @@ async function eventually(
   const isSo = (): boolean => {
     if (!isBusy) {
       isBusy = true;
-      void read().then((value) => {
+      const see = (value: unknown): void => {
         seen = value;
         isBusy = false;
-      });
+      };
+      read().then(see, (error: unknown) => see(String(error)));
     }
     return JSON.stringify(seen) === JSON.stringify(wanted);
   };
