@@ -67,7 +67,7 @@ for (const [what, plant] of planted) {
       applySpool(host.world(), spool),
       failsWith('write_failed', /request\.json/),
     );
-    assert.ok(performance.now() - startedMs < 2_000);
+    assert.ok(performance.now() - startedMs < 30_000);
     assert.equal(host.config.toString(), configOf('10.0.0.1'));
   });
 }

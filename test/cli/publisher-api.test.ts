@@ -29,7 +29,7 @@ async function call(
   path: string,
   headers: Readonly<Record<string, string>> = {},
 ): Promise<Answer> {
-  const endAtMs = performance.now() + 20_000;
+  const endAtMs = performance.now() + 60_000;
   for (;;) {
     const answer = await callOnce(publisher, method, path, headers);
     const isShed = answer.status === 503 && answer.text.includes('"busy"');
@@ -178,7 +178,7 @@ test('without a token, with a low role, a revoked or a damaged one: nothing happ
   );
   const { tokens } = await groupedJson(publisher, 'api-token', 'list');
   assert.equal((await grouped(publisher, 'api-token', 'revoke', tokens[0].id)).exit, 0);
-  const endAtMs = performance.now() + 20_000;
+  const endAtMs = performance.now() + 60_000;
   while ((await ask('GET', 'status', reader)).status !== 401) {
     assert.ok(performance.now() < endAtMs, 'a revoked token stays good');
     await new Promise((resolve) => setTimeout(resolve, 200));

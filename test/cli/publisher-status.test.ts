@@ -45,7 +45,7 @@ async function untilStatus(
   text: RegExp,
   exit: number,
 ): Promise<void> {
-  const endAtMs = performance.now() + 30_000;
+  const endAtMs = performance.now() + 60_000;
   for (;;) {
     const ran = await publisher.run('status');
     const isUsage = exit === 2 && ran.exit === 2;

@@ -20,7 +20,8 @@ const fast = [
   .flat()
   .map(String);
 /** Waiting for a process on a busy machine; never part of what is measured. */
-const slackMs = 900;
+/** What a busy machine may add; that waits are no shorter than they should be is exact. */
+const slackMs = 15_000;
 
 interface Scene {
   readonly stage: Stage;
@@ -74,7 +75,7 @@ describe('the stand-in agent', { concurrency: 4 }, () => {
   });
 
   test('after a loss the current manager is tried first again', async (context) => {
-    const slow = ['--retry-interval-unit-ms', '40'];
+    const slow = ['--retry-interval-unit-ms', '100'];
     const { first, agent } = await connectedPair(new Stage(context), {}, slow);
 
     const mark = agent.mark;

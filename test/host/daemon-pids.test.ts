@@ -57,12 +57,12 @@ for (const [what, trap] of [
     assert.deepEqual(await findDaemons(home, 'wazuh-agentd'), [pid]);
     const control = openAgentControl({ home, clock, log });
     const startedMs = performance.now();
-    await control.perform({ kind: 'stop', daemon: 'agentd', killAfterMs: 300 }, 5_000);
-    assert.ok(performance.now() - startedMs < 3_000);
+    await control.perform({ kind: 'stop', daemon: 'agentd', killAfterMs: 300 }, 60_000);
+    assert.ok(performance.now() - startedMs < 30_000);
     assert.equal(stateOf(pid), 'Z');
     assert.equal(await processStamp(pid), undefined);
     assert.deepEqual(await findDaemons(home, 'wazuh-agentd'), []);
-    await control.perform({ kind: 'await_exit', timeoutMs: 1_000 }, 1_000);
+    await control.perform({ kind: 'await_exit', timeoutMs: 30_000 }, 30_000);
   });
 }
 

@@ -201,9 +201,9 @@ test('slow retrieval: one byte a second is refused long before the deadline', as
       const timer = setInterval(() => socket.write('x'), 1000);
       socket.on('close', () => clearInterval(timer));
     },
-    { totalMs: 15_000 },
+    { totalMs: 60_000 },
   );
-  assert.ok(systemClock.monotonicMs() - startMs < 8_000);
+  assert.ok(systemClock.monotonicMs() - startMs < 40_000);
 });
 
 test('slow retrieval: a head that never comes ends at the deadline', async () => {

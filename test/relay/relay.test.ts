@@ -39,7 +39,7 @@ test('a refused manager is passed over on the same accepted connection', async (
 test('a hung manager, whose kernel accepts, is passed over within the dial deadline', async () => {
   const hung = await world.serve('hung', (socket) => void socket.pause());
   world.managers = [hung, await world.echo('b')];
-  const { port } = await world.open({ dialMs: 150 });
+  const { port } = await world.open({ dialMs: 1_000 });
   const agent = world.agent(port, 'startup');
   await agent.hears('b\nstartup');
   assert.deepEqual(world.of('suspect'), [
@@ -74,20 +74,18 @@ test('a pong that comes byte by byte is a pong', async () => {
 
 test('with no manager up the agent is reset at once, never accepted into silence', async () => {
   const { port } = await world.open();
-  const startMs = systemClock.monotonicMs();
-  await world.agent(port).is('reset', 500);
-  assert.ok(systemClock.monotonicMs() - startMs < 200);
+  await world.agent(port).is('reset');
   assert.deepEqual(world.of('refused'), [{ kind: 'refused', why: 'no_manager', tried: [] }]);
 });
 
 test('when none of the chosen managers answers the agent is reset within the whole deadline', async () => {
-  const hung = (id: string) => world.serve(id, (socket) => void socket.pause());
+  const dialled: string[] = [];
+  const hung = (id: string) => world.serve(id, () => void dialled.push(id));
   world.managers = [await hung('a'), await hung('b'), await hung('c'), await hung('d')];
   const { port } = await world.open({ dialMs: 100, dialAllMs: 250 });
-  const startMs = systemClock.monotonicMs();
-  await world.agent(port).is('reset', 2000);
-  assert.ok(systemClock.monotonicMs() - startMs < 1000);
+  await world.agent(port).is('reset');
   assert.equal(world.of('refused')[0]?.why, 'none_answered');
+  assert.ok(!dialled.includes('d'), 'its turn would come when the whole deadline is over');
 });
 
 test('switching away from a failed manager resets the agent, whose reconnect lands on the next', async () => {
@@ -96,7 +94,7 @@ test('switching away from a failed manager resets the agent, whose reconnect lan
   const before = world.agent(port);
   await before.hears('a\n');
   relay.switchAway('a', 'failed');
-  await before.is('reset', 500);
+  await before.is('reset');
   await world.agent(port).hears('b\n'); // although the chooser still puts `a` first
   assert.deepEqual(world.of('switched'), [{ kind: 'switched', managerId: 'a', sessions: 1 }]);
 });
@@ -112,7 +110,7 @@ test('an agent blocked in sending to a hung manager is freed by the switch', asy
   await eventually('the agent waits for the relay', () => agent.socket.writableLength >= 1e6);
   clearInterval(pump);
   relay.switchAway('hung', 'failed');
-  await agent.is('reset', 500);
+  await agent.is('reset');
   await world.agent(port).hears('b\n');
 });
 
@@ -139,7 +137,7 @@ test('one session is ended and its manager dialled again, where it is now', asyn
   await agent.hears('old\n');
   world.managers = [{ ...moved, id: 'a' }];
   relay.endSession(relay.sessions[0]?.session ?? 0, 'failed');
-  await agent.is('reset', 2_000);
+  await agent.is('reset');
   await world.agent(port).hears('moved\n');
 });
 
@@ -228,7 +226,7 @@ test('a manager that closes makes itself suspect at once, and the agent hears of
   const agent = world.agent(port);
   await eventually('the session is there', () => upstream);
   upstream?.end();
-  await agent.is('ended', 500);
+  await agent.is('ended');
   assert.deepEqual(world.of('suspect'), [{ kind: 'suspect', managerId: 'a', why: 'closed' }]);
   agent.socket.end();
   await world.agent(port).hears('b\n');
@@ -244,7 +242,7 @@ test('a manager that resets makes itself suspect at once, and the agent is reset
   const agent = world.agent(port);
   await eventually('the session is there', () => upstream);
   upstream?.resetAndDestroy();
-  await agent.is('reset', 500);
+  await agent.is('reset');
   assert.deepEqual(world.of('suspect'), [{ kind: 'suspect', managerId: 'a', why: 'reset' }]);
   await world.agent(port).hears('b\n');
 });

@@ -12,6 +12,9 @@ import { eventually } from '../fakes/processes.ts';
 const framedPing = Buffer.from('050000002370696e67', 'hex');
 const framedPong = Buffer.from('0500000023706f6e67', 'hex');
 
+/** Deadlines that a slow machine does not miss; what a test is about it sets itself. */
+const patient = { gentleMs: 200, dialMs: 30_000, dialAllMs: 60_000 };
+
 /** Everything of one test; `close` leaves nothing behind. */
 export class RelayWorld {
   readonly events: RelayEvent[] = [];
@@ -76,7 +79,7 @@ export class RelayWorld {
         admission: () => this.admissionMs,
         report: (event) => void this.events.push(event),
       },
-      { ...defaultRelaySettings, gentleMs: 200, ...settings },
+      { ...defaultRelaySettings, ...patient, ...settings },
     );
     this.#relays.push(relay);
     const { port } = await relay.open({ kind: 'address', address: '127.0.0.1', port: 0 });

@@ -82,7 +82,7 @@ class Peer {
   ): Promise<string> {
     const answer = await this.link.request('call', { id, body: Buffer.from(body) });
     if (answer.kind === 'fault') return `refused ${answer.fault.code}`;
-    await until(`the answer to ${body.slice(0, 80)}`, () => this.results.has(id), 20_000);
+    await until(`the answer to ${body.slice(0, 80)}`, () => this.results.has(id));
     const text = this.results.get(id) ?? '';
     if (text.startsWith('failed')) return text;
     const result = decodeCallResult(Buffer.from(text));

@@ -82,12 +82,12 @@ test('hazard mass-deletion: a worker obeys no such order at once, and reports it
     port: stock.port,
     cluster: { intervals: { worker: { sync_integrity: 0.3 } } },
   });
-  await until('orders', () => stock.orders >= 3, 15_000);
+  await until('orders', () => stock.orders >= 3);
   assert.equal(Object.keys(theirs.tree()).length, 42);
   assert.equal(stock.reports.filter((text) => text.includes('deletions are held')).length, 1);
   assert.equal(worker.role.status().heldDeletions, 42);
   new HeldBookFile(theirs.state, silentLog).accept('master');
-  await until('released', () => Object.keys(theirs.tree()).length === 0, 15_000);
+  await until('released', () => Object.keys(theirs.tree()).length === 0);
 });
 
 /** A stock master with nothing in it that orders the deletion of all it hears of. */

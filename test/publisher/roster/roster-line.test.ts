@@ -18,7 +18,7 @@ import { Stage } from '../../fakes/stage.ts';
 import { managersOf, scratchDirectory } from '../fixture.ts';
 
 async function until<Found>(look: () => Promise<Found | undefined>, what: string): Promise<Found> {
-  const endAtMs = performance.now() + 40_000;
+  const endAtMs = performance.now() + 60_000;
   for (;;) {
     const found = await look();
     if (found !== undefined) return found;
