@@ -58,7 +58,7 @@ test('the campaign fails on a verdict we do not share', async () => {
   writeFileSync(path, `${first.replace('"verdict": "starts"', '"verdict": "refused"')}\n`);
   const lines: string[] = [];
   const code = await campaign.run([path], (line) => lines.push(line));
-  rmSync(folder, { recursive: true });
+  rmSync(folder, { recursive: true, maxRetries: 9 });
   assert.equal(code, 1);
   assert.ok(lines.includes('disagreement: basic: agent: refused, we: starts'), lines.join('\n'));
 });
@@ -70,6 +70,6 @@ test('the campaign fails on an empty file and refuses an unknown dialect', async
   writeFileSync(path, '');
   const empty = await campaign.run([path], ignore);
   const unknown = await campaign.run([path, '--dialect', '3'], ignore);
-  rmSync(folder, { recursive: true });
+  rmSync(folder, { recursive: true, maxRetries: 9 });
   assert.deepEqual([empty, unknown], [1, 2]);
 });

@@ -32,7 +32,7 @@ import { addressOf, configOf, HostInMemory, list, names, request } from './host-
 
 function temporary(context: TestContext): string {
   const directory = mkdtempSync(join(tmpdir(), 'pf-hostile-'));
-  context.after(() => rmSync(directory, { recursive: true, force: true }));
+  context.after(() => rmSync(directory, { recursive: true, force: true, maxRetries: 9 }));
   return directory;
 }
 

@@ -41,7 +41,7 @@ export async function realWorld(
   changes: Partial<ApplierSettings> = {},
 ): Promise<ApplierWorld> {
   const stateDirectory = mkdtempSync(join(tmpdir(), 'pf-applier-'));
-  context.after(() => rmSync(stateDirectory, { recursive: true, force: true }));
+  context.after(() => rmSync(stateDirectory, { recursive: true, force: true, maxRetries: 9 }));
   const agent = agentHome('linux', home.path);
   const backups = openBackupStore(join(stateDirectory, 'backups'));
   const memory = openTwoGenerationFile(join(stateDirectory, 'memory'));

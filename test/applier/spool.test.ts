@@ -20,7 +20,7 @@ import { configOf, HostInMemory, names, request } from './host-in-memory.ts';
 
 function temporary(context: TestContext): string {
   const directory = mkdtempSync(join(tmpdir(), 'pf-spool-'));
-  context.after(() => rmSync(directory, { recursive: true, force: true }));
+  context.after(() => rmSync(directory, { recursive: true, force: true, maxRetries: 9 }));
   return directory;
 }
 

@@ -47,7 +47,7 @@ class Desk {
 
   constructor(context: TestContext) {
     this.folder = mkdtempSync(join(tmpdir(), 'pf-cli-'));
-    context.after(() => rmSync(this.folder, { recursive: true, force: true }));
+    context.after(() => rmSync(this.folder, { recursive: true, force: true, maxRetries: 9 }));
     mkdirSync(this.at('home/etc'), { recursive: true });
     this.put('home/etc/ossec.conf', conf);
     this.put('home/etc/client.keys', '017 host any 00\n');

@@ -15,7 +15,7 @@ const store = { perform: () => Promise.resolve() };
 
 test('a daemon that asks gets its answer as the first frame, with a counter of ours', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'pilotfish-local-'));
-  t.after(() => rmSync(folder, { recursive: true }));
+  t.after(() => rmSync(folder, { recursive: true, maxRetries: 9 }));
   const path = join(folder, 'c-internal.sock');
   const refused: Promise<void>[] = [];
   const handler: LinkHandler = {

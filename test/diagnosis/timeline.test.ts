@@ -70,7 +70,7 @@ test('a manager that is down is a detection, one that is back is not; a re-signi
 
 function placeOf(t: TestContext) {
   const folder = mkdtempSync(join(tmpdir(), 'pf-journal-'));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  t.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 9 }));
   return { folder, program: 'sidecar', clock: new HandClock(startMs) };
 }
 

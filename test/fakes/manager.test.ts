@@ -175,7 +175,7 @@ describe('the stand-in manager', { concurrency: 4 }, () => {
   test('the control socket takes the commands of stdin and answers with the state', async (context) => {
     const port = await freePort(host);
     const directory = mkdtempSync(join(tmpdir(), 'pilotfish-standin-'));
-    context.after(() => rmSync(directory, { recursive: true, force: true }));
+    context.after(() => rmSync(directory, { recursive: true, force: true, maxRetries: 9 }));
     const control = join(directory, 'control.sock');
     const manager = await standIns.startManager(`${host}:${port}`, ['--control', control]);
 

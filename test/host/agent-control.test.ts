@@ -17,7 +17,7 @@ import { failsWith } from './config-fixture.ts';
 
 function makeHome(context: TestContext): AgentHome {
   const path = mkdtempSync(join(tmpdir(), 'pf-home-'));
-  context.after(() => rmSync(path, { recursive: true, force: true }));
+  context.after(() => rmSync(path, { recursive: true, force: true, maxRetries: 9 }));
   for (const name of ['var/run', 'var/upgrade', 'bin', 'logs', 'etc', 'queue/sockets']) {
     mkdirSync(join(path, name), { recursive: true });
   }

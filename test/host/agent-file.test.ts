@@ -9,7 +9,7 @@ import { readAgentFile } from '../../src/host/sidecar-files.ts';
 describe('the observed ossec.conf', () => {
   const directory = mkdtempSync(join(tmpdir(), 'pilotfish-agent-file-'));
   const at = (name: string): string => join(directory, name);
-  after(() => rmSync(directory, { recursive: true }));
+  after(() => rmSync(directory, { recursive: true, maxRetries: 9 }));
 
   const whyOf = async (path: string): Promise<string> => {
     const seen = await readAgentFile(path);

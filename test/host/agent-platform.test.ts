@@ -18,7 +18,7 @@ const fresh = Buffer.from(newText);
 
 async function homeOf(context: TestContext, platform: Platform): Promise<AgentHome> {
   const directory = await mkdtemp(join(tmpdir(), 'pf-platform-'));
-  context.after(() => rm(directory, { recursive: true }));
+  context.after(() => rm(directory, { recursive: true, maxRetries: 9 }));
   const configPath = join(directory, 'ossec.conf');
   await writeFile(configPath, oldText);
   return { ...agentHome(platform, directory), configPath };
@@ -32,7 +32,7 @@ function fileOf(home: AgentHome, tools?: WindowsTools) {
 
 test('on Windows the file goes through ReplaceFileW and a protected temp file', async (context) => {
   const home = await homeOf(context, 'windows');
-  context.after(() => rm(`${home.home}-state`, { recursive: true }));
+  context.after(() => rm(`${home.home}-state`, { recursive: true, maxRetries: 9 }));
   const calls: string[] = [];
   const tools: WindowsTools = {
     protect: async () => void calls.push('protect'),
@@ -59,7 +59,7 @@ test('without tools of its own Windows uses icacls and PowerShell: elsewhere not
 
 test('on Linux attributes are looked at and kept; what cannot be kept is refused', async (context) => {
   const home = await homeOf(context, 'linux');
-  context.after(() => rm(`${home.home}-state`, { recursive: true }));
+  context.after(() => rm(`${home.home}-state`, { recursive: true, maxRetries: 9 }));
   if (!setAttributes(context, home.configPath, { 'user.note': 'kept' })) return;
   const file = fileOf(home);
   const { kind, notes } = await file.replace(await file.read(), fresh);
@@ -68,7 +68,7 @@ test('on Linux attributes are looked at and kept; what cannot be kept is refused
 
 test('on macOS nobody can look at attributes, and the result says so', async (context) => {
   const home = await homeOf(context, 'macos');
-  context.after(() => rm(`${home.home}-state`, { recursive: true }));
+  context.after(() => rm(`${home.home}-state`, { recursive: true, maxRetries: 9 }));
   const file = fileOf(home);
   const { notes } = await file.replace(await file.read(), fresh);
   assert.match(notes.join(), /attributes were not looked at/);

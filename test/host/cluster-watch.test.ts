@@ -13,7 +13,7 @@ test('folders that appear are watched too, below many files that come at once', 
   skip,
 }, async (t) => {
   const home = mkdtempSync(join(tmpdir(), 'pf-watch-'));
-  t.after(() => rmSync(home, { recursive: true, force: true }));
+  t.after(() => rmSync(home, { recursive: true, force: true, maxRetries: 9 }));
   for (const { key } of stockClusterJson.catalogue.items) {
     mkdirSync(join(home, key), { recursive: true });
   }

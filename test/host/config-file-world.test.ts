@@ -39,8 +39,8 @@ async function withTmpfs(
       execFileSync('umount', [mount]);
     }
   } finally {
-    await rm(mount, { recursive: true });
-    await rm(`${mount}-backups`, { recursive: true, force: true });
+    await rm(mount, { recursive: true, maxRetries: 9 });
+    await rm(`${mount}-backups`, { recursive: true, force: true, maxRetries: 9 });
   }
 }
 

@@ -67,6 +67,6 @@ export async function withConfig(
         }),
     });
   } finally {
-    await rm(root, { recursive: true });
+    await rm(root, { recursive: true, maxRetries: 9 });
   }
 }

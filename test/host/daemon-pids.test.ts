@@ -15,7 +15,7 @@ import { eventually } from '../fakes/processes.ts';
 
 function makeHome(context: TestContext): AgentHome {
   const path = mkdtempSync(join(tmpdir(), 'pf-pids-'));
-  context.after(() => rmSync(path, { recursive: true, force: true }));
+  context.after(() => rmSync(path, { recursive: true, force: true, maxRetries: 9 }));
   mkdirSync(join(path, 'var/run'), { recursive: true });
   return agentHome('linux', path);
 }

@@ -6,7 +6,7 @@ import { after, test } from 'node:test';
 import { refuseExposed } from '../../src/host/exposed-folder.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'pilotfish-exposed-'));
-after(() => rmSync(folder, { recursive: true, force: true }));
+after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 9 }));
 const onUnix = { skip: process.platform === 'win32' };
 
 for (const mode of [0o777, 0o1777, 0o703, 0o002]) {

@@ -16,7 +16,7 @@ async function withLock(body: (request: LockRequest) => Promise<void>): Promise<
   try {
     await body({ path: join(directory, 'apply.lock'), ...shared });
   } finally {
-    await rm(directory, { recursive: true });
+    await rm(directory, { recursive: true, maxRetries: 9 });
   }
 }
 

@@ -13,7 +13,7 @@ const skip = process.platform !== 'linux' && 'it reads /proc';
 
 function scratch(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'pf-handles-'));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  t.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 9 }));
   return folder;
 }
 

@@ -7,7 +7,7 @@ import { after, test } from 'node:test';
 import { readBounded } from '../../src/host/read-bounded.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'pilotfish-bounded-'));
-after(() => rmSync(folder, { recursive: true, force: true }));
+after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 9 }));
 
 function file(name: string, bytes: Uint8Array): string {
   const path = join(folder, name);

@@ -26,7 +26,7 @@ mkdirSync(join(path, 'bin'));
 for (const program of [home.agentdPath, home.modulesdPath ?? '']) {
   writeFileSync(program, '#!/bin/sh\nexit 1\n', { mode: 0o755 });
 }
-after(() => rmSync(path, { recursive: true }));
+after(() => rmSync(path, { recursive: true, maxRetries: 9 }));
 
 const plan = (mode: 'agentd' | 'service', deafModules: readonly string[]) =>
   planRestart({
@@ -74,7 +74,7 @@ test('the properties of the transient unit are ones that systemd knows', {
   const analyze = '/usr/bin/systemd-analyze';
   if (!existsSync(analyze)) return context.skip('systemd-analyze is not installed');
   const directory = mkdtempSync(join(tmpdir(), 'pf-unit-'));
-  context.after(() => rmSync(directory, { recursive: true }));
+  context.after(() => rmSync(directory, { recursive: true, maxRetries: 9 }));
   const properties = plan('agentd', [])
     .flat()
     .flatMap((word) => (word.startsWith('--property=') ? [word.slice('--property='.length)] : []));

@@ -18,7 +18,7 @@ async function inDirectory(body: (path: string) => Promise<void>): Promise<void>
   try {
     await body(join(directory, 'state'));
   } finally {
-    await rm(directory, { recursive: true });
+    await rm(directory, { recursive: true, maxRetries: 9 });
   }
 }
 

@@ -8,7 +8,7 @@ import type { Clock } from '../../src/clock.ts';
 import { Unchanged } from '../../src/host/unchanged.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'pilotfish-unchanged-'));
-after(() => rmSync(folder, { recursive: true, force: true }));
+after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 9 }));
 
 /** So late that every change is settled. */
 const later: Clock = {

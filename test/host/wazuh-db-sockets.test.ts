@@ -13,7 +13,7 @@ import { TestStore } from '../cluster/store/stores.ts';
 function makeHome(t: TestContext): string {
   const home = mkdtempSync(join(tmpdir(), 'pf-wdb-'));
   mkdirSync(join(home, 'queue/db'), { recursive: true });
-  t.after(() => rmSync(home, { recursive: true, force: true }));
+  t.after(() => rmSync(home, { recursive: true, force: true, maxRetries: 9 }));
   return home;
 }
 

@@ -40,7 +40,7 @@ async function withFile(
   try {
     await body(file, directory);
   } finally {
-    await rm(directory, { recursive: true });
+    await rm(directory, { recursive: true, maxRetries: 9 });
   }
 }
 
@@ -176,6 +176,6 @@ test('facts of the Windows agent come from its files, tasklist and netstat', asy
     const none: SystemTool = () => Promise.resolve('INFO: No tasks are running.\r\n');
     assert.deepEqual(await findWindowsPids('wazuh-agent.exe', none), []);
   } finally {
-    await rm(directory, { recursive: true });
+    await rm(directory, { recursive: true, maxRetries: 9 });
   }
 });

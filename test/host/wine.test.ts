@@ -35,7 +35,7 @@ async function runUnderWine(name: string, flags: readonly string[]): Promise<str
     closeSync(output);
     return readFileSync(said, 'utf8');
   } finally {
-    rmSync(directory, { recursive: true });
+    rmSync(directory, { recursive: true, maxRetries: 9 });
   }
 }
 

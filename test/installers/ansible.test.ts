@@ -17,7 +17,7 @@ const has = (program: string) => spawnSync(program, ['--version']).status === 0;
 
 function siteFor(t: TestContext, inventory: readonly string[] = []) {
   const folder = mkdtempSync(join(tmpdir(), 'pilotfish-ansible-'));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  t.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 9 }));
   const site = { folder, inventory, remoteTmp: join(folder, 'remote') };
   layOutSite(site);
   return site;

@@ -33,7 +33,7 @@ class Mac {
 
   constructor(t: TestContext) {
     this.#folder = mkdtempSync(join(tmpdir(), 'pilotfish-mac-'));
-    t.after(() => rmSync(this.#folder, { recursive: true, force: true }));
+    t.after(() => rmSync(this.#folder, { recursive: true, force: true, maxRetries: 9 }));
     this.root = join(this.#folder, 'root');
     for (const name of ['bin', 'tarball', 'root']) mkdirSync(join(this.#folder, name));
     for (const name of readdirSync(source).filter((one) => one !== 'README.md')) {

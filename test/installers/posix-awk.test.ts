@@ -20,7 +20,7 @@ import { aList, aManager } from '../list/documents.ts';
 
 const lib = fileURLToPath(new URL('../../installers/posix/lib', import.meta.url));
 const scratch = mkdtempSync(join(tmpdir(), 'pilotfish-awk-'));
-after(() => rmSync(scratch, { recursive: true }));
+after(() => rmSync(scratch, { recursive: true, maxRetries: 9 }));
 const has = (program: string, ...args: string[]) => spawnSync(program, args).status === 0;
 const awks = [['awk'], ['busybox', 'awk']].filter(([name = '', ...rest]) =>
   has(name, ...rest, 'BEGIN{}'),

@@ -191,7 +191,7 @@ for (const { name, argv } of awks) {
 /** list.awk as the shell calls it, on a host that holds `base`. Answers the refusal, or nothing. */
 function listJudge(t: TestContext, [awk = '', ...first]: readonly string[]) {
   const folder = mkdtempSync(join(tmpdir(), 'pilotfish-judge-'));
-  t.after(() => rmSync(folder, { recursive: true }));
+  t.after(() => rmSync(folder, { recursive: true, maxRetries: 9 }));
   const lib = join(program, '../lib');
   const put = (name: string, bytes: Uint8Array) => {
     writeFileSync(join(folder, name), bytes);

@@ -181,7 +181,7 @@ export class PosixHost {
     if (shell === undefined) throw new Error('neither dash nor busybox');
     this.#shell = shell;
     this.#folder = mkdtempSync(join(tmpdir(), 'pilotfish-posix-'));
-    t.after(() => rmSync(this.#folder, { recursive: true }));
+    t.after(() => rmSync(this.#folder, { recursive: true, maxRetries: 9 }));
     this.home = join(this.#folder, 'home');
     for (const name of ['etc', 'var/run', 'bin'])
       mkdirSync(join(this.home, name), { recursive: true });

@@ -30,7 +30,7 @@ describe('the binary of the sidecar', { skip: skip && `needs ${missing.join(' ')
     bundles = await buildBundles(stamp);
     buildBinary({ program: 'pilotfish', target, output: binary });
   });
-  after(() => rmSync(folder, { recursive: true, force: true }));
+  after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 9 }));
 
   const run = (words: readonly string[], env: Readonly<Record<string, string>> = {}) => {
     const { status, stdout, stderr } = spawnSync(binary, words, { env, timeout: 120_000 });

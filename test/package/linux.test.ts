@@ -78,5 +78,5 @@ test('notify turns lines into datagrams, and ends with its input', {
   for (const env of [{}, { NOTIFY_SOCKET: 'relative' }, { NOTIFY_SOCKET: `/${'y'.repeat(200)}` }]) {
     assert.equal(spawnSync(helper, [], { input: 'READY=1\n', env }).status, 2);
   }
-  rmSync(folder, { recursive: true });
+  rmSync(folder, { recursive: true, maxRetries: 9 });
 });

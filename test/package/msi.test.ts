@@ -55,5 +55,5 @@ test('the MSI orders its steps, keeps its settings, takes any version, twice the
   assert.match(table('Property'), /ALLUSERS\t1/);
   assert.match(table('Upgrade'), /\t0\.0\.0\t\t\t257\t\tWIX_UPGRADE_DETECTED/);
   assert.doesNotMatch(table('LaunchCondition'), /DOWNGRADE/);
-  rmSync(folder, { recursive: true });
+  rmSync(folder, { recursive: true, maxRetries: 9 });
 });

@@ -127,7 +127,7 @@ function smallDisk(t: TestContext, kilobytes: number): string | undefined {
   const directory = mkdtempSync(join(tmpdir(), 'pf-small-'));
   t.after(() => {
     spawnSync('umount', ['-l', directory]);
-    rmSync(directory, { recursive: true, force: true });
+    rmSync(directory, { recursive: true, force: true, maxRetries: 9 });
   });
   const mounted = spawnSync('mount', [
     '-t',

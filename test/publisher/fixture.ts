@@ -98,7 +98,7 @@ export async function verifiedRoot(root: Root) {
 /** A directory that goes with the test. */
 export function scratchDirectory(t: TestContext): string {
   const directory = mkdtempSync(join(tmpdir(), 'pf-publisher-'));
-  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  t.after(() => rmSync(directory, { recursive: true, force: true, maxRetries: 9 }));
   return directory;
 }
 

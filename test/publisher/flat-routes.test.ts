@@ -31,7 +31,7 @@ test('the flat form and its signature are served, and openssl agrees that they f
   ) ?? [''];
   assert.equal(kid, listKey.kid);
   const folder = mkdtempSync(join(tmpdir(), 'pilotfish-flat-'));
-  t.after(() => rmSync(folder, { recursive: true }));
+  t.after(() => rmSync(folder, { recursive: true, maxRetries: 9 }));
   const file = (name: string, bytes: string | Uint8Array) => {
     writeFileSync(join(folder, name), bytes);
     return join(folder, name);

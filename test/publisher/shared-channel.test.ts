@@ -90,7 +90,7 @@ test('a list reaches a sidecar through group folder, integrity sync and remoted;
   t.after(() => publisher.stop());
 
   const agent = mkdtempSync(join(tmpdir(), 'pf-agent-'));
-  t.after(() => rmSync(agent, { recursive: true, force: true }));
+  t.after(() => rmSync(agent, { recursive: true, force: true, maxRetries: 9 }));
   const held = (name: string): Buffer | undefined => {
     try {
       return readFileSync(join(away.path, 'etc/shared/default', name));

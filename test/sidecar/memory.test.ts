@@ -39,7 +39,7 @@ test('what is remembered is read back as it was, and proves itself again', async
 
 test('torn client state: truncated at every byte, the other generation serves; never "nothing known"', async (context) => {
   const folder = mkdtempSync(join(tmpdir(), 'pf-memory-'));
-  context.after(() => rmSync(folder, { recursive: true }));
+  context.after(() => rmSync(folder, { recursive: true, maxRetries: 9 }));
   const file = openTwoGenerationFile(join(folder, 'memory'));
   const older = joinedMemory();
   await file.write(encodeMemory(older));
@@ -53,7 +53,7 @@ test('torn client state: truncated at every byte, the other generation serves; n
 
 test('torn client state: both generations damaged is an error with a code', async (context) => {
   const folder = mkdtempSync(join(tmpdir(), 'pf-memory-'));
-  context.after(() => rmSync(folder, { recursive: true }));
+  context.after(() => rmSync(folder, { recursive: true, maxRetries: 9 }));
   writeFileSync(join(folder, 'memory.a'), 'x');
   writeFileSync(join(folder, 'memory.b'), '');
   await assert.rejects(readMemory(openTwoGenerationFile(join(folder, 'memory'))), {
@@ -84,7 +84,7 @@ test('a remembered list that was tampered with does not prove itself', async () 
 
 test('state that is removed or destroyed under a running sidecar is put back as it was known', async (context) => {
   const folder = mkdtempSync(join(tmpdir(), 'pf-memory-'));
-  context.after(() => rmSync(folder, { recursive: true, force: true }));
+  context.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 9 }));
   const path = join(folder, 'state', 'memory');
   const file = openTwoGenerationFile(path);
   await file.write(encodeMemory(await fullMemory()));

@@ -78,6 +78,6 @@ test('a real agent gets the list, leaves a hung manager and gets its file back',
     if (stopped !== undefined) process.kill(stopped, 'SIGCONT');
     await stage.stopPrograms();
     writeFileSync(stage.home.configPath, original);
-    rmSync(directory, { recursive: true, force: true });
+    rmSync(directory, { recursive: true, force: true, maxRetries: 9 });
   }
 });

@@ -37,7 +37,7 @@ async function runSidecar(config: string, end: boolean): Promise<number | null> 
     child.stdin.end();
   }
   const [code] = (await exit) as [number | null];
-  rmSync(folder, { recursive: true });
+  rmSync(folder, { recursive: true, maxRetries: 9 });
   return code;
 }
 

@@ -19,7 +19,7 @@ const block = (inner: string): string =>
 
 function room(t: TestContext, ossecConf: string) {
   const root = mkdtempSync(join(tmpdir(), 'pf-cluster-cli-'));
-  t.after(() => rmSync(root, { recursive: true, force: true }));
+  t.after(() => rmSync(root, { recursive: true, force: true, maxRetries: 9 }));
   const home = join(root, 'home');
   mkdirSync(join(home, 'etc'), { recursive: true });
   writeFileSync(join(home, 'etc/ossec.conf'), ossecConf);

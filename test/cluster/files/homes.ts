@@ -30,7 +30,7 @@ export type Tree = Readonly<Record<string, string | Uint8Array>>;
 
 export function makeHome(t: TestContext, files: Tree = {}): string {
   const home = mkdtempSync(join(tmpdir(), 'pilotfish-home-'));
-  t.after(() => rmSync(home, { recursive: true, force: true }));
+  t.after(() => rmSync(home, { recursive: true, force: true, maxRetries: 9 }));
   mkdirSync(join(home, 'queue/cluster/w'), { recursive: true });
   writeFiles(home, files);
   return home;

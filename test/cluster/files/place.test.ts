@@ -333,8 +333,8 @@ test('scan, bundle, place, scan: two homes end up with one manifest, odd names i
       await synchronise(master, worker);
       assert.deepEqual(await differences(master, worker), noOrder);
       assert.deepEqual(readSynchronised(worker), readSynchronised(master));
-      rmSync(master, { recursive: true });
-      rmSync(worker, { recursive: true });
+      rmSync(master, { recursive: true, maxRetries: 9 });
+      rmSync(worker, { recursive: true, maxRetries: 9 });
     }),
     { numRuns: 25, seed: 11 },
   );

@@ -18,7 +18,7 @@ export interface PlayedServer {
 
 export function folderOf(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'pf-local-'));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  t.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 9 }));
   return folder;
 }
 

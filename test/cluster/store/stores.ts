@@ -24,7 +24,7 @@ function openFile(
   });
   t.after(() => {
     file.close();
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(folder, { recursive: true, force: true, maxRetries: 9 });
   });
   return file;
 }

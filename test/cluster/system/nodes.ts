@@ -71,7 +71,7 @@ export class Home {
       mkdirSync(join(this.path, folder), { recursive: true });
     }
     for (const [name, content] of Object.entries(files)) this.write(name, content);
-    t.after(() => rmSync(root, { recursive: true, force: true }));
+    t.after(() => rmSync(root, { recursive: true, force: true, maxRetries: 9 }));
   }
 
   write(name: string, content: string | Buffer): void {
