@@ -5,6 +5,8 @@
  * the rest.
  */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
@@ -204,17 +206,26 @@ function tied(argv: readonly string[]): readonly string[] {
   return existsSync(setpriv) ? [setpriv, '--pdeathsig', 'KILL', ...argv] : argv;
 }
 
-/** A port that is free right now on `host`, TCP. */
-export function freePort(host: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, host, () => {
-      const address = server.address();
-      const port = typeof address === 'object' && address !== null ? address.port : 0;
-      server.close(() => resolve(port));
-    });
-  });
+/**
+ * A port that is free on `host`, for a program that is told its port. Below the ports the kernel
+ * deals out: no `listen(0)` and no `connect()` of a test beside this one gets it meanwhile.
+ */
+export async function freePort(host: string): Promise<number> {
+  for (;;) {
+    const port = 10_000 + randomInt(22_000);
+    const server = createServer().listen(port, host);
+    const isFree = await once(server, 'listening').then(
+      () => true,
+      (error: NodeJS.ErrnoException) => {
+        if (error.code === 'EADDRINUSE') return false;
+        throw error;
+      },
+    );
+    if (!isFree) continue;
+    server.close();
+    await once(server, 'close');
+    return port;
+  }
 }
 
 /** One address of 127/8 that no other test process uses: parallel test files never meet. */
