@@ -154,7 +154,7 @@ describe('the stand-in manager', { concurrency: 4 }, () => {
 
   test('an agent id that was just heard of on another connection is refused', async () => {
     const port = await freePort(host);
-    const manager = await standIns.startManager(`${host}:${port}`, ['--overtake-ms', '150']);
+    const manager = await standIns.startManager(`${host}:${port}`, ['--overtake-ms', '3000']);
     const first = await open(port);
     first.write(encodeFrame('{"standin":"startup","agent":"053"}'));
     await manager.waitFor({ event: 'agent_connected' });
@@ -164,7 +164,7 @@ describe('the stand-in manager', { concurrency: 4 }, () => {
     const refused = await manager.waitFor({ event: 'agent_refused' });
 
     assert.equal(refused.reason, "Agent key already in use: agent ID '053'");
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await new Promise((resolve) => setTimeout(resolve, 3_100));
     const third = await open(port);
     third.write(encodeFrame('{"standin":"startup","agent":"053"}'));
     assert.deepEqual(await answer(third), encodeFrame('{"standin":"ack"}'));
