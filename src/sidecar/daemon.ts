@@ -10,6 +10,7 @@ import type { Bell } from './bell.ts';
 import { Complaints } from './complaints.ts';
 import { type CycleReport, runCycle } from './cycle.ts';
 import { type Connection, connectionOf } from './decide-connection.ts';
+import { askAheadMs } from './decide-moves.ts';
 import type { HealthWatch } from './health-watch.ts';
 import type { HolderWatch } from './holder-watch.ts';
 import { PassiveSigns } from './passive-signs.ts';
@@ -68,6 +69,7 @@ async function cycleForever(parts: DaemonParts, signal: AbortSignal): Promise<vo
     if (report !== undefined) {
       parts.watch.focus(focusOf(report));
       signs.look(report);
+      askBeforeLeaving(parts.watch, report);
       lookAtHolder(parts.holders, report);
       tell(parts.world, report);
       await parts.onCycle(report);
@@ -75,6 +77,16 @@ async function cycleForever(parts: DaemonParts, signal: AbortSignal): Promise<vo
     const tookMs = parts.world.clock.monotonicMs() - startMs;
     await parts.bell.wait(parts.world.clock, nextMs(parts, report, tookMs), signal);
   }
+}
+
+/** Its slot is near: the verdict on the manager that it leaves must not be an old one. */
+function askBeforeLeaving(watch: HealthWatch, report: CycleReport): void {
+  const { decision, atMs } = report;
+  const { step } = decision;
+  if (step.kind !== 'hold') return;
+  const isNear = step.reason === 'slot' && (step.untilMs ?? atMs) - atMs <= askAheadMs;
+  if (!isNear && step.reason !== 'asking') return;
+  for (const id of focusOf(report).inUse) watch.refresh(id);
 }
 
 /** Only the node behind the manager in use matters. */
@@ -125,7 +137,13 @@ function focusOf({ memory, list, seen, decision: { step } }: CycleReport) {
 function nextMs(parts: DaemonParts, report: CycleReport | undefined, tookMs: number): number {
   const jitter = 0.9 + 0.2 * parts.random.fraction();
   const usualMs = isCalm(report) ? parts.calmLookMs : parts.lookMs;
-  return Math.max(50, usualMs * jitter - tookMs);
+  return Math.max(50, Math.min(usualMs * jitter, slotInMs(report)) - tookMs);
+}
+
+function slotInMs(report: CycleReport | undefined): number {
+  const step = report?.decision.step;
+  const isSlot = step?.kind === 'hold' && step.reason === 'slot' && step.untilMs !== undefined;
+  return report !== undefined && isSlot ? step.untilMs - report.atMs : Number.POSITIVE_INFINITY;
 }
 
 function isCalm(report: CycleReport | undefined): boolean {

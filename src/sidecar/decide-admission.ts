@@ -39,7 +39,7 @@ const maxWindowMs = 90_000;
 /** Not all know of a death at one instant: those that return keep off the last of the others. */
 const returnGapMs = 5_000;
 /** By then everybody that waits for a slot has had it. */
-const longestMs = 3 * maxWindowMs;
+export const longestMs = 3 * maxWindowMs;
 
 /** The instant from which this agent may go; in the past for a small fleet. */
 export function leaveAtMs(question: LeaveQuestion): number {

@@ -5,7 +5,7 @@
 import { judgeAgent } from '../health/passive.ts';
 import type { Manager } from '../list/model.ts';
 import { rankManagers } from '../list/select.ts';
-import { isComingBack, leaveAtMs, slotsFromMs } from './decide-admission.ts';
+import { isComingBack, leaveAtMs, longestMs, slotsFromMs } from './decide-admission.ts';
 import { nativeLoop } from './decide-native.ts';
 import { restartWait } from './decide-planned.ts';
 import { type Answer, go, hold, isRelayed, pass, type StepAnswer, seconds } from './decide-rule.ts';
@@ -42,7 +42,10 @@ export function leaveDead(view: View): Answer {
   const relaying = relayLeads(view);
   if (relaying !== undefined) return pass(`${why}; ${relaying}`);
   const deadSince = health?.verdict === 'down' ? health.sinceAtMs : view.list.acceptedAtMs;
-  const early = admission(view, current, deadSince, why) ?? nativeLoop(view, current, why);
+  const early =
+    admission(view, current, deadSince, why) ??
+    nativeLoop(view, current, why) ??
+    askedAgain(view, current, deadSince, why);
   return early ?? go(view, target.id, 'manager_down', why);
 }
 
@@ -63,15 +66,47 @@ export function admission(
   knownAtMs: number,
   why: string,
 ): StepAnswer | undefined {
+  const untilMs = admittedAtMs(view, leaving, knownAtMs);
+  if (view.nowMs >= untilMs) return undefined;
+  return hold('slot', `${why}; admitted in ${seconds(untilMs - view.nowMs)}`, untilMs);
+}
+
+/** Whoever waits for its slot asks so long before it whether its manager is still dead. */
+export const askAheadMs = 3_000;
+/** A silent manager is asked twice, for less than a second each. */
+const answerMs = 2_500;
+
+/**
+ * A big fleet asks each manager rarely, and its slots come late: what was true when the manager
+ * died may be over. A session that still stands is not left on old news, nor is it kept for long.
+ */
+function askedAgain(
+  view: View,
+  leaving: Manager,
+  knownAtMs: number,
+  why: string,
+): StepAnswer | undefined {
+  const { connection, seen, nowMs } = view;
+  const health = seen.health.get(leaving.id);
+  if (connection.kind !== 'listed' || leaving.state === 'down' || health === undefined) {
+    return undefined;
+  }
+  const isFresh = happenedAfter(health.probedAtMs, nowMs - answerMs, nowMs + answerMs);
+  const isClockSet = Math.abs(nowMs - knownAtMs) > longestMs;
+  if (isFresh || isClockSet) return undefined;
+  const untilMs = admittedAtMs(view, leaving, knownAtMs) + answerMs;
+  if (nowMs >= untilMs) return undefined;
+  return hold('asking', `${why}; asked again before it is left`, untilMs);
+}
+
+function admittedAtMs(view: View, leaving: Manager, knownAtMs: number): number {
   const { agentId, list, candidates, seen, nowMs } = view;
   const { doubtMs } = view.policy;
   const ground = { list: list.list, candidates, health: seen.health, doubtMs, nowMs };
   const sinceAtMs = slotsFromMs({ ...ground, knownAtMs });
   const isReturning = returns(view, leaving);
   const where = { list: list.list, leaving, candidates, health: seen.health };
-  const untilMs = leaveAtMs({ ...where, agentId, sinceAtMs, nowMs, isReturning });
-  if (nowMs >= untilMs) return undefined;
-  return hold('slot', `${why}; admitted in ${seconds(untilMs - nowMs)}`, untilMs);
+  return leaveAtMs({ ...where, agentId, sinceAtMs, nowMs, isReturning });
 }
 
 /** The target stands before this manager in the agent's own order, were both of them up. */

@@ -15,6 +15,8 @@ export interface HealthWatch extends HealthView {
   focus(on: Focus): void;
   /** Something other than a probe speaks against it: one bad sign, and a probe at once. */
   suspect(managerId: string, why: string): void;
+  /** What is known of it is about to be acted upon: asked at once, unless it just was. */
+  refresh(managerId: string): void;
   snapshot(): ReadonlyMap<string, Health>;
   /** Told after every change of a verdict, at once and in order. */
   onChange(listener: (managerId: string, health: Health) => void): Cancel;
@@ -69,6 +71,7 @@ export function buildHealthWatch(parts: WatchParts): HealthWatch {
     focus: setFocus,
     attend: (id) => setFocus({ ...focus, inUse: new Set([...focus.inUse, id]) }),
     suspect: (id, why) => watched.get(id)?.suspect(why),
+    refresh: (id) => watched.get(id)?.refresh(),
     snapshot,
     onChange(listener) {
       listeners.add(listener);

@@ -62,6 +62,7 @@ export class ManagerWatch {
   readonly #stop = new AbortController();
   #kept: KeptProbe | undefined;
   #inUse = false;
+  #isAsking = false;
   #mayKeep = true;
   #closedAtMs = Number.NEGATIVE_INFINITY;
   #shareMs = 0;
@@ -107,6 +108,14 @@ export class ManagerWatch {
     this.#bell.ring();
   }
 
+  /** Its verdict is about to be acted upon: asked now, unless that has just been done. */
+  refresh(): void {
+    const { clock, inUseMs } = this.#parts;
+    const ageMs = clock.nowMs() - (this.health?.probedAtMs ?? 0);
+    const isFresh = ageMs >= 0 && ageMs < inUseMs;
+    if (!this.#isAsking && !isFresh) this.#bell.ring();
+  }
+
   /**
    * Somebody else has just died: is this one still there? A whole fleet asks that in the same second,
    * so a big one spreads it.
@@ -132,6 +141,7 @@ export class ManagerWatch {
   async #round(signal: AbortSignal): Promise<void> {
     const { clock, deadlineMs, prober } = this.#parts;
     const lag = watchLag(clock);
+    this.#isAsking = true;
     try {
       const first = this.#ask(signal);
       const early = await within(clock, deadlineMs * hedgeShare, first);
@@ -141,6 +151,7 @@ export class ManagerWatch {
       this.#count(await first, lag.worstMs());
       this.#count(await again, lag.worstMs());
     } finally {
+      this.#isAsking = false;
       lag.stop();
     }
   }

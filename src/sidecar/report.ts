@@ -211,6 +211,7 @@ const patient: readonly HoldReason[] = [
   'min_apply_interval',
   'native_loop',
   'coming_back',
+  'asking',
   'window',
   'freeze',
   'apply_held', // told with its cause

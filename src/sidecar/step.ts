@@ -29,6 +29,7 @@ export type HoldReason =
   | 'min_apply_interval'
   | 'native_loop'
   | 'coming_back'
+  | 'asking'
   | 'window'
   | 'freeze'
   | 'budget'

@@ -11,7 +11,7 @@ import type { News } from '../sidecar/source.ts';
 import { agentIdOf } from './fleet.ts';
 import type { Published } from './published-list.ts';
 import { react } from './sidecar.ts';
-import { rankAgent } from './situation.ts';
+import { publishedOf, rankAgent } from './situation.ts';
 import type { World } from './world.ts';
 
 const nothing = new Uint8Array();
@@ -39,10 +39,30 @@ export function hearNews(world: World, agent: number, number: number): void {
   if (after.list?.hash === before.list?.hash) return;
   checkWave(world, agent, offer.list);
   world.stats.listsAccepted += 1;
+  const listed = publishedOf(world, agent)?.byNumber;
   rankAgent(world, agent);
+  const hasNew = forgetNewcomers(world, agent, listed);
   const blockedUntilMs = Math.max(fleet.pausedUntilMs[agent] ?? 0, fleet.busyUntilMs[agent] ?? 0);
-  if (blockedUntilMs > nowMs) world.scheduleCycle(agent, blockedUntilMs);
-  else react(world, agent);
+  if (blockedUntilMs > nowMs || hasNew) {
+    world.scheduleCycle(agent, Math.max(blockedUntilMs, nowMs));
+  } else react(world, agent);
+}
+
+/** Nobody asks a manager that is not listed: one that joins, or comes back, is asked first. */
+function forgetNewcomers(
+  world: World,
+  agent: number,
+  before: Published['byNumber'] | undefined,
+): boolean {
+  const { fleet } = world;
+  let hasNew = false;
+  publishedOf(world, agent)?.byNumber.forEach((manager, number) => {
+    if (manager === undefined || before?.[number] !== undefined) return;
+    fleet.health[agent * fleet.width + number] = undefined;
+    hasNew = true;
+  });
+  if (hasNew) fleet.askedAtMs[agent] = 0;
+  return hasNew;
 }
 
 /** A cohort is served one list: most of its agents remember the same, and share the result. */

@@ -27,6 +27,17 @@ export const agentState = {
   led: 10,
 } as const;
 
+/** How the last handshake with a live manager ended, where another one had to follow. */
+export const fates = {
+  none: 0,
+  /** The door was full: the kernel sends its SYN again, or the relay dials another one. */
+  full: 1,
+  /** The manager died, or fell silent, while the agent stood in its queue. */
+  diedInQueue: 2,
+  /** We restarted the agent while it stood there. */
+  restarted: 3,
+} as const;
+
 /** In `lostSinceMs`: this sidecar process has not looked at the agent yet. */
 export const neverLooked = Number.NEGATIVE_INFINITY;
 
@@ -53,16 +64,23 @@ export class Fleet {
   readonly cycleAtMs: Float64Array;
   /** All managers were last asked then. */
   readonly askedAtMs: Float64Array;
+  /** Its slot to leave a dead manager; NaN while it waits for none. */
+  readonly slotAtMs: Float64Array;
   /** What speaks against its manager was told once: 0 nothing, 1 the loss, 2 the late ack. */
   readonly told: Uint8Array;
   readonly site: Uint8Array;
   /** NaN while the agent has a working session. */
   readonly awaySinceMs: Float64Array;
+  /** Connections begun since then that reached a live manager: a SYN sent again is the same one. */
   readonly attempts: Uint16Array;
+  /** Handshakes with live managers since we last led it somewhere, SYNs sent again included. */
+  readonly knocks: Uint16Array;
+  /** The connection that it is opening has reached a live manager. */
+  readonly hasKnocked: Uint8Array;
+  /** One of `fates`. */
+  readonly fate: Uint8Array;
   /** It lost a session through a fault, not through a move of choice. */
   readonly isFailover: Uint8Array;
-  /** Its whole host slept, and that cost it the session. */
-  readonly isWoken: Uint8Array;
   /** Our restart sent it where it goes now. */
   readonly isDirected: Uint8Array;
   /** It was restarted by us since it lost its session. */
@@ -128,12 +146,15 @@ export class Fleet {
     this.agentAtMs = instants(Number.NaN);
     this.cycleAtMs = instants(Number.NaN);
     this.askedAtMs = instants(0);
+    this.slotAtMs = instants(Number.NaN);
     this.told = bytes();
     this.site = bytes();
     this.awaySinceMs = instants(Number.NaN);
     this.attempts = new Uint16Array(count);
+    this.knocks = new Uint16Array(count);
+    this.hasKnocked = bytes();
+    this.fate = bytes();
     this.isFailover = bytes();
-    this.isWoken = bytes();
     this.isDirected = bytes();
     this.wasMoved = bytes();
     this.lastHeardMs = instants(0);

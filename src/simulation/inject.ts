@@ -92,6 +92,7 @@ function turn(world: World, fault: Fault, by: 1 | -1): void {
   };
   if (fault.kind === 'crash') add(network.crashed, manager);
   if (fault.kind === 'hang') add(network.hung, manager);
+  if (fault.kind === 'hang' || fault.kind === 'crash') network.backlog[manager] = 0;
   if (fault.kind === 'blackhole') add(network.gone, manager);
   if (fault.kind === 'cut') add(network.cut, pair);
   if (fault.kind === 'delay') add(network.delayed, pair);
@@ -240,7 +241,6 @@ function pause(world: World, agent: number, fault: Fault): void {
     beginAway(world, agent, true);
     fleet.state[agent] = agentState.doomed;
     fleet.lastHeardMs[agent] = -1;
-    fleet.isWoken[agent] = 1;
   }
   world.queue.push(untilMs, eventKind.wakeHost, agent);
 }

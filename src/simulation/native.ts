@@ -3,7 +3,7 @@
  * notices, tries the entry it is on, retries, walks on, wraps, never goes back by itself, and can
  * wedge. It works with the sidecar dead.
  */
-import { agentState, chanceOf } from './fleet.ts';
+import { agentState, chanceOf, fates } from './fleet.ts';
 import { condition } from './network.ts';
 import { admissionMs, lead, noteLost, suspect } from './relay.ts';
 import { arriveAt, beginAway, endAway, leaveDoor } from './session.ts';
@@ -29,6 +29,7 @@ function beginAttempt(world: World, agent: number, atMs: number): void {
   const { fleet } = world;
   fleet.state[agent] = agentState.connecting;
   fleet.synStep[agent] = 0;
+  fleet.hasKnocked[agent] = 0;
   fleet.attemptAtMs[agent] = atMs;
   fleet.on[agent] = fleet.entryInUse(agent);
   fleet.isRelayed[agent] = fleet.isAtRelay(agent) ? 1 : 0;
@@ -100,10 +101,22 @@ function dial(world: World, agent: number): void {
     return;
   }
   if (seen === condition.hung) {
-    waitForAnswer(world, agent);
+    meetHung(world, agent, manager);
     return;
   }
   knock(world, agent, manager, nowMs);
+}
+
+/** Nobody accepts, but a kernel holds so many; it drops the SYNs of all others. */
+function meetHung(world: World, agent: number, manager: number): void {
+  const { backlog } = world.network;
+  const held = backlog[manager] ?? 0;
+  if (held >= world.settings.manager.queue) {
+    waitForSyn(world, agent);
+    return;
+  }
+  backlog[manager] = held + 1;
+  waitForAnswer(world, agent);
 }
 
 /** The loopback port answers while the sidecar lives; who comes from a dead manager waits its turn. */
@@ -155,7 +168,7 @@ function knock(world: World, agent: number, manager: number, nowMs: number): voi
   const { fleet } = world;
   const door = world.doors[manager];
   if (door === undefined) return;
-  fleet.attempts[agent] = (fleet.attempts[agent] ?? 0) + 1;
+  countKnock(world, agent);
   if (fleet.isDirected[agent] === 1) {
     fleet.isDirected[agent] = 0;
     const load = door.countDirected(nowMs);
@@ -164,12 +177,24 @@ function knock(world: World, agent: number, manager: number, nowMs: number): voi
   }
   const doneAtMs = door.arrive(nowMs);
   if (doneAtMs === undefined) {
+    fleet.fate[agent] = fates.full;
     if (fleet.isRelayed[agent] === 1) meetSilence(world, agent, manager);
     else waitForSyn(world, agent);
     return;
   }
+  fleet.fate[agent] = fates.none;
   fleet.state[agent] = agentState.queued;
   world.scheduleAgent(agent, doneAtMs + 1);
+}
+
+/** Every dial of a relay is a connection of its own. */
+function countKnock({ fleet, stats }: World, agent: number): void {
+  const attempts = fleet.attempts[agent] ?? 0;
+  fleet.knocks[agent] = (fleet.knocks[agent] ?? 0) + 1;
+  if (attempts > 0) stats.countRepeat(fleet.fate[agent] ?? 0);
+  if (fleet.hasKnocked[agent] === 1 && fleet.isRelayed[agent] !== 1) return;
+  fleet.hasKnocked[agent] = 1;
+  fleet.attempts[agent] = attempts + 1;
 }
 
 /**
@@ -214,6 +239,7 @@ function finishHandshake(world: World, agent: number): void {
   const { fleet, network } = world;
   const manager = fleet.on[agent] ?? -1;
   const seen = network.at(fleet.site[agent] ?? 0, manager);
+  if (seen !== condition.alive) fleet.fate[agent] = fates.diedInQueue;
   if (seen === condition.refused) {
     failAttempt(world, agent, seen);
     return;
@@ -311,6 +337,7 @@ function resume(world: World, agent: number): void {
   fleet.agentAtMs[agent] = Number.NaN;
   fleet.isFailover[agent] = 0;
   fleet.attempts[agent] = 0;
+  fleet.knocks[agent] = 0;
   stats.survived += 1;
   endAway(world, agent);
 }

@@ -14,6 +14,8 @@ export class Network {
   /** Packet loss by site. */
   readonly loss: Float64Array;
   readonly publisherCut: Uint8Array;
+  /** Connections that the kernel of a hung manager took in: they stay there, even when closed. */
+  readonly backlog: Uint32Array;
   /** By (site, manager): since when probes from there are answered, or not. */
   readonly sinceMs: Float64Array;
   publisherDown = 0;
@@ -28,6 +30,7 @@ export class Network {
     this.delayed = new Uint8Array(sites * managers);
     this.loss = new Float64Array(sites);
     this.publisherCut = new Uint8Array(sites);
+    this.backlog = new Uint32Array(managers);
     this.sinceMs = new Float64Array(sites * managers).fill(Number.NEGATIVE_INFINITY);
   }
 

@@ -1,5 +1,6 @@
 /** What a run showed: violations, counts, a series for the plot. */
 import type { Fault } from './fault.ts';
+import { fates } from './fleet.ts';
 
 /**
  * I1 to I10 of trust-and-safety 5.3, and how each is checked here:
@@ -48,14 +49,14 @@ export class Stats {
   asked = 0;
   /** Sessions lost through a fault and found again. */
   failovers = 0;
-  /** Handshakes with live managers that those took. */
+  /** Connections to live managers that those took. */
   attempts = 0;
-  /** Failovers that a sleep of the whole host began: its own loop knocks the moment it wakes. */
-  woken = 0;
-  wokenAttempts = 0;
-  /** Those of them that our restart brought to a manager. */
+  /** Handshakes after the first one, SYNs sent again included, by what ended the one before: `fates`. */
+  readonly repeats = new Uint32Array(Object.keys(fates).length);
+  /** Those of the failovers that our restart, or our relay, brought to a manager. */
   moved = 0;
-  movedAttempts = 0;
+  /** Handshakes that those took since then, SYNs sent again included. */
+  movedKnocks = 0;
   /** Sessions that went on when a short fault ended. */
   survived = 0;
   moves = 0;
@@ -81,6 +82,10 @@ export class Stats {
   /** Away times of failovers: quarters of a second up to 40 minutes, the last bin beyond. */
   readonly awayBins = new Uint32Array(9_601);
   maxAwayMs = 0;
+
+  countRepeat(fate: number): void {
+    this.repeats[fate] = (this.repeats[fate] ?? 0) + 1;
+  }
 
   countAway(awayMs: number): void {
     const bin = Math.min(this.awayBins.length - 1, Math.floor(awayMs / 250));

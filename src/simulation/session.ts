@@ -15,19 +15,15 @@ export function arriveAt(world: World, agent: number, manager: number): void {
   if (fleet.isFailover[agent] === 1) {
     stats.failovers += 1;
     stats.attempts += fleet.attempts[agent] ?? 0;
-    if (fleet.isWoken[agent] === 1) {
-      stats.woken += 1;
-      stats.wokenAttempts += fleet.attempts[agent] ?? 0;
-    }
     if (fleet.wasMoved[agent] === 1) {
       stats.moved += 1;
-      stats.movedAttempts += fleet.attempts[agent] ?? 0;
+      stats.movedKnocks += fleet.knocks[agent] ?? 0;
     }
   }
   fleet.isFailover[agent] = 0;
-  fleet.isWoken[agent] = 0;
   fleet.wasMoved[agent] = 0;
   fleet.attempts[agent] = 0;
+  fleet.knocks[agent] = 0;
 }
 
 export function endAway(world: World, agent: number): void {

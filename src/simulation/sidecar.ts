@@ -5,6 +5,7 @@
  */
 
 import { isUrgent } from '../sidecar/act.ts';
+import { askAheadMs } from '../sidecar/decide-moves.ts';
 import type { Memory } from '../sidecar/memory.ts';
 import type { Step } from '../sidecar/step.ts';
 import { apply, lookForEscape } from './apply.ts';
@@ -48,8 +49,15 @@ function ask(world: World, agent: number): Round {
   const suspect = readSign(world, agent);
   const isDue = nowMs - (fleet.askedAtMs[agent] ?? 0) >= aboutOne * world.intervalMs;
   if (isDue || fleet.askedAtMs[agent] === 0) return askAll(world, agent, true);
-  if (suspect >= 0) return askOne(world, agent, suspect, true);
-  return nothingAsked;
+  const asked = suspect >= 0 ? suspect : leavingSoon(world, agent);
+  return asked >= 0 ? askOne(world, agent, asked, true) : nothingAsked;
+}
+
+/** As the daemon does it: its slot is near, so the manager that it leaves is asked again. */
+function leavingSoon({ fleet, nowMs }: World, agent: number): number {
+  const slotAtMs = fleet.slotAtMs[agent] ?? Number.NaN;
+  const isNear = nowMs >= slotAtMs - askAheadMs && nowMs < slotAtMs + askAheadMs;
+  return isNear ? numberOf(fleet.memory[agent]?.lastManager ?? '') : -1;
 }
 
 const nothingAsked: Round = {
@@ -131,6 +139,7 @@ function switchAway(world: World, agent: number, step: Extract<Step, { kind: 'sw
   stats.switches += 1;
   fleet.isDirected[agent] = 1;
   fleet.wasMoved[agent] = 1;
+  fleet.knocks[agent] = 0;
   cutRelayed(world, agent, isUrgent(step.reason));
 }
 
@@ -199,14 +208,28 @@ function scheduleNext(world: World, agent: number, step: Step): void {
   fleet.calm[agent] = isSame ? Math.min(40, (fleet.calm[agent] ?? 0) + 1) : 0;
   const jitter = logic.cycleJitter(random.next());
   const untilMs = step.kind === 'hold' ? step.untilMs : undefined;
+  fleet.slotAtMs[agent] = Number.NaN;
   if (untilMs !== undefined) {
     const waitMs = Math.max(50, untilMs - world.wallMs(agent));
+    if (scheduleQuestion(world, agent, step, waitMs)) return;
     world.scheduleCycle(agent, nowMs + Math.min(waitMs, slowestMs * jitter));
     return;
   }
   // Nothing new for long: the rounds between are left out, whatever changes wakes it in time.
   const gapMs = Math.min(slowestMs, fastMs * 1.3 ** (fleet.calm[agent] ?? 0));
   world.scheduleCycle(agent, nowMs + gapMs * jitter);
+}
+
+/** Before its slot, or in it, the manager is asked once more; true: the next look is for that. */
+function scheduleQuestion(world: World, agent: number, step: Step, waitMs: number): boolean {
+  const { fleet, nowMs } = world;
+  const reason = step.kind === 'hold' ? step.reason : '';
+  if (reason !== 'slot' && reason !== 'asking') return false;
+  fleet.slotAtMs[agent] = reason === 'asking' ? nowMs : nowMs + waitMs;
+  const aheadMs = reason === 'asking' ? 0 : Math.max(0, waitMs - askAheadMs);
+  if (reason === 'slot' && aheadMs === 0) return false;
+  world.scheduleCycle(agent, nowMs + Math.min(Math.max(50, aheadMs), slowestMs));
+  return true;
 }
 
 /** The file goes back to its own order once all managers have long been up. */

@@ -23,11 +23,12 @@ export function renderTable(
     ['agent away, 99 %', sec(stats.awayQuantileMs(0.99))],
     ['agent away, longest', sec(stats.maxAwayMs)],
     ['agents away at once', String(stats.maxAway)],
-    ['attempts per failover', (stats.attempts / Math.max(1, stats.failovers)).toFixed(3)],
+    ['connections per failover', (stats.attempts / Math.max(1, stats.failovers)).toFixed(3)],
     [
-      'attempts per failover by our move',
-      `${(stats.movedAttempts / Math.max(1, stats.moved)).toFixed(3)} (${stats.moved} of them)`,
+      'handshakes per failover by our move',
+      `${(stats.movedKnocks / Math.max(1, stats.moved)).toFixed(3)} (${stats.moved} of them)`,
     ],
+    ['handshakes repeated', describeRepeats(stats)],
     ['worst load of our moves in 5 s', `${worstOf(doors, 'peakLoad')} of the accept rate`],
     ['the same with the own loops of agents', `${worstOf(doors, 'peakArrived')}`],
     ['restarts, writes, switches', `${stats.restarts}, ${stats.writes}, ${stats.switches}`],
@@ -47,6 +48,12 @@ export function renderTable(
   ];
   const length = Math.max(...rows.map(([name]) => name.length));
   return rows.map(([name, value]) => `${name.padEnd(length)}  ${value}`);
+}
+
+/** By what ended the handshake before. */
+export function describeRepeats({ repeats }: { readonly repeats: ArrayLike<number> }): string {
+  const { 0: other = 0, 1: full = 0, 2: died = 0, 3: restarted = 0 } = repeats;
+  return `${full} at a full door, ${died} at one that died, ${restarted} restarted there, ${other} other`;
 }
 
 function worstOf(doors: Outcome['doors'], what: 'peakLoad' | 'peakArrived'): string {

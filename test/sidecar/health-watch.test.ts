@@ -132,6 +132,23 @@ test('a suspect is asked at once, and the sign shortens the way to the verdict',
   await end();
 });
 
+test('a verdict about to be acted upon is asked for once more, and not while that is under way', async () => {
+  const { clock, managers, watch, end } = await watching([], 60_000);
+  managers.states.set('127.0.0.2', 'silent');
+  watch.suspect('wm-02', 'a broken connection');
+  await clock.pass(10_000);
+  const before = managers.askedOf('127.0.0.2');
+  watch.refresh('wm-02');
+  await clock.pass(500);
+  watch.refresh('wm-02');
+  await clock.pass(1_000);
+  assert.equal(managers.askedOf('127.0.0.2'), before + 2);
+  watch.refresh('wm-02');
+  await clock.pass(100);
+  assert.equal(managers.askedOf('127.0.0.2'), before + 2);
+  await end();
+});
+
 test('a suspect that answers stays up', async () => {
   const { clock, watch, changes, end } = await watching([]);
   const before = changes.length;

@@ -2,9 +2,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { campaign } from '../../scripts/campaigns/simulate.ts';
+import { decide } from '../../src/sidecar/decide.ts';
+import type { Situation } from '../../src/sidecar/decide-view.ts';
 import { runSeed, type SeedParts, shrinkFailure } from '../../src/simulation/campaign.ts';
-import { type DiskOp, productLogic } from '../../src/simulation/logic.ts';
+import type { Fault } from '../../src/simulation/fault.ts';
+import { type DiskOp, type Logic, productLogic } from '../../src/simulation/logic.ts';
 import { renderPlot } from '../../src/simulation/plot.ts';
+import { runWorld } from '../../src/simulation/run.ts';
+import { defaultWorld, type WorldSettings } from '../../src/simulation/settings.ts';
 import type { Bug } from './bugs.ts';
 import { partsOf, replaceOps, worlds } from './find.ts';
 
@@ -66,6 +71,27 @@ test('without the sidecar agents stay stranded: the world is not too kind', () =
   const broken = [1, 2, 3].flatMap((seed) => runSeed(seed, parts).violations);
   assert.ok(broken.some(({ invariant }) => invariant === 'I6'));
 });
+
+test('a fleet does not leave a manager that only hung for a moment, when its slots come', () => {
+  const settings: WorldSettings = { ...defaultWorld, agents: 2_900, sites: 2, durationMs: 240_000 };
+  const fault: Fault = { kind: 'hang', atMs: 60_000, durationMs: 4_200, ...anybody };
+  const movesWith = (logic: Logic): number =>
+    runWorld({ settings, faults: [fault], logic, replaceOps }).stats.wrongMoves;
+  const onOldNews: Logic = { ...productLogic, decide: (s) => decide(justAsked(s)) };
+  assert.equal(movesWith(productLogic), 0);
+  assert.ok(movesWith(onOldNews) > 30);
+});
+
+const anybody = { manager: 0, site: 0, share: 1, amount: 0 };
+
+/** As if every verdict had been proven this very moment. */
+function justAsked(situation: Situation): Situation {
+  const { seen, nowMs } = situation;
+  const health = new Map(
+    [...seen.health].map(([id, one]) => [id, { ...one, probedAtMs: nowMs }] as const),
+  );
+  return { ...situation, seen: { ...seen, health } };
+}
 
 test('the plot shows every series as one line', () => {
   const fixed = { ...worlds.small, sampleMs: 60_000 };
