@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { campaign } from '../../scripts/campaigns/simulate.ts';
 import { decide } from '../../src/sidecar/decide.ts';
 import type { Situation } from '../../src/sidecar/decide-view.ts';
+import type { Decision } from '../../src/sidecar/step.ts';
 import { runSeed, type SeedParts, shrinkFailure } from '../../src/simulation/campaign.ts';
 import type { Fault } from '../../src/simulation/fault.ts';
 import { type DiskOp, type Logic, productLogic } from '../../src/simulation/logic.ts';
@@ -73,13 +74,15 @@ test('without the sidecar agents stay stranded: the world is not too kind', () =
 });
 
 test('a fleet does not leave a manager that only hung for a moment, when its slots come', () => {
-  const settings: WorldSettings = { ...defaultWorld, agents: 2_900, sites: 2, durationMs: 240_000 };
+  const world = { agents: 2_900, hasPublisher: false, durationMs: 240_000 };
+  const settings: WorldSettings = { ...defaultWorld, ...world };
   const fault: Fault = { kind: 'hang', atMs: 60_000, durationMs: 4_200, ...anybody };
   const movesWith = (logic: Logic): number =>
     runWorld({ settings, faults: [fault], logic, replaceOps }).stats.wrongMoves;
-  const onOldNews: Logic = { ...productLogic, decide: (s) => decide(justAsked(s)) };
+  const onOldNews: Logic = { ...productLogic, decide: (s) => unasked(decide(justAsked(s))) };
   assert.equal(movesWith(productLogic), 0);
-  assert.ok(movesWith(onOldNews) > 30);
+  const wrong = movesWith(onOldNews);
+  assert.ok(wrong > 20, `${wrong}`);
 });
 
 const anybody = { manager: 0, site: 0, share: 1, amount: 0 };
@@ -91,6 +94,13 @@ function justAsked(situation: Situation): Situation {
     [...seen.health].map(([id, one]) => [id, { ...one, probedAtMs: nowMs }] as const),
   );
   return { ...situation, seen: { ...seen, health } };
+}
+
+/** A wait for a slot as any other: nobody asks before it. */
+function unasked(decision: Decision): Decision {
+  const { step } = decision;
+  if (step.kind !== 'hold' || step.reason !== 'slot') return decision;
+  return { ...decision, step: { ...step, reason: 'cooldown' } };
 }
 
 test('the plot shows every series as one line', () => {
