@@ -16,5 +16,8 @@ const node = buildClusterNode({
     ...{ name, folder: home, port: Number(port), address: '127.0.0.1', everyS: 1, log },
   }),
   ...{ home, stateFolder: join(home, 'pilotfish'), database: 'wazuh-db' },
+  ...(import.meta.url.endsWith('.mjs')
+    ? { threadUrl: new URL('./cluster-files-thread.mjs', import.meta.url) }
+    : {}),
 });
 await node.run(new AbortController().signal);

@@ -130,8 +130,7 @@ async function pair(
     const master = make.start(homes.master, 'master', 'm', port);
     const worker = make.start(homes.worker, 'worker', 'w', port);
     children.push(master, worker);
-    const inStep = (): boolean => /Agent-info sync\] No sync/.test(logOf(homes.worker));
-    await until(() => Promise.resolve(inStep()));
+    await until(() => Promise.resolve(isInStep(homes)));
     const times = await measure(dbs, homes, agents);
     const usages = [master, worker].map(({ pid = 0 }) => usageOf(pid));
     note(`${make.subject} ${agents}: ${JSON.stringify(times)} s, ${JSON.stringify(usages)}`);
@@ -141,6 +140,15 @@ async function pair(
     await Promise.all(children.map(ended));
     rmSync(root, { recursive: true, force: true });
   }
+}
+
+/** Nothing of the start is under way: no agent to report, and no full send to a new worker. */
+function isInStep(homes: Readonly<Record<'master' | 'worker', string>>): boolean {
+  const hasNothing = logOf(homes.worker).includes('[Agent-info sync] No sync');
+  const sends = [...logOf(homes.master).matchAll(/\[Agent-groups send( full)?\] (S|F)/g)];
+  const [last, before] = [sends.at(-1)?.[0], sends.at(-2)?.[0]];
+  const isQuiet = last === '[Agent-groups send] F' && before === '[Agent-groups send] S';
+  return hasNothing && isQuiet;
 }
 
 type Dbs = Readonly<Record<'master' | 'worker', PatientDb>>;

@@ -37,23 +37,36 @@ export function* agentsOf(bytes: Buffer, start = 0): Generator<AgentRange> {
 
 /** Bodies of at most about `partBytes` that together say what `body` says, in its order. */
 export function* partsOf(body: Buffer, partBytes: number): Generator<string> {
-  let part = new Map<AgentInfoKind, string[]>();
+  let runs: AgentRange[] = [];
   let bytes = 0;
-  for (const { kind, start, end } of agentsOf(body)) {
-    if (bytes > 0 && bytes + end - start > partBytes) {
-      yield joinAgents(part);
-      part = new Map();
+  for (const range of agentsOf(body)) {
+    const size = range.end - range.start + 1;
+    if (bytes > 0 && bytes + size > partBytes) {
+      yield joinRuns(body, runs);
+      runs = [];
       bytes = 0;
     }
+    bytes += size;
+    const last = runs.at(-1);
+    const continues = last?.kind === range.kind && last.end + 1 === range.start;
+    if (continues) runs[runs.length - 1] = { ...last, end: range.end };
+    else runs.push(range);
+  }
+  if (bytes > 0) yield joinRuns(body, runs);
+}
+
+/** `runs`: agents of one kind with nothing but a comma between two of them. */
+function joinRuns(body: Buffer, runs: readonly AgentRange[]): string {
+  const part = new Map<AgentInfoKind, string[]>();
+  for (const { kind, start, end } of runs) {
     const list = part.get(kind) ?? [];
     list.push(body.toString('utf8', start, end));
     part.set(kind, list);
-    bytes += end - start + 1;
   }
-  if (bytes > 0) yield joinAgents(part);
+  return joinAgents(part);
 }
 
-/** A body from the JSON of each agent. */
+/** A body from the JSON of agents, one or many in a text. */
 export function joinAgents(lists: ReadonlyMap<AgentInfoKind, readonly string[]>): string {
   const members = [...lists].map(([kind, agents]) => `"${kind}":[${agents.join(',')}]`);
   return `{${members.join(',')}}`;

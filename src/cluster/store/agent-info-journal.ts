@@ -50,7 +50,13 @@ export class AgentInfoJournal {
 
   /** The oldest part. */
   next(): JournalPart | undefined {
-    const row = first(this.#sql, 'SELECT * FROM agent_info ORDER BY number LIMIT 1');
+    return this.after(0);
+  }
+
+  /** The oldest part above this number. */
+  after(part: number): JournalPart | undefined {
+    const oldest = 'SELECT * FROM agent_info WHERE number > ? ORDER BY number LIMIT 1';
+    const row = first(this.#sql, oldest, part);
     if (row === undefined) return undefined;
     const { number, body, failures } = row;
     return { number: Number(number), body: String(body), failures: Number(failures) };

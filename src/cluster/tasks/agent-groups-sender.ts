@@ -41,7 +41,7 @@ const kinds = {
   changed: { command: 'groupsReady', subTag: 'Agent-groups send' },
   all: { command: 'allGroupsReady', subTag: 'Agent-groups send full' },
 } as const;
-/** Changes that wait for a slow worker; above this it gets everything instead. */
+/** Changes of several rounds that wait for a slow worker; above this it gets everything instead. */
 const mostWaitingBytes = 4 * 1024 * 1024;
 const firstPauseMs = 60_000;
 const longestPauseMs = 600_000;
@@ -76,7 +76,7 @@ export class GroupsSender {
     const named = this.#waiting.filter((page) => !isEmptyPage(page));
     this.#waiting = [...named, ...pages];
     const bytes = this.#waiting.reduce((sum, page) => sum + page.length, 0);
-    if (bytes > mostWaitingBytes) {
+    if (named.length > 0 && bytes > mostWaitingBytes) {
       this.#waiting = pages.filter(isEmptyPage);
       this.#isAllWanted = true;
     }

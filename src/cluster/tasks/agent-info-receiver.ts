@@ -1,6 +1,7 @@
 /**
  * Agent-info of one worker on its master (cluster-protocol.md 4.4): one round at a time, each
- * agent judged before the database sees it, stored in small batches so that others get their turn.
+ * agent judged before the database sees it, stored in batches so that others get their turn; the
+ * next batch is judged while the database works.
  * What one agent has wrong costs that agent; what the database cannot do fails the round, and the
  * worker sends it again.
  */
@@ -41,7 +42,9 @@ interface Outcome {
   reason: string;
 }
 
-const agentsAtOnce = 500;
+/** Of one batch; the database works some tens of milliseconds on it. */
+const agentsAtOnce = 2_000;
+const bytesAtOnce = 1024 * 1024;
 
 export class AgentInfoReceiver {
   readonly #parts: AgentInfoReceiverParts;
@@ -74,13 +77,11 @@ export class AgentInfoReceiver {
       return { kind: 'fault', fault: fault(1000, 'an agent-info round is under way') };
     }
     this.#isBusy = true;
-    void this.#round(id).finally(() => {
-      this.#isBusy = false;
-    });
+    void this.#round(id);
     return { kind: 'ok', payload: id };
   }
 
-  /** Never rejects. */
+  /** Never rejects. Frees the way for the next round before it tells how this one went. */
   async #round(id: string): Promise<void> {
     const { peer, clock, gate, signal } = this.#parts;
     const startAtMs = clock.nowMs();
@@ -88,12 +89,14 @@ export class AgentInfoReceiver {
     this.#log.info('Starting.');
     try {
       const result = await useString(peer, id, { gate, signal }, (bytes) => this.#store(bytes));
+      this.#isBusy = false;
       await tellResult(peer.link, 'agentInfoStored', result);
       const { updatedChunks } = result;
       this.#last = { startAtMs, endAtMs: clock.nowMs(), chunks: updatedChunks };
       const tookS = seconds(clock.monotonicMs() - startedMs);
       this.#log.info(`Finished in ${tookS}s. Updated ${updatedChunks} chunks.`);
     } catch (error) {
+      this.#isBusy = false;
       if (!signal.aborted) await tellFailure(peer, 'agentInfoFailed', error, this.#log);
     }
   }
@@ -136,26 +139,39 @@ export class AgentInfoReceiver {
     outcome: Outcome,
     signal: AbortSignal,
   ): Promise<void> {
-    let batch = new Map<AgentInfoKind, string[]>();
-    let size = 0;
-    for (const range of agentsOf(bytes, start)) {
-      const agent = this.#judge(
-        range.kind,
-        bytes.toString('utf8', range.start, range.end),
-        outcome,
-      );
-      if (agent === undefined) continue;
-      add(batch, range.kind, agent);
-      size += 1;
-      if (size < agentsAtOnce) continue;
-      await this.#storeBatch(batch, outcome, signal);
-      await sleep(this.#parts.clock, 0, signal);
-      batch = new Map();
-      size = 0;
+    let underWay: Promise<void> = Promise.resolve();
+    try {
+      for (const batch of this.#batches(bytes, start, outcome)) {
+        await underWay;
+        await sleep(this.#parts.clock, 0, signal);
+        underWay = this.#storeBatch(batch, outcome, signal);
+        underWay.catch(() => undefined); // looked at when its turn comes
+      }
+    } finally {
+      await underWay;
     }
-    if (size > 0) await this.#storeBatch(batch, outcome, signal);
     if (outcome.refused === 0 || outcome.stored > 0) return;
     throw new WdbError(2012, outcome.reason);
+  }
+
+  *#batches(bytes: Buffer, start: number, outcome: Outcome): Generator<Lists> {
+    let batch = new Map<AgentInfoKind, string[]>();
+    let agents = 0;
+    let size = 0;
+    for (const range of agentsOf(bytes, start)) {
+      const json = bytes.toString('utf8', range.start, range.end);
+      const agent = this.#judge(range.kind, json, outcome);
+      if (agent === undefined) continue;
+      add(batch, range.kind, agent);
+      agents += 1;
+      size += agent.length;
+      if (agents < agentsAtOnce && size < bytesAtOnce) continue;
+      yield batch;
+      batch = new Map();
+      agents = 0;
+      size = 0;
+    }
+    yield batch;
   }
 
   #judge(kind: AgentInfoKind, json: string, outcome: Outcome): string | undefined {

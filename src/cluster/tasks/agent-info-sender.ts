@@ -3,7 +3,7 @@
  * it is stored. Reading marks the agents as sent, so what was read is kept on disk until then, and
  * nothing new is read while something old waits. A link that ends does not end a read; one that
  * failed may have marked agents, which are then asked for again, as after a kill. Large bodies go
- * in parts: a lost link costs one.
+ * in parts: a lost link costs two, the one that is stored and the one that goes up meanwhile.
  */
 import { type Clock, deadline, sleep, untilAborted } from '../../clock.ts';
 import { PeerError } from '../../errors.ts';
@@ -11,12 +11,12 @@ import { messageOf } from '../../guards.ts';
 import { partsOf } from '../store/agent-info-body.ts';
 import type { AgentInfoJournal, JournalPart } from '../store/agent-info-journal.ts';
 import type { AgentStore } from '../store/agent-store.ts';
-import { encodeInfoEnvelope } from '../store/data-envelope.ts';
-import { expectOk, sendString } from '../upload.ts';
+import { expectOk } from '../upload.ts';
 import { fault, faultText } from '../wire/fault.ts';
 import type { SyncResult } from '../wire/wazuh-json.ts';
 import { sayFinished } from './data-peer.ts';
 import { type NodeLog, seconds } from './node-log.ts';
+import { PartUploads } from './part-uploads.ts';
 import type { ServedPeer } from './services.ts';
 
 export interface AgentInfoSenderParts {
@@ -46,6 +46,7 @@ export class AgentInfoSender {
   /** What was read before is kept: nothing between the database and the journal can be lost. */
   #isOpen = false;
   #reading: Promise<void> = Promise.resolve();
+  readonly #uploads = new PartUploads();
 
   constructor(parts: AgentInfoSenderParts) {
     this.#parts = parts;
@@ -156,7 +157,8 @@ export class AgentInfoSender {
     signal: AbortSignal,
   ): Promise<void> {
     const { journal, clock } = this.#parts;
-    const id = await sendString(peer.link, encodeInfoEnvelope(part.body), { signal });
+    const id = await this.#uploads.take(part, peer.link, signal);
+    this.#uploads.begin(journal.after(part.number), peer.link, signal);
     log.debug('Sending chunks.');
     const verdict = await this.#ask(peer, id, signal);
     if (verdict.kind === 'stored') {

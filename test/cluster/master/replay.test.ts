@@ -99,10 +99,10 @@ async function say(
   assert.ok(name !== undefined && frame.payload !== undefined);
   const value = worker.adapt(name, decodePayload(name, frame.payload));
   const before = worker.verdicts.length;
-  const ask = (): Promise<Answer> => link.request(name, value, { timeoutMs: 5_000 });
+  const ask = (): Promise<Answer> => link.request(name, value, { timeoutMs: 120_000 });
   let answer = await ask();
   // Said faster than it was recorded: the order before may still be under way.
-  for (let turn = 0; name === 'integrityStart' && answer.kind === 'fault' && turn < 100; turn++) {
+  for (let turn = 0; name === 'integrityStart' && answer.kind === 'fault' && turn < 3_000; turn++) {
     await new Promise((resolve) => setTimeout(resolve, 20));
     answer = await ask();
   }

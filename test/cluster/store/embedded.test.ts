@@ -132,6 +132,36 @@ test('agent-info leaves once, in three parts, without empty members', async (t) 
   assert.equal(await store.get('/v1/agents/sync'), '200 {}');
 });
 
+test('agents of several pages leave with their own labels, each once', async (t) => {
+  const store = new TestStore(t);
+  store.sql.transaction(() => {
+    for (let id = 1; id <= 2_500; id++) {
+      store.addAgent(id, { sync_status: id % 5 === 0 ? 'synced' : 'syncreq' });
+      if (id % 2 === 0) store.sql.run("INSERT INTO labels VALUES (?, 'n', ?)", id, `of ${id}`);
+    }
+  });
+  const { syncreq } = JSON.parse((await store.get('/v1/agents/sync')).slice(4));
+  const ids = Array.from({ length: 2_500 }, (_, n) => n + 1).filter((id) => id % 5 !== 0);
+  assert.deepEqual(
+    syncreq.map(({ id, labels }: { id: number; labels?: unknown }) => ({ id, labels })),
+    ids.map((id) => ({
+      id,
+      labels: id % 2 === 0 ? [{ key: 'n', value: `of ${id}` }] : undefined,
+    })),
+  );
+  assert.equal(await store.get('/v1/agents/sync'), '200 {}');
+});
+
+test('a group that is named twice stands where it is named last, in every column', async (t) => {
+  const store = new TestStore(t, false, ['web', 'db']);
+  store.addAgent(1);
+  const asked = set('override', [{ id: 1, groups: ['web', 'db', 'web'] }]);
+  assert.equal(await store.ask(asked), 'ok');
+  assert.match(await store.ask('global select-agent-group 1'), /"db,web"/);
+  const members = `select g.name from belongs join \`group\` g on g.id = id_group where id_agent = 1 order by priority`;
+  assert.equal(await store.ask(`global sql ${members}`), 'ok [{"name":"db"},{"name":"web"}]');
+});
+
 test('agent-info is stored whole or not at all; unknown agents change nothing', async (t) => {
   const store = new TestStore(t);
   store.addAgent(1);

@@ -1,6 +1,7 @@
 /** Agents' data of a hostile peer, both directions: judged before a database sees it. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import { parseGroupsPage, setCommands } from '../../../src/cluster/store/agent-groups-body.ts';
 import { agentsOf, parseAgent, partsOf } from '../../../src/cluster/store/agent-info-body.ts';
 import {
@@ -136,4 +137,31 @@ test('data-oversized: a hundred thousand agents in one body are taken apart in b
     groups: [],
   }));
   for (const command of setCommands(names)) assert.ok(Buffer.byteLength(command) <= 65_536);
+});
+
+test('parts say what the body says, whatever stands between its agents', () => {
+  const between = fc.constantFrom(',', ' ,', ', ', '\n,\t');
+  const kind = fc.constantFrom('syncreq', 'syncreq_keepalive', 'syncreq_status', 'other');
+  const members = fc.array(fc.tuple(kind, fc.array(fc.tuple(fc.nat(), between), { minLength: 1 })));
+  const agentsIn = (bodies: readonly string[]) =>
+    bodies.flatMap((body) => {
+      const bytes = Buffer.from(body);
+      return [...agentsOf(bytes)].map(({ kind, start, end }) => [
+        kind,
+        JSON.parse(bytes.toString('utf8', start, end)),
+      ]);
+    });
+  fc.assert(
+    fc.property(members, fc.integer({ min: 1, max: 60 }), (lists, partBytes) => {
+      const texts = lists.map(([name, agents]) => {
+        const items = agents.map(([id, comma], n) => `${n === 0 ? '' : comma}{"id":${id}}`);
+        return `"${name}":[${items.join('')}]`;
+      });
+      const body = `{${texts.join(',')}}`;
+      const parts = [...partsOf(Buffer.from(body), partBytes)];
+      for (const part of parts) JSON.parse(part);
+      const sorted = (all: readonly unknown[]) => all.map((one) => JSON.stringify(one)).sort();
+      assert.deepEqual(sorted(agentsIn(parts)), sorted(agentsIn([body])));
+    }),
+  );
 });

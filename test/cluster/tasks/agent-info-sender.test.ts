@@ -1,6 +1,7 @@
 /** Agent-info of a worker when the link or the database fails between the read and the journal. */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import type { Link } from '../../../src/cluster/link.ts';
 import { AgentInfoJournal } from '../../../src/cluster/store/agent-info-journal.ts';
 import { AgentStore } from '../../../src/cluster/store/agent-store.ts';
 import type { WazuhDb, WdbRequest, WdbResponse } from '../../../src/cluster/store/wazuh-db.ts';
@@ -34,11 +35,15 @@ class SlowDb implements WazuhDb {
 }
 
 async function workerSide(t: TestContext) {
+  const told = new Told();
   const store = new TestStore(t, true);
   const seen = { connection_status: 'active', node_name: 'w1', last_keepalive: nowS };
   store.addAgent(1, { ...seen, sync_status: 'syncreq' });
   const lines = new LineLog();
   const db = new SlowDb(store.db);
+  t.after(() => {
+    for (const end of db.waiting) end(new Error('the test ends'));
+  });
   const sql = openState(t);
   const sender = new AgentInfoSender({
     node: 'w1',
@@ -50,7 +55,7 @@ async function workerSide(t: TestContext) {
       monotonicMs: clock.monotonicMs,
       after: clock.after,
     },
-    ...{ everyMs: 20, storingMs: 5_000 },
+    ...{ everyMs: 20, storingMs: 120_000 },
   });
   const { port } = await listen(t, {
     handler: {
@@ -60,14 +65,16 @@ async function workerSide(t: TestContext) {
         link.answer(asked.counter, { kind: 'ok', payload: 'True' });
         if (asked.command !== 'agentInfoReady') return;
         delivered.push(asked.value);
-        sender.stored({ updatedChunks: 1, errorMessages: [], timeSpentS: 0 });
+        told.part(() => sender.stored({ updatedChunks: 1, errorMessages: [], timeSpentS: 0 }));
       },
     },
   });
   const delivered: string[] = [];
+  const strings: number[] = [];
   const connect = async () => {
     const { link } = await dial(port, { asked: () => undefined });
     t.after(() => link.close());
+    countStrings(link, strings);
     const hello = { node: 'w1', cluster: 'wazuh', type: 'worker', version: '4.14.8' };
     await link.request('hello', hello);
     const stop = new AbortController();
@@ -75,7 +82,27 @@ async function workerSide(t: TestContext) {
     const done = sender.run({ link, log: new NodeLog(lines, 'Worker w1') }, stop.signal);
     return { stop, done };
   };
-  return { connect, db, delivered, lines, sender, sql };
+  return { connect, db, delivered, lines, sender, sql, store, strings, told };
+}
+
+/** When the master says that a part is stored: at once, or when the test lets it. */
+class Told {
+  isHeld = false;
+  readonly waiting: (() => void)[] = [];
+
+  part(say: () => void): void {
+    if (this.isHeld) this.waiting.push(say);
+    else say();
+  }
+}
+
+/** The size of each string that goes up over this link. */
+function countStrings(link: Link, sizes: number[]): void {
+  const request = link.request.bind(link);
+  link.request = (name, value, options) => {
+    if (name === 'reserveString') sizes.push(Number(value));
+    return request(name, value, options);
+  };
 }
 
 test('data-lost-read: a link that ends during a read loses nothing: the next link delivers what was read', async (t) => {
@@ -116,4 +143,30 @@ test('a node that stops in order during a read asks again for what was read', as
   sender.close();
 
   assert.equal(new AgentInfoJournal(sql).open(nowS + 1), nowS);
+});
+
+test('a part goes up while the one before it is stored; sent again, it does not go up again', async (t) => {
+  const { connect, db, delivered, sender, sql, store, strings, told } = await workerSide(t);
+  const long = { os_uname: 'x'.repeat(4_000), os_build: 'y'.repeat(4_000) };
+  for (let id = 2; id <= 400; id++) {
+    store.addAgent(id, { sync_status: 'syncreq', connection_status: 'active', ...long });
+  }
+  told.isHeld = true;
+  const { stop, done } = await connect();
+  await until('reading', () => db.waiting.length === 1);
+  db.waiting.shift()?.();
+  await until('the first is asked for', () => delivered.length === 1);
+  assert.equal(strings.length, 2, 'the second goes up meanwhile');
+
+  sender.failed('no space', new NodeLog(new LineLog(), 'Worker w1'));
+  await until('the first again', () => delivered.length === 2);
+  assert.deepEqual(strings, [strings[0], strings[1], strings[0]]);
+
+  told.isHeld = false;
+  for (const say of told.waiting.slice(-1)) say();
+  await until('the second', () => delivered.length === 3);
+  await until('nothing waits', () => new AgentInfoJournal(sql).next() === undefined);
+  assert.equal(strings.length, 3, 'the second went up once');
+  stop.abort(new Error('done'));
+  await done;
 });

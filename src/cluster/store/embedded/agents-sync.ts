@@ -46,23 +46,55 @@ export function* readAgentSync(sql: Sql): Generator<string> {
   yield isFirst ? '{}' : '}';
 }
 
-function takePage(sql: Sql, kind: AgentInfoKind, lastId: number): readonly JsonObject[] {
+function takePage(sql: Sql, kind: AgentInfoKind, afterId: number): readonly JsonObject[] {
+  // Both conditions: the index of waiting rows is chosen by the second alone.
+  const waiting = `sync_status = '${kind}' AND sync_status <> 'synced'`;
   const rows = sql.all(
     `SELECT ${columnsOf[kind].join(', ')} FROM agent
-      WHERE id > ? AND sync_status = '${kind}' ORDER BY id LIMIT ${rowsAtOnce}`,
+      WHERE id > ? AND ${waiting} ORDER BY id LIMIT ${rowsAtOnce}`,
+    afterId,
+  );
+  const lastId = rows.at(-1)?.id;
+  if (lastId === undefined) return [];
+  const labels = kind === 'syncreq' ? labelsBetween(sql, afterId, lastId) : noLabels;
+  sql.run(
+    `UPDATE agent SET sync_status = 'synced' WHERE id > ? AND id <= ? AND ${waiting}`,
+    afterId,
     lastId,
   );
   return rows.map((row) => {
-    sql.run("UPDATE agent SET sync_status = 'synced' WHERE id = ?", row.id ?? null);
-    const labels = kind === 'syncreq' ? labelsOf(sql, row.id ?? null) : [];
-    return { ...withoutEmpty(row), ...(labels.length === 0 ? {} : { labels }) };
+    const own = labels.get(row.id ?? null);
+    return own === undefined ? withoutEmpty(row) : { ...withoutEmpty(row), labels: own };
   });
 }
 
+const noLabels: ReadonlyMap<SqlValue, readonly JsonObject[]> = new Map();
+
+/** Labels by agent, for ids above `afterId` up to `lastId`. */
+function labelsBetween(
+  sql: Sql,
+  afterId: number,
+  lastId: SqlValue,
+): ReadonlyMap<SqlValue, readonly JsonObject[]> {
+  const byAgent = new Map<SqlValue, JsonObject[]>();
+  const where = 'id > ? AND id <= ? ORDER BY id, key';
+  for (const row of sql.all(`SELECT id, key, value FROM labels WHERE ${where}`, afterId, lastId)) {
+    const { id = null, key, value } = row;
+    const label = { key: key ?? '', value: value ?? '' };
+    const own = byAgent.get(id);
+    if (own === undefined) byAgent.set(id, [label]);
+    else own.push(label);
+  }
+  return byAgent;
+}
+
 function withoutEmpty(row: SqlRow): JsonObject {
-  return Object.fromEntries(
-    Object.entries(row).filter(([, value]) => value !== null && value !== ''),
-  );
+  const told: Record<string, SqlValue> = {};
+  for (const name in row) {
+    const value = row[name];
+    if (value !== null && value !== undefined && value !== '') told[name] = value;
+  }
+  return told;
 }
 
 export function labelsOf(sql: Sql, id: SqlValue): readonly JsonObject[] {

@@ -114,7 +114,7 @@ export class EmbeddedDb implements WazuhDb {
 /** `sql …`: what others ask for as they know the tables; whoever sends it cuts it. */
 function runForeign(statement: string, { sql, hash }: GroupsWritePorts): WdbAnswer {
   const rows = sql.foreign(statement, wazuhDbLimits.messageBytes);
-  hash.clear();
+  if (!/^\s*select\s/i.test(statement)) hash.clear();
   const known = rows.map((row) =>
     Object.fromEntries(Object.entries(row).filter(([, value]) => value !== null)),
   );

@@ -23,14 +23,20 @@ interface Wish {
 
 const emptyPage = '[{"data":[]}]'.length;
 const hashRoom = '"hash":"",'.length + 40;
-const rowsAtOnce = 4096;
+const rowsAtOnce = 512;
 const groupsOf = `SELECT name FROM belongs JOIN "group" ON id = id_group WHERE id_agent = ?
   ORDER BY priority`;
+/** Both conditions: the index of changed rows is chosen by the second alone. */
+const changed = `group_sync_status = 'syncreq' AND group_sync_status <> 'synced'`;
+const named = `SELECT id, name, (SELECT json_group_array(name) FROM (SELECT name FROM belongs
+  JOIN "group" g ON g.id = id_group WHERE id_agent = agent.id ORDER BY priority)) AS groups
+  FROM agent WHERE id > ? AND date_add < ?`;
 const agentsBy = {
-  sync_status: `SELECT id, name FROM agent WHERE id > ? AND group_sync_status = 'syncreq'
-    AND date_add < ? ORDER BY id LIMIT ${rowsAtOnce}`,
-  all: `SELECT id, name FROM agent WHERE id > ? AND date_add < ? ORDER BY id LIMIT ${rowsAtOnce}`,
+  sync_status: `${named} AND ${changed} ORDER BY id LIMIT ${rowsAtOnce}`,
+  all: `${named} ORDER BY id LIMIT ${rowsAtOnce}`,
 } as const;
+const markSynced = `UPDATE agent SET group_sync_status = 'synced'
+  WHERE id > ? AND id <= ? AND date_add < ? AND group_sync_status <> 'synced'`;
 
 export function agentGroups(sql: Sql, id: number): readonly string[] {
   return sql.all(groupsOf, id).map(({ name }) => String(name));
@@ -76,26 +82,38 @@ function collect(
   sql: Sql,
   addedBeforeS: number,
 ): { readonly items: readonly string[]; readonly bytes: number; readonly isFull: boolean } {
-  const items: string[] = [];
-  let bytes = emptyPage;
-  let { lastId } = wish;
-  if (wish.condition === undefined) return { items, bytes, isFull: false };
-  for (;;) {
-    const rows = sql.all(agentsBy[wish.condition], lastId, addedBeforeS);
-    if (rows.length === 0) return { items, bytes, isFull: false };
-    for (const { id, name } of rows) {
-      lastId = Number(id);
-      const item = JSON.stringify({ id: lastId, name, groups: agentGroups(sql, lastId) });
-      bytes += Buffer.byteLength(item) + 1;
-      if (bytes >= wazuhDbLimits.pageBytes) return { items, bytes, isFull: true };
-      items.push(item);
-      if (wish.setsSynced) markSynced(sql, lastId);
-    }
-  }
+  if (wish.condition === undefined) return { items: [], bytes: emptyPage, isFull: false };
+  const { items, bytes, isFull, lastId } = take(wish.condition, wish.lastId, sql, addedBeforeS);
+  if (wish.setsSynced) sql.run(markSynced, wish.lastId, lastId, addedBeforeS);
+  return { items, bytes, isFull };
 }
 
-function markSynced(sql: Sql, id: number): void {
-  sql.run("UPDATE agent SET group_sync_status = 'synced' WHERE id = ?", id);
+function take(
+  condition: 'sync_status' | 'all',
+  afterId: number,
+  sql: Sql,
+  addedBeforeS: number,
+): {
+  readonly items: readonly string[];
+  readonly bytes: number;
+  readonly isFull: boolean;
+  readonly lastId: number;
+} {
+  const items: string[] = [];
+  let bytes = emptyPage;
+  let lastId = afterId;
+  for (;;) {
+    const rows = sql.all(agentsBy[condition], lastId, addedBeforeS);
+    if (rows.length === 0) return { items, bytes, isFull: false, lastId };
+    for (const { id, name, groups } of rows) {
+      const item = `{"id":${id},"name":${JSON.stringify(name)},"groups":${groups}}`;
+      const size = Buffer.byteLength(item) + 1;
+      if (bytes + size >= wazuhDbLimits.pageBytes) return { items, bytes, isFull: true, lastId };
+      bytes += size;
+      items.push(item);
+      lastId = Number(id);
+    }
+  }
 }
 
 /** `argument`: the SHA-1 of the one who asks. */
@@ -104,7 +122,7 @@ export function getGroupsIntegrity(argument: string, { sql, hash }: GroupsPorts)
     const got = `Expected (40) got (${argument.length})`;
     return err(`Hash hex-digest does not have the expected length. ${got}`);
   }
-  const pending = sql.all("SELECT 1 FROM agent WHERE group_sync_status = 'syncreq' LIMIT 1");
+  const pending = sql.all(`SELECT 1 FROM agent WHERE ${changed} LIMIT 1`);
   if (pending.length > 0) return okJson(['syncreq']);
   return okJson([hash.get() === argument ? 'synced' : 'hash_mismatch']);
 }

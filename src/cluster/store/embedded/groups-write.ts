@@ -29,6 +29,8 @@ interface Element {
 interface Order {
   readonly mode: Mode;
   readonly syncStatus: 'synced' | 'syncreq';
+  /** Ids of groups that were looked up; undefined: it exists nowhere. */
+  readonly groupIds: Map<string, number | undefined>;
 }
 
 export function setAgentGroups(argument: string, ports: GroupsWritePorts): WdbAnswer {
@@ -41,7 +43,8 @@ export function setAgentGroups(argument: string, ports: GroupsWritePorts): WdbAn
   const known = modes.find((one) => one === mode);
   if (known === undefined)
     return err(`Invalid mode '${mode.slice(0, 64)}' in set_agent_groups command`);
-  const order: Order = { mode: known, syncStatus: wished === 'syncreq' ? 'syncreq' : 'synced' };
+  const syncStatus = wished === 'syncreq' ? 'syncreq' : 'synced';
+  const order: Order = { mode: known, syncStatus, groupIds: new Map() };
   const isDone = ports.sql.transaction(() => setAll(data as readonly JsonValue[], order, ports));
   ports.hash.clear();
   return isDone ? ok() : err('An error occurred during the set of the groups');
@@ -67,16 +70,18 @@ function readElement(value: JsonValue): Element | undefined {
 }
 
 /** True: done, and nothing of it was refused. */
-function setOne(element: Element, { mode, syncStatus }: Order, ports: GroupsWritePorts): boolean {
+function setOne(element: Element, order: Order, ports: GroupsWritePorts): boolean {
   const { sql } = ports;
+  const { mode, syncStatus } = order;
   const { id, groups, name } = element;
-  const had = agentGroups(sql, id);
-  if (mode === 'empty_only' && had.length > 0) return true;
-  const kept = mode === 'append' ? had.length : 0;
+  const had = mode === 'append' || mode === 'empty_only' ? agentGroups(sql, id).length : 0;
+  if (mode === 'empty_only' && had > 0) return true;
+  const kept = mode === 'append' ? had : 0;
   if (kept + groups.length > wazuhDbLimits.groupsPerAgent) return false;
   if (mode === 'override' && name === undefined && ports.isWorker) return false;
   if (mode !== 'remove' && groups.length > 0 && !ensureAgent(element, mode, ports)) return false;
-  const isWhole = mode === 'remove' ? remove(element, ports) : assign(element, mode, ports);
+  if (mode === 'override') return override(element, order, ports);
+  const isWhole = mode === 'remove' ? remove(element, order, ports) : add(element, order, ports);
   rememberGroups(sql, id, syncStatus);
   return isWhole;
 }
@@ -94,53 +99,93 @@ function ensureAgent({ id, name }: Element, mode: Mode, { sql, now }: GroupsWrit
   return true;
 }
 
-function assign({ id, groups }: Element, mode: Mode, ports: GroupsWritePorts): boolean {
+/** These groups in this order, and no other. */
+function override({ id, groups }: Element, order: Order, ports: GroupsWritePorts): boolean {
+  ports.sql.run('DELETE FROM belongs WHERE id_agent = ?', id);
+  const given = assign(id, groups, 0, order, ports);
+  writeGroups(ports.sql, id, given, order.syncStatus);
+  return groups.every((name) => given.includes(name));
+}
+
+/** After those it has. */
+function add({ id, groups }: Element, order: Order, ports: GroupsWritePorts): boolean {
   const { sql } = ports;
-  if (mode === 'override') sql.run('DELETE FROM belongs WHERE id_agent = ?', id);
   const top = first(sql, 'SELECT max(priority) AS top FROM belongs WHERE id_agent = ?', id)?.top;
-  let priority = top === null || top === undefined ? 0 : Number(top) + 1;
-  let isWhole = true;
+  const priority = top === null || top === undefined ? 0 : Number(top) + 1;
+  const given = assign(id, groups, priority, order, ports);
+  return groups.every((name) => given.includes(name));
+}
+
+/** The groups that exist, in the order in which the agent has them then. */
+function assign(
+  id: number,
+  groups: readonly string[],
+  firstPriority: number,
+  order: Order,
+  ports: GroupsWritePorts,
+): readonly string[] {
+  const given = new Set<string>();
+  let priority = firstPriority;
   for (const name of groups) {
-    const group = findGroup(name, ports);
-    if (group === undefined) {
-      isWhole = false;
-      continue;
-    }
-    sql.run(
+    const group = findGroup(name, order, ports);
+    if (group === undefined) continue;
+    ports.sql.run(
       'INSERT OR REPLACE INTO belongs (id_group, id_agent, priority) VALUES (?, ?, ?)',
       group,
       id,
       priority,
     );
     priority += 1;
+    given.delete(name); // one named twice stands where it is named last
+    given.add(name);
   }
-  return isWhole;
+  return [...given];
 }
 
 /** Whoever would end without a group gets `default` back. */
-function remove({ id, groups }: Element, ports: GroupsWritePorts): boolean {
+function remove({ id, groups }: Element, order: Order, ports: GroupsWritePorts): boolean {
   const { sql } = ports;
   let isWhole = first(sql, 'SELECT 1 FROM agent WHERE id = ?', id) !== undefined;
   for (const name of groups) {
-    const group = findGroup(name, ports);
+    const group = findGroup(name, order, ports);
     if (group === undefined) isWhole = false;
     else sql.run('DELETE FROM belongs WHERE id_group = ? AND id_agent = ?', group, id);
   }
   if (!isWhole || agentGroups(sql, id).length > 0) return isWhole;
-  return assign({ id, groups: ['default'], name: undefined }, 'append', ports);
+  return add({ id, groups: ['default'], name: undefined }, order, ports);
 }
 
-function findGroup(name: string, { sql, hasGroupFolder }: GroupsWritePorts): number | undefined {
-  const known = first(sql, 'SELECT id FROM "group" WHERE name = ?', name)?.id;
-  if (known !== undefined) return Number(known);
-  if (!hasGroupFolder(name)) return undefined;
-  sql.run('INSERT INTO "group" (name) VALUES (?)', name);
-  return Number(first(sql, 'SELECT id FROM "group" WHERE name = ?', name)?.id);
+function findGroup(
+  name: string,
+  { groupIds }: Order,
+  { sql, hasGroupFolder }: GroupsWritePorts,
+): number | undefined {
+  if (groupIds.has(name)) return groupIds.get(name);
+  const known = groupIdOf(sql, name);
+  if (known === undefined && hasGroupFolder(name)) {
+    sql.run('INSERT INTO "group" (name) VALUES (?)', name);
+  }
+  const id = known ?? groupIdOf(sql, name);
+  groupIds.set(name, id);
+  return id;
+}
+
+function groupIdOf(sql: Sql, name: string): number | undefined {
+  const id = first(sql, 'SELECT id FROM "group" WHERE name = ?', name)?.id;
+  return id === undefined ? undefined : Number(id);
 }
 
 /** What other columns say of an agent's groups, after they changed. */
 export function rememberGroups(sql: Sql, id: number, syncStatus: 'synced' | 'syncreq'): void {
-  const groups = agentGroups(sql, id);
+  writeGroups(sql, id, agentGroups(sql, id), syncStatus);
+}
+
+function writeGroups(
+  sql: Sql,
+  id: number,
+  groups: readonly string[],
+  syncStatus: 'synced' | 'syncreq',
+): void {
   sql.run(
     'UPDATE agent SET "group" = ?, group_hash = ?, group_sync_status = ? WHERE id = ?',
     groups.length === 0 ? null : groups.join(','),
