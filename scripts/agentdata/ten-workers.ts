@@ -7,7 +7,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Row, rowOf } from '../bench.ts';
-import { ended, type Make, usageOf } from '../bench-peers/cluster-peers.ts';
+import { ended, logOf, type Make, usageOf } from '../bench-peers/cluster-peers.ts';
 import { Load } from './load.ts';
 import { memoryFolder } from './memory-folder.ts';
 import { freePort } from './ports.ts';
@@ -15,6 +15,7 @@ import { PatientDb } from './wdb-client.ts';
 
 const workers = 10;
 const shape = { agents: 10_000, rounds: 60, roundS: 1 };
+const startMs = 180_000;
 const store = fileURLToPath(new URL('./store-process.ts', import.meta.url));
 
 export async function tenWorkers(
@@ -27,19 +28,18 @@ export async function tenWorkers(
   const port = await freePort();
   try {
     const names = ['m', ...Array.from({ length: workers }, (_, n) => `w${n}`)];
-    const nodes: ChildProcess[] = [];
     for (const name of names) {
-      const type = name === 'm' ? 'master' : 'worker';
+      const type = typeOf(name);
       const home = join(root, name);
       make.prepare(home, type, name, port);
       const words = [store, home, type, String(shape.agents)];
       children.push(spawn(process.execPath, words, { stdio: ['ignore', 'ignore', 'inherit'] }));
-      const db = new PatientDb(home);
-      dbs.push(db);
-      await db.rows("insert or ignore into `group` (name) values ('web')");
-      nodes.push(make.start(home, type, name, port));
+      dbs.push(new PatientDb(home));
     }
+    for (const db of dbs) await db.rows("insert or ignore into `group` (name) values ('web')");
+    const nodes = names.map((name) => make.start(join(root, name), typeOf(name), name, port));
     children.push(...nodes);
+    await allInStep(names.slice(1).map((name) => join(root, name)));
     const [master, ...others] = dbs;
     if (master === undefined) throw new RangeError('no master');
     const load = new Load(master, others, shape);
@@ -56,6 +56,19 @@ export async function tenWorkers(
     for (const db of dbs) db.close();
     await Promise.all(children.map(ended));
     rmSync(root, { recursive: true, force: true });
+  }
+}
+
+function typeOf(name: string): 'master' | 'worker' {
+  return name === 'm' ? 'master' : 'worker';
+}
+
+/** Every worker is connected and has nothing to report: the start is not measured. */
+async function allInStep(homes: readonly string[]): Promise<void> {
+  const endMs = performance.now() + startMs;
+  while (!homes.every((home) => logOf(home).includes('[Agent-info sync] No sync'))) {
+    if (performance.now() > endMs) throw new Error(`no worker in step within ${startMs} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 250));
   }
 }
 

@@ -4,7 +4,8 @@
  * cluster daemons. Both makes use the same store on wazuh-db's sockets. `--stock DIR` adds the
  * stock daemon, where DIR is a home of it that runs; polls are one second on both. `--agents N`
  * takes one size. `--only workers`: 25 workers of ours, each on its own 127.0.0.N, and ten of each
- * make; ten minutes of virtual load at ten times the pace. Linux: it reads /proc.
+ * make; ten minutes of virtual load at ten times the pace; `--only many` and `--only ten` are its
+ * halves, of two and of three minutes. Linux: it reads /proc.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -100,11 +101,12 @@ async function measureAll(
   const only = optionOf(args, '--only');
   const rows: Row[] = [];
   for (const size of agents === undefined ? sizes : [Number(agents)]) {
-    if (only === 'workers') break;
+    if (only !== undefined) break;
     for (const make of makes) rows.push(...(await pair(make, size, note)));
   }
   if (agents !== undefined) return rows;
-  rows.push(...(await manyWorkers(note)));
+  if (only !== 'ten') rows.push(...(await manyWorkers(note)));
+  if (only === 'many') return rows;
   for (const make of makes) rows.push(...(await tenWorkers(make, note)));
   return rows;
 }

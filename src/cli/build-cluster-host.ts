@@ -190,11 +190,19 @@ async function writeStatus(
       writtenAtMs: clock.nowMs(),
       node: config.nodeName,
       role: config.nodeType,
+      ...heirsOf(node),
       peers: peersOf(node),
     };
     writeJson(join(folder, statusName), status, silentLog);
     await sleep(clock, statusEveryMs, signal).catch(() => undefined);
   }
+}
+
+/** On a master with a store: connected workers that have every key given out. */
+function heirsOf({ role, data }: ClusterNode): Pick<ClusterStatus, 'allKeysOn'> {
+  if (!(role instanceof Master) || data?.book === undefined) return {};
+  const connected = new Set(role.workers().map(({ name }) => name));
+  return { allKeysOn: data.book.nodesWithAllKeys().filter((node) => connected.has(node)) };
 }
 
 function peersOf({ role, data }: ClusterNode): readonly PeerLine[] {

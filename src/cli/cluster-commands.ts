@@ -51,6 +51,8 @@ export interface ClusterStatus {
   readonly writtenAtMs: number;
   readonly node: string;
   readonly role: string;
+  /** Workers that have every key of agents given out so far: any may become the master. */
+  readonly allKeysOn?: readonly string[];
   readonly peers: readonly PeerLine[];
 }
 
@@ -159,7 +161,7 @@ function addStatus(
     });
 }
 
-function statusText({ node, role, peers }: ClusterStatus): string {
+function statusText({ node, role, allKeysOn, peers }: ClusterStatus): string {
   const header = ['node', 'role', 'address', 'peer', 'state', 'behind s', 'held'];
   const rows = peers.map((one) => [
     one.node,
@@ -173,7 +175,15 @@ function statusText({ node, role, peers }: ClusterStatus): string {
   const reasons = peers.flatMap(({ node: name, heldReason }) =>
     heldReason === undefined ? [] : [`deletions on ${name} are held: ${heldReason}\n`],
   );
-  return `${node} (${role})\n${renderTable(header, rows)}${reasons.join('')}`;
+  const table = renderTable(header, rows);
+  return `${node} (${role})\n${table}${reasons.join('')}${heirsText(allKeysOn)}`;
+}
+
+/** Who could take over as master without an agent's key being lost. */
+function heirsText(allKeysOn: readonly string[] | undefined): string {
+  if (allKeysOn === undefined) return '';
+  if (allKeysOn.length === 0) return 'no worker has every key of agents: do not promote one now\n';
+  return `every key of agents is on ${allKeysOn.join(', ')}: any may become the master\n`;
 }
 
 function addAccept(

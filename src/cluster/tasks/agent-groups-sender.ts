@@ -132,11 +132,21 @@ export class GroupsSender {
   }
 
   #failedOnce(): void {
-    const { debts, clock } = this.#parts;
-    debts.owe(this.name, clock.nowMs());
+    const { clock } = this.#parts;
     this.#isAllWanted = true;
     this.#notBeforeMs = clock.monotonicMs() + this.#pauseMs;
     this.#pauseMs = Math.min(longestPauseMs, this.#pauseMs * 2);
+    this.#owe();
+  }
+
+  /** A node that stops closes its store first: what was sent and not paid is owed there already. */
+  #owe(): void {
+    const { debts, clock } = this.#parts;
+    try {
+      debts.owe(this.name, clock.nowMs());
+    } catch (error) {
+      this.#log('changed').debug(`Not noted that groups are owed: ${messageOf(error)}`);
+    }
   }
 
   /** True: the worker has it, whole. */

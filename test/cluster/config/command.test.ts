@@ -139,3 +139,21 @@ test('publisher.yml takes a cluster section: the home of a manager, or the optio
   assert.equal(cluster?.peers, 'any');
   assert.equal(parsePublisherConfig(base, 'publisher.yml').cluster, undefined);
 });
+
+for (const [allKeysOn, told] of [
+  [['w1', 'w2'], 'every key of agents is on w1, w2: any may become the master'],
+  [[], 'no worker has every key of agents: do not promote one now'],
+] as const) {
+  test(`status tells who could become the master: ${allKeysOn.join(', ') || 'nobody'}`, async (t) => {
+    const { dir } = room(t, block(''));
+    mkdirSync(dir);
+    const status = { writtenAtMs: 1, node: 'm', role: 'master', allKeysOn, peers: [] };
+    writeFileSync(join(dir, 'cluster-status.json'), JSON.stringify(status));
+
+    const text = await cli(['status', '--dir', dir]);
+    const json = await cli(['status', '--json', '--dir', dir]);
+
+    assert.ok(text.out.includes(told), text.out);
+    assert.deepEqual(JSON.parse(json.out).allKeysOn, allKeysOn);
+  });
+}
