@@ -12,8 +12,8 @@ import { ownAddress } from '../../test/fakes/processes.ts';
 import { type Bench, type Row, rowOf } from '../bench.ts';
 import { Stage } from '../demonstration/stage.ts';
 
-const help = `usage: npm run bench -- idle [--seconds 60] [--rounds 1]
-Builds dist/ first.`;
+const help = `usage: npm run bench -- idle [--seconds 60] [--rounds 1] [--only WORDS]
+Builds dist/ first. --only: subjects whose name holds these words, to stay below a limit of time.`;
 const firstAddress = 230;
 /** Everything is loaded, compiled and quiet by then. */
 const settleMs = 15_000;
@@ -39,12 +39,17 @@ function subjectsOf(configPath: string): readonly Subject[] {
   ];
 }
 
+function chosen(configPath: string, words: string): readonly Subject[] {
+  return subjectsOf(configPath).filter(({ name }) => name.includes(words));
+}
+
 async function run(args: readonly string[], note: (line: string) => void): Promise<readonly Row[]> {
   const { values } = parseArgs({
     args: [...args],
     options: {
       seconds: { type: 'string', default: '60' },
       rounds: { type: 'string', default: '1' },
+      only: { type: 'string', default: '' },
       help: { type: 'boolean', default: false },
     },
   });
@@ -64,7 +69,7 @@ async function run(args: readonly string[], note: (line: string) => void): Promi
     configure(stage, 'agentd');
     stage.join();
     for (let round = 0; round < Number(values.rounds); round += 1) {
-      for (const subject of subjectsOf(stage.configPath)) {
+      for (const subject of chosen(stage.configPath, values.only)) {
         configure(stage, subject.mode);
         const sample = await measure(subject, Number(values.seconds));
         note(`${subject.name}: ${JSON.stringify(sample)}`);

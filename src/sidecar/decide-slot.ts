@@ -16,6 +16,11 @@ export interface SlotQuestion {
 
 /** The admitted rate is used to four fifths, so that strays still find room. */
 const usedShare = 0.8;
+/**
+ * Moves of choice are in no hurry and leave room for agents that lost their manager meanwhile; where
+ * faults have piled agents up, more of them leave at once than an even spread would have it.
+ */
+const plannedShare = 0.5;
 /** Whoever looks so long after its slot still has it. */
 const slotLastsMs = 3_000;
 /** New sessions a second that any manager takes in, where the list names no rate. */
@@ -60,7 +65,7 @@ function admissionWindowMs({ list }: RankedList): number | undefined {
   if (admission === undefined || client.agents === 0 || takers.length === 0) return undefined;
   const leaving = Math.max(1, managers.length - takers.length);
   const affected = Math.ceil((client.agents * leaving) / managers.length);
-  return intakeMs(list, takers, affected);
+  return intakeMs(list, takers, affected, plannedShare);
 }
 
 /** How long the slowest of `takers` needs for its share, by weight, of so many that arrive. */
@@ -68,10 +73,11 @@ export function intakeMs(
   { admission }: ManagerList,
   takers: readonly Manager[],
   arriving: number,
+  share = usedShare,
 ): number {
   const rate = admission?.ratePerServer ?? assumedRatePerServer;
   const secondsEach = takers.map(
-    (taker) => weightOf([taker]) / ((taker.acceptRate ?? rate) * usedShare),
+    (taker) => weightOf([taker]) / ((taker.acceptRate ?? rate) * share),
   );
   return Math.ceil((arriving * 1000 * Math.max(0, ...secondsEach)) / weightOf(takers));
 }

@@ -26,7 +26,7 @@ export function settingsOfSeed(seed: number, fixed: Partial<WorldSettings> = {})
   const isBig = random.isHit(1 / 6);
   const agents = isBig ? 2_000 + random.below(1_500) : 60 + random.below(600);
   const acceptRate = isBig ? 30 : Math.max(30, Math.ceil(agents / 12));
-  return {
+  const world: WorldSettings = {
     ...defaultWorld,
     seed,
     agents,
@@ -37,8 +37,11 @@ export function settingsOfSeed(seed: number, fixed: Partial<WorldSettings> = {})
     manager: { ...defaultWorld.manager, acceptRate },
     // Several managers that die within seconds can still overload the last one through relays.
     hasRelay: !isBig && random.isHit(1 / 3),
+    // Lists that work nowhere are then among the faults.
+    hasRollouts: !isBig && random.isHit(1 / 3),
     ...fixed,
   };
+  return world.hasPublisher ? world : { ...world, hasRollouts: false };
 }
 
 export function runSeed(seed: number, parts: SeedParts): Outcome {

@@ -28,6 +28,7 @@ const small = {
   durationMs: 3_000_000,
   hasPublisher: true,
   hasRelay: false,
+  hasRollouts: false,
   isExact: true,
 } as const;
 
@@ -38,6 +39,7 @@ const herd = {
   durationMs: 900_000,
   hasPublisher: true,
   hasRelay: false,
+  hasRollouts: false,
   isExact: true,
   restart: 'agentd',
   manager: { ...defaultWorld.manager, acceptRate: 25 },
@@ -58,7 +60,7 @@ export const worlds: Readonly<Record<WorldName, Partial<WorldSettings>>> = {
 const gapsMs: Partial<Record<WorldName, number>> = {
   herd: 45_000,
   relayHerd: 240_000,
-  relayDrain: 400_000,
+  relayDrain: 200_000,
 };
 
 /** What moves many agents at once. */
