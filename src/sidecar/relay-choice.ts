@@ -3,8 +3,10 @@ import { defaultDamping, isSuppressed } from '../health/damping.ts';
 import { type Health, verdictOf } from '../health/judge.ts';
 import type { Manager } from '../list/model.ts';
 import type { RelayManager } from '../relay/ports.ts';
+import { defaultRelaySettings } from '../relay/settings.ts';
 import { leaveAtMs } from './decide-admission.ts';
 import { returns } from './decide-moves.ts';
+import { fractionOf } from './decide-slot.ts';
 import type { RankedList } from './seen.ts';
 
 /**
@@ -48,6 +50,8 @@ function classOf(manager: Manager, health: Health | undefined, nowMs: number): n
   }
 }
 
+const { maxHoldMs } = defaultRelaySettings;
+
 export interface AdmissionGround {
   readonly agentId: string;
   readonly list: RankedList;
@@ -75,5 +79,8 @@ export function admissionWaitMs(
   const sinceAtMs = seen?.verdict === 'down' ? seen.sinceAtMs : nowMs - lostForMs;
   const isReturning = returns({ agentId, list: ranked, candidates }, leaving);
   const question = { agentId, list, leaving, candidates, health, sinceAtMs, nowMs, isReturning };
-  return Math.max(0, leaveAtMs(question) - nowMs);
+  const waitMs = leaveAtMs(question) - nowMs;
+  if (waitMs <= maxHoldMs) return Math.max(0, waitMs);
+  // Later than an agent can be kept: led on when its hold ends, all of those would go at one instant.
+  return Math.floor(fractionOf(`${agentId}|hold|${managerId}`) * maxHoldMs);
 }

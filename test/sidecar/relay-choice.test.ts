@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { defaultJudgeSettings, type Health, judgeOutcome } from '../../src/health/judge.ts';
 import type { Manager } from '../../src/list/model.ts';
-import { chooseManagers } from '../../src/sidecar/relay-choice.ts';
+import { admissionWaitMs, chooseManagers } from '../../src/sidecar/relay-choice.ts';
+import { loopbackList } from './scene.ts';
 
 const manager = (id: string, address: string, state: Manager['state'] = 'up'): Manager => ({
   ...{ id, address, port: 1_514, protocol: 'tcp', zone: 'default', prio: 0, weight: 100, state },
@@ -58,4 +59,22 @@ test('up, then unknown, then drained, then dead; nobody is left out', () => {
     chooseManagers(ranking, health, 10).map(({ id }) => id),
     ['up', 'new', 'drained', 'dead'],
   );
+});
+
+test('slots later than an agent can be kept are dealt anew: they do not all end at one instant', () => {
+  const base = loopbackList();
+  const [first] = base.managers;
+  assert.ok(first !== undefined);
+  const list = { ...base, client: { ...base.client, agents: 1_000_000 } };
+  const ranking = list.managers;
+  const health = new Map(
+    ranking.map(({ id }) => [id, id === first.id ? dead() : alive()] as const),
+  );
+  const ranked = { list, hash: 'sha256:x', acceptedAtMs: 0, ranking };
+  const waits = Array.from({ length: 400 }, (_, number) =>
+    admissionWaitMs({ agentId: `${number}`, list: ranked, health, nowMs: 10 }, first.id, 0),
+  );
+  assert.ok(waits.every((ms) => ms >= 0 && ms <= 45_000));
+  const late = waits.filter((ms) => ms > 40_000).length;
+  assert.ok(late > 10 && late < 90, `${late}`);
 });
