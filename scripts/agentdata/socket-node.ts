@@ -20,4 +20,4 @@ const node = buildClusterNode({
     ? { threadUrl: new URL('./cluster-files-thread.mjs', import.meta.url) }
     : {}),
 });
-await node.run(new AbortController().signal);
+void node.run(new AbortController().signal);

@@ -33,8 +33,5 @@ const node = buildClusterNode({
   owner: undefined,
   log: new ClusterLogFile({ home, clock: systemClock, events, debugLevel: 0, isForeground: false }),
   events,
-  ...(import.meta.url.endsWith('.mjs')
-    ? { threadUrl: new URL('./cluster-files-thread.mjs', import.meta.url) }
-    : {}),
 });
-await node.run(stop.signal);
+void node.run(stop.signal);

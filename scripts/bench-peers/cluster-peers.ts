@@ -33,15 +33,16 @@ export async function bundled(folder: string, entry: string): Promise<string> {
   const entryPoints = [entry, 'src/host/cluster-files-thread.ts'];
   const absWorkingDir = fileURLToPath(new URL('../..', import.meta.url));
   const banner = {
-    js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
+    js: 'const __moduleUrl = require("node:url").pathToFileURL(__filename).href;',
   };
   await build({
     ...{ entryPoints, absWorkingDir, banner, outdir: folder, entryNames: '[name]' },
-    ...{ bundle: true, minify: true, platform: 'node', format: 'esm', target: 'node26' },
-    outExtension: { '.js': '.mjs' },
+    ...{ bundle: true, minify: true, platform: 'node', format: 'cjs', target: 'node26' },
+    define: { 'import.meta.url': '__moduleUrl' },
+    outExtension: { '.js': '.cjs' },
     logLevel: 'error',
   });
-  return join(folder, `${basename(entry, '.ts')}.mjs`);
+  return join(folder, `${basename(entry, '.ts')}.cjs`);
 }
 
 const oursFrom = (runner: string): Make => ({

@@ -61,6 +61,8 @@ const droppedMember: MemberSink = {
   abort: () => undefined,
 };
 
+type ChangesSummary = Omit<Unpacked, 'id' | 'stagedFiles' | 'problems'>;
+
 interface Pending {
   readonly staging: ClusterStaging;
   readonly changes: Changes;
@@ -199,7 +201,7 @@ export class FilesWorker {
       const { value, problems } = decodeFor(origin, metadata);
       staging.flush();
       this.#pending.set(id, { staging, changes: value, origin });
-      return { id, changes: value, stagedFiles: staging.files.size, problems };
+      return { id, ...summaryOf(value), stagedFiles: staging.files.size, problems };
     } catch (error) {
       staging.discard();
       throw error;
@@ -254,6 +256,11 @@ export class FilesWorker {
 /** Only what the bundle itself named may go, whatever the caller says. */
 function listedIn(extra: Manifest, ordered: Manifest): Manifest {
   return new Map([...ordered].filter(([name]) => extra.has(name)));
+}
+
+function summaryOf({ missing, shared, extra, wanted = [] }: Changes): ChangesSummary {
+  const created = countByItem(missing);
+  return { missingFiles: missing.size, sharedFiles: shared.size, extra, wanted, created };
 }
 
 /** A worker's files come with a flat manifest, a master's with the three groups. */

@@ -45,7 +45,3 @@ function surplus(
   }
   return { changes: { ...found, extra }, extraValid, unknown };
 }
-
-export function isInSync(changes: Changes): boolean {
-  return changes.missing.size + changes.extra.size + changes.shared.size === 0;
-}

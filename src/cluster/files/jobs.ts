@@ -53,10 +53,20 @@ export interface CheckReport {
   readonly problems: readonly string[];
 }
 
-/** A received bundle, its content staged and waiting for `apply` or `discard`. */
+/**
+ * A received bundle, its content staged and waiting for `apply` or `discard`. Of what is created
+ * and updated only the numbers cross over: ten thousand entries cost each thread as much as
+ * writing a thousand files.
+ */
 export interface Unpacked {
   readonly id: number;
-  readonly changes: Changes;
+  readonly missingFiles: number;
+  readonly sharedFiles: number;
+  readonly extra: Changes['extra'];
+  /** Files of ours that the master asks for. */
+  readonly wanted: readonly FileName[];
+  /** Files that it creates, by item key. */
+  readonly created: ReadonlyMap<string, number>;
   readonly stagedFiles: number;
   readonly problems: readonly string[];
 }

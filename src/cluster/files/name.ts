@@ -13,9 +13,13 @@ export type FileName = string & { readonly [checked]: true };
 const longestSegmentBytes = 255;
 export const longestNameBytes = 4000;
 const deepestSegments = 64;
+/** So short that no limit is met, and of nothing but these: most names are. */
+const plainName = /^[\w-][\w.-]*(?:\/[\w-][\w.-]*)*$/;
+const plainLength = 2 * deepestSegments - 1;
 
 /** Why `text` is no name, or undefined. */
 export function faultOfName(text: string): string | undefined {
+  if (text.length <= plainLength && plainName.test(text)) return undefined;
   if (text === '') return 'empty';
   if (text.includes('\0')) return 'a NUL byte';
   if (!text.isWellFormed()) return 'not UTF-8';

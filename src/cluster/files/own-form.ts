@@ -15,19 +15,21 @@ import { FileRefusal, shown } from './refusal.ts';
 import { type ByteSource, ByteWindow } from './window.ts';
 
 const hashBytes = 64;
+const lengthBytes = 4;
 const longestPartBytes = 1024 * 1024;
 
 export const ownForm: BundleForm = {
   *member(name, file, content) {
-    let before = nameHead(name);
+    let next = content.next().value ?? undefined;
     let check = 0;
-    for (const bytes of content) {
-      check = crc32(bytes, check);
-      yield Buffer.concat([before, lengthOf(bytes)]);
-      yield bytes;
-      before = Buffer.alloc(0);
+    yield headOf(name, next);
+    for (let isFirst = true; next !== undefined; isFirst = false) {
+      if (!isFirst) yield lengthOf(next);
+      check = crc32(next, check);
+      yield next;
+      next = content.next().value ?? undefined;
     }
-    yield Buffer.concat([before, tailOf(check), proofOf(file.provenHash?.())]);
+    yield tailOf(check, file.provenHash?.());
   },
   *metadata(segments) {
     yield Buffer.alloc(2);
@@ -37,37 +39,44 @@ export const ownForm: BundleForm = {
       yield lengthOf(bytes);
       yield bytes;
     }
-    yield tailOf(check);
+    yield endOf(check);
   },
 };
 
-function nameHead(name: FileName): Buffer {
+/** The name and the length of the first part, where there is one. */
+function headOf(name: FileName, first: Uint8Array | undefined): Buffer {
   const bytes = Buffer.byteLength(name);
-  const head = Buffer.allocUnsafe(2 + bytes);
+  const head = Buffer.allocUnsafe(2 + bytes + (first === undefined ? 0 : lengthBytes));
   head.writeUInt16BE(bytes);
   head.write(name, 2, 'utf8');
+  if (first !== undefined) head.writeUInt32BE(first.length, 2 + bytes);
   return head;
 }
 
 function lengthOf(bytes: Uint8Array): Buffer {
-  const length = Buffer.allocUnsafe(4);
+  const length = Buffer.allocUnsafe(lengthBytes);
   length.writeUInt32BE(bytes.length);
   return length;
 }
 
 /** The part of no length and the check sum. */
-function tailOf(check: number): Buffer {
-  const tail = Buffer.alloc(8);
-  tail.writeUInt32BE(check, 4);
+function endOf(check: number, room = 0): Buffer {
+  const end = Buffer.allocUnsafe(2 * lengthBytes + room);
+  end.writeUInt32BE(0);
+  end.writeUInt32BE(check, lengthBytes);
+  return end;
+}
+
+/** With what tells whether the hash follows, and the hash. */
+function tailOf(check: number, hash: string | undefined): Buffer {
+  const tail = endOf(check, 1 + (hash === undefined ? 0 : hashBytes));
+  tail[2 * lengthBytes] = hash === undefined ? 0 : 1;
+  if (hash !== undefined) tail.write(hash, 2 * lengthBytes + 1, 'hex');
   return tail;
 }
 
-function proofOf(hash: string | undefined): Buffer {
-  if (hash === undefined) return Buffer.alloc(1);
-  const proof = Buffer.allocUnsafe(1 + hashBytes);
-  proof[0] = 1;
-  proof.write(hash, 1, 'hex');
-  return proof;
+function cutOff(): never {
+  throw new FileRefusal(3003, 'the bundle ends within a member');
 }
 
 /** Reads what `ownForm` wrote; as `unpackBundle` in every other respect. */
@@ -94,7 +103,7 @@ class OwnReader {
 
   /** Undefined: the metadata follows. */
   name(): FileName | undefined {
-    const bytes = this.#take(2).readUInt16BE();
+    const bytes = this.#number(2);
     if (bytes === 0) return undefined;
     if (bytes > longestNameBytes) throw new FileRefusal(3003, `a name of ${bytes} bytes`);
     const name = decodeName(this.#take(bytes));
@@ -105,7 +114,7 @@ class OwnReader {
   member(name: FileName, sink: MemberSink): void {
     try {
       this.#parts(shown(name), this.#count.sinkOf(name, sink));
-      const isProven = this.#take(1)[0] === 1;
+      const isProven = this.#number(1) === 1;
       sink.end(isProven ? this.#take(hashBytes).toString('hex') : undefined);
     } catch (error) {
       sink.abort();
@@ -135,21 +144,22 @@ class OwnReader {
       content += length;
       sink.take(bytes, content); // how far blocks inflate was judged by `squeeze.ts`
     }
-    if (this.#take(4).readUInt32BE() === check >>> 0) return;
+    if (this.#number(4) === check >>> 0) return;
     throw new FileRefusal(3003, `the content of ${what} is not what was sent`);
   }
 
   #length(what: string): number {
-    const length = this.#take(4).readUInt32BE();
+    const length = this.#number(4);
     if (length <= longestPartBytes) return length;
     throw new FileRefusal(3053, `${what} has a part of ${length} bytes`);
   }
 
   /** Good until the next call. */
   #take(bytes: number): Buffer {
-    const taken = this.#window.fill(bytes).subarray(0, bytes);
-    if (taken.length < bytes) throw new FileRefusal(3003, 'the bundle ends within a member');
-    this.#window.skip(bytes);
-    return taken;
+    return this.#window.take(bytes) ?? cutOff();
+  }
+
+  #number(bytes: 1 | 2 | 4): number {
+    return this.#window.takeNumber(bytes) ?? cutOff();
   }
 }

@@ -29,10 +29,14 @@ export function* squeeze<Result>(
   pieces: Generator<Uint8Array, Result>,
 ): Generator<readonly Uint8Array[], Result> {
   let before: readonly Uint8Array[] = [squeezeMark];
+  let hasShrunk = false;
   try {
     for (let next = pieces.next(); ; next = pieces.next()) {
       if (next.done === true) return next.value;
-      yield [...before, ...blockOf(next.value)];
+      const content = next.value;
+      const packed: Uint8Array = hasShrunk || isPromising(content) ? compress(content) : content;
+      hasShrunk = packed.length < content.length * 0.97;
+      yield [...before, ...blockOf(content, packed)];
       before = [];
     }
   } finally {
@@ -40,8 +44,7 @@ export function* squeeze<Result>(
   }
 }
 
-function blockOf(content: Uint8Array): readonly [Uint8Array, Uint8Array] {
-  const packed = isPromising(content) ? compress(content) : content;
+function blockOf(content: Uint8Array, packed: Uint8Array): readonly [Uint8Array, Uint8Array] {
   const isWorthwhile = packed.length < content.length && packed.length * mostRatio > content.length;
   const head = Buffer.allocUnsafe(headBytes);
   head.writeUInt32BE(content.length);
@@ -49,7 +52,10 @@ function blockOf(content: Uint8Array): readonly [Uint8Array, Uint8Array] {
   return [head, isWorthwhile ? packed : content];
 }
 
-/** Two places are tried; what does not shrink in either is sent as it is. */
+/**
+ * After a block that did not shrink two places of the next are tried; what does not shrink in
+ * either is sent as it is.
+ */
 function isPromising(content: Uint8Array): boolean {
   const last = Math.max(0, content.length - sampleBytes);
   return [0, last].some((start) => {

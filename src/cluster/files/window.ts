@@ -21,12 +21,33 @@ export class ByteWindow {
    * good until the next call.
    */
   fill(bytes: number): Buffer {
-    while (!this.#isEnded && this.#end - this.#start < bytes) this.#pull();
+    this.#has(bytes);
     return this.#buffer.subarray(this.#start, this.#end);
+  }
+
+  /** The next `bytes` bytes, no more; undefined where the stream ends before. Good as `fill`'s. */
+  take(bytes: number): Buffer | undefined {
+    if (!this.#has(bytes)) return undefined;
+    const start = this.#start;
+    this.#start += bytes;
+    return this.#buffer.subarray(start, start + bytes);
+  }
+
+  /** The next 1 to 4 bytes as a big-endian number; undefined where the stream ends before. */
+  takeNumber(bytes: 1 | 2 | 4): number | undefined {
+    if (!this.#has(bytes)) return undefined;
+    const start = this.#start;
+    this.#start += bytes;
+    return this.#buffer.readUIntBE(start, bytes);
   }
 
   skip(bytes: number): void {
     this.#start += bytes;
+  }
+
+  #has(bytes: number): boolean {
+    while (!this.#isEnded && this.#end - this.#start < bytes) this.#pull();
+    return this.#end - this.#start >= bytes;
   }
 
   #pull(): void {

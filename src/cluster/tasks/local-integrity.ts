@@ -22,6 +22,8 @@ export interface LocalIntegrityOptions {
   readonly auditMs: number;
   /** Changes within this time are one. */
   readonly settleMs: number;
+  /** Somebody will ask for a scan soon whatever happens: changes told now need none of their own. */
+  isAwaited?(): boolean;
   /** After every scan that finished. */
   onScan(report: ScanReport): void;
 }
@@ -88,7 +90,7 @@ export class LocalIntegrity {
     if (this.#timer !== undefined || this.#signal?.aborted !== false) return;
     this.#timer = this.#options.clock.after(this.#options.settleMs, () => {
       this.#timer = undefined;
-      void this.refresh();
+      if (this.#options.isAwaited?.() !== true) void this.refresh();
     });
   }
 

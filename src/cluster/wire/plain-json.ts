@@ -90,14 +90,25 @@ function checkMembers(root: JsonValue, allowed: ReadonlySet<string>): void {
   const open: JsonValue[] = [root];
   for (let value = open.pop(); value !== undefined; value = open.pop()) {
     if (typeof value !== 'object' || value === null) continue;
-    for (const [key, member] of Object.entries(value)) {
-      if (!Array.isArray(value)) checkMember(key, allowed);
-      open.push(member);
+    if (Array.isArray(value)) {
+      for (const member of value) if (isContainer(member)) open.push(member);
+      continue;
+    }
+    const object = value as JsonObject;
+    for (const key of Object.keys(object)) {
+      checkMember(key, allowed);
+      const member = object[key];
+      if (isContainer(member)) open.push(member);
     }
   }
 }
 
+/** Nothing else can hold a member. */
+function isContainer(value: JsonValue | undefined): value is JsonObject | readonly JsonValue[] {
+  return typeof value === 'object' && value !== null;
+}
+
 function checkMember(key: string, allowed: ReadonlySet<string>): void {
-  if (!magic.test(key) || allowed.has(key)) return;
+  if (!key.startsWith('__') || !magic.test(key) || allowed.has(key)) return;
   throw new PayloadError(`the member ${JSON.stringify(key.slice(0, 64))} is not allowed here`);
 }

@@ -89,6 +89,11 @@ export class Connection {
     this.#loop?.want();
   }
 
+  /** Files are being put in place, or were a moment ago: a scan follows. */
+  get willScan(): boolean {
+    return !this.#update.isFree || this.#loop?.isSettling === true;
+  }
+
   /** The local scan finished. */
   scanned(generation: number): void {
     this.#loop?.scanned(generation);

@@ -83,6 +83,11 @@ export class IntegrityLoop {
     }
   }
 
+  /** Files are shown soon, whatever happens. */
+  get isSettling(): boolean {
+    return this.#settling !== undefined;
+  }
+
   /** Our own master says that something changed, or that all is well: true. */
   told(): boolean {
     const isAnswer = this.#finish('Sync not required.');
@@ -106,6 +111,7 @@ export class IntegrityLoop {
     this.#settling?.();
     this.#settling = this.#parts.clock.after(delayMs, () => {
       this.#settling = undefined;
+      this.#wasDenied = false; // the last scan will not do: it was before
       this.want();
     });
   }

@@ -5,9 +5,7 @@
  */
 import { messageOf } from '../../guards.ts';
 import { faultSummary } from '../files/apply.ts';
-import { isInSync } from '../files/compare.ts';
 import type { ApplyReport, ScanReport, Unpacked } from '../files/jobs.ts';
-import { countByItem } from '../files/manifest.ts';
 import type { FileName } from '../files/name.ts';
 import type { Link } from '../link.ts';
 import type { Reply } from '../session/output.ts';
@@ -88,14 +86,14 @@ export class UpdateReceiver {
     log.info('Starting.');
     const path = transfers.pathOf(file.transfer);
     const unpacked = await ports.jobs.unpack(path, transfers.stagingOf(file.transfer), 'master');
-    const { missing, shared, extra } = unpacked.changes;
+    const { missingFiles, sharedFiles, extra, wanted } = unpacked;
     log.info(
-      `Files to create: ${missing.size} | Files to update: ${shared.size} | ` +
+      `Files to create: ${missingFiles} | Files to update: ${sharedFiles} | ` +
         `Files to delete: ${extra.size}`,
     );
     for (const problem of unpacked.problems) log.warning(problem);
-    const { wanted = [] } = unpacked.changes;
-    if (isInSync(unpacked.changes)) await ports.jobs.discard(unpacked.id);
+    const isInSync = missingFiles + sharedFiles + extra.size === 0;
+    if (isInSync) await ports.jobs.discard(unpacked.id);
     else await this.#apply(unpacked);
     if (wanted.length > 0) await this.#parts.send(wanted);
     log.info(`Finished in ${seconds(ports.clock.monotonicMs() - startedMs)}s.`);
@@ -106,8 +104,8 @@ export class UpdateReceiver {
     log.debug('Worker does not meet integrity checks. Actions required.');
     log.debug('Updating local files: Start.');
     const { extra, news } = deletions.judge({
-      extra: unpacked.changes.extra,
-      created: countByItem(unpacked.changes.missing),
+      extra: unpacked.extra,
+      created: unpacked.created,
       present: report()?.present ?? new Map(),
       scan: undefined,
       nowMs: ports.clock.nowMs(),

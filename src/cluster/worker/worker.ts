@@ -101,6 +101,7 @@ export class Worker {
       everyMs: Math.max(everyMs, 60_000),
       auditMs: Math.max(everyMs, 300_000),
       settleMs: 200,
+      isAwaited: () => this.#connection?.willScan === true,
       onScan: ({ generation }) => this.#connection?.scanned(generation),
     });
   }

@@ -161,9 +161,9 @@ test('metadata that is not three groups of entries places and removes nothing', 
     stagingFolder: stagingOf(home),
     origin: 'master',
   });
-  assert.equal(unpacked.changes.missing.size + unpacked.changes.extra.size, 0);
+  assert.equal(unpacked.missingFiles + unpacked.extra.size, 0);
   assert.equal(unpacked.problems.length, 12);
-  worker.apply({ id: unpacked.id, extra: unpacked.changes.extra });
+  worker.apply({ id: unpacked.id, extra: unpacked.extra });
   assert.deepEqual(readTree(home), before);
 });
 

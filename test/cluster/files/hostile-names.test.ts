@@ -162,12 +162,12 @@ async function tryBundle(
   const path = saveBundle(home, rawBundle(members, metadata));
   try {
     const origin = 'master';
-    const { id, changes } = await worker.unpack({
+    const { id, extra } = await worker.unpack({
       bundlePath: path,
       stagingFolder: join(stagingOf(home)),
       origin,
     });
-    worker.apply({ id, extra: changes.extra });
+    worker.apply({ id, extra });
   } catch (error) {
     assert.ok(error instanceof FileRefusal, String(error));
   }

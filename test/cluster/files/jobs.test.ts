@@ -45,7 +45,7 @@ async function synchronised(t: TestContext, isOwn: boolean): Promise<void> {
     stagingOf(workerHome),
     'master',
   );
-  const applied = await worker.apply(unpacked.id, unpacked.changes.extra);
+  const applied = await worker.apply(unpacked.id, unpacked.extra);
   assert.deepEqual(
     [applied.placed.length, applied.removed, applied.faults],
     [3, ['etc/lists/old'], []],

@@ -45,7 +45,7 @@ test("a staging folder that a killed process left is in nobody's way", async (t)
   );
   const worker = workerOn(home);
   const ask = { bundlePath, stagingFolder: stagingOf(home), origin: 'master' } as const;
-  const { id, changes } = await worker.unpack(ask);
-  assert.deepEqual(worker.apply({ id, extra: changes.extra }).faults, []);
+  const { id, extra } = await worker.unpack(ask);
+  assert.deepEqual(worker.apply({ id, extra }).faults, []);
   assert.deepEqual(readTree(home), { 'etc/lists/a': 'new' });
 });

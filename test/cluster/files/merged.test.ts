@@ -82,12 +82,12 @@ test('CVE-2026-48024: no name in a merged header leaves the folder of the item',
       home,
       rawBundle([{ name: path, content: `4 ${base} ${stamp}\nevil` }], metadata),
     );
-    const { id, changes } = await worker.unpack({
+    const { id, extra } = await worker.unpack({
       bundlePath,
       stagingFolder: stagingOf(home),
       origin: 'worker',
     });
-    const { faults, placed } = worker.apply({ id, extra: changes.extra });
+    const { faults, placed } = worker.apply({ id, extra });
     assert.deepEqual([placed, faults.length], [[], 1], base);
   }
   assert.deepEqual(readTree(home), { 'etc/client.keys': 'mine' });
@@ -108,12 +108,12 @@ test('a merged blob of an extra-valid item is taken apart into its folder', asyn
     ]),
   ]);
   const bundlePath = saveBundle(home, rawBundle([{ name: path, content }], metadata));
-  const { id, changes } = await worker.unpack({
+  const { id, extra } = await worker.unpack({
     bundlePath,
     stagingFolder: stagingOf(home),
     origin: 'worker',
   });
-  assert.deepEqual(worker.apply({ id, extra: changes.extra }).faults, []);
+  assert.deepEqual(worker.apply({ id, extra }).faults, []);
   assert.deepEqual(readTree(home), { 'etc/lists/a b': '1', 'etc/lists/c': '' });
 });
 
@@ -135,12 +135,12 @@ test('a blob for an item that takes none, or of a strange type, is refused whole
       home,
       rawBundle([{ name: path, content: `1 a ${stamp}\nx` }], metadata),
     );
-    const { id, changes } = await worker.unpack({
+    const { id, extra } = await worker.unpack({
       bundlePath,
       stagingFolder: stagingOf(home),
       origin: 'master',
     });
-    assert.equal(worker.apply({ id, extra: changes.extra }).faults.length, 1);
+    assert.equal(worker.apply({ id, extra }).faults.length, 1);
   }
   assert.deepEqual(readTree(home), {});
 });

@@ -159,8 +159,8 @@ test('a file that changed since the scan comes without a proof, and is hashed wh
   const bundle = await gather(opened(master, (target) => sealAll(ours, { ...seal, ...target })));
   const bundlePath = saveBundle(worker, bundle);
   const asked = { bundlePath, stagingFolder: stagingOf(worker), origin: 'master' } as const;
-  const { id, changes } = await theirs.unpack(asked);
-  assert.deepEqual(theirs.apply({ id, extra: changes.extra }).faults, []);
+  const { id, extra } = await theirs.unpack(asked);
+  assert.deepEqual(theirs.apply({ id, extra }).faults, []);
   theirs.scan();
   const [found] = Object.values(theirs.hashes(['etc/lists/']));
   assert.equal(found, hash('blake2b512', 'newer', 'hex'));

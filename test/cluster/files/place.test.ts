@@ -70,7 +70,7 @@ async function receive(
   const metadata = origin === 'master' ? groups : groups.missing;
   const bundlePath = saveBundle(home, rawBundle(members, metadata));
   const unpacked = await worker.unpack({ bundlePath, stagingFolder: stagingOf(home), origin });
-  return worker.apply({ id: unpacked.id, extra: unpacked.changes.extra });
+  return worker.apply({ id: unpacked.id, extra: unpacked.extra });
 }
 
 test('files are created, replaced and removed, with the modes of their item kinds', async (t) => {
@@ -200,12 +200,12 @@ test('an order without its member, and a member without an order, place nothing'
     home,
     rawBundle([{ name: 'etc/rules/stray', content: 's' }], metadata),
   );
-  const { id, changes } = await worker.unpack({
+  const { id, extra } = await worker.unpack({
     bundlePath,
     stagingFolder: stagingOf(home),
     origin: 'master',
   });
-  const report = worker.apply({ id, extra: changes.extra });
+  const report = worker.apply({ id, extra });
   assert.match(report.faults[0]?.text ?? '', /the bundle does not hold it/);
   assert.deepEqual(readTree(home), {});
 });
@@ -215,12 +215,12 @@ test('only deletions that the bundle named and the guard let through happen', as
   const worker = workerOn(home);
   const extra = { 'etc/rules/a': entryOf('etc/rules/a'), 'etc/rules/b': entryOf('etc/rules/b') };
   const bundlePath = saveBundle(home, rawBundle([], { missing: {}, extra, shared: {} }));
-  const { id, changes } = await worker.unpack({
+  const { id, extra: named } = await worker.unpack({
     bundlePath,
     stagingFolder: stagingOf(home),
     origin: 'master',
   });
-  const allowed = new Map([...changes.extra].filter(([name]) => name === 'etc/rules/a'));
+  const allowed = new Map([...named].filter(([name]) => name === 'etc/rules/a'));
   assert.deepEqual(worker.apply({ id, extra: allowed }).removed, ['etc/rules/a']);
   assert.deepEqual(Object.keys(readTree(home)), ['etc/rules/b', 'etc/rules/c']);
 });
@@ -301,12 +301,12 @@ test('a stock master marks *.merged as merged; it is placed like any file', asyn
     home,
     rawBundle([{ name, content: '7 a b' }], { missing: { [name]: entry }, extra: {}, shared: {} }),
   );
-  const { id, changes } = await worker.unpack({
+  const { id, extra } = await worker.unpack({
     bundlePath,
     stagingFolder: stagingOf(home),
     origin: 'master',
   });
-  assert.deepEqual(worker.apply({ id, extra: changes.extra }).faults, []);
+  assert.deepEqual(worker.apply({ id, extra }).faults, []);
   assert.deepEqual(readTree(home), { [name]: '7 a b' });
 });
 
@@ -357,7 +357,7 @@ async function synchronise(master: string, worker: string): Promise<void> {
     stagingFolder: stagingOf(worker),
     origin: 'master',
   });
-  assert.deepEqual(theirs.apply({ id: unpacked.id, extra: unpacked.changes.extra }).faults, []);
+  assert.deepEqual(theirs.apply({ id: unpacked.id, extra: unpacked.extra }).faults, []);
 }
 
 /** What a fresh scan of each would still have to change on the other. */
