@@ -14,7 +14,8 @@ import { addVersion } from './cli/version.ts';
 
 function processSignals(): Signals {
   const stop = new AbortController();
-  const end = (): void => stop.abort(new DOMException('asked to stop', 'AbortError'));
+  const end = (signal: string): void =>
+    stop.abort(new DOMException(`asked to stop by ${signal}`, 'AbortError'));
   process.once('SIGTERM', end);
   process.once('SIGINT', end);
   return {

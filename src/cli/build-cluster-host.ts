@@ -9,7 +9,8 @@ import { NodeLog } from '../cluster/tasks/node-log.ts';
 import { ConfigError, HostError } from '../errors.ts';
 import { messageOf, systemCodeOf } from '../guards.ts';
 import { HeldBookFile, PeerBookFile, readJson, writeJson } from '../host/cluster-books.ts';
-import { ClusterLogFile } from '../host/cluster-log-file.ts';
+import { ClusterLogFile, handOverLog, hasLogFolder } from '../host/cluster-log-file.ts';
+import { ownPid } from '../host/cluster-pid-file.ts';
 import { becomeAccount, findAccount, isRoot, ownAddresses } from '../host/manager-account.ts';
 import { systemClock } from '../host/system-clock.ts';
 import { buildLog, type Log, silentLog } from '../log.ts';
@@ -32,18 +33,22 @@ interface Prepared extends ReadConfig {
   readonly home: string;
   readonly version: string;
   readonly cluster: ClusterJson;
+  readonly debugLevel: number;
 }
 
 export function buildClusterHost(): ClusterHost {
   return {
     async test(flags) {
-      const { config, notes } = await prepare(await sectionOf(flags), flags);
+      const { config, notes } = await prepareOrSay(flags);
       const end = config.disabled ? ['the cluster is disabled'] : [];
       return [...notes.map(({ level, text }) => `${level}: ${text}`), ...end];
     },
-    async run(flags, signals) {
-      const prepared = await prepare(await sectionOf(flags), flags);
-      const told = { events: buildLog('info'), onNode: () => undefined };
+    async run(flags, signals, started) {
+      const prepared = await prepareOrSay(flags);
+      const onNode = (node: ClusterNode | undefined): void => {
+        if (node !== undefined) started(ownPid());
+      };
+      const told = { events: buildLog('info'), onNode };
       await runPrepared(prepared, flags, told, signals.stop);
     },
     async version(flags) {
@@ -94,6 +99,24 @@ async function sectionOf({ dir }: NodeFlags): Promise<ClusterSection> {
   return parsePublisherConfig(text, path).cluster ?? defaultClusterSection;
 }
 
+/** A configuration that will not do is told in cluster.log too, where stock tells it. */
+async function prepareOrSay(flags: NodeFlags): Promise<Prepared> {
+  const section = await sectionOf(flags);
+  try {
+    return await prepare(section, flags);
+  } catch (error) {
+    const home = resolve(flags.home ?? section.home);
+    if (error instanceof ConfigError && hasLogFolder(home)) {
+      const { isForeground } = flags;
+      const options = { home, clock, events: silentLog, debugLevel: 0, isForeground };
+      const log = new ClusterLogFile(options);
+      new NodeLog(log, 'Cluster').error(error.message);
+      log.close();
+    }
+    throw error;
+  }
+}
+
 async function prepare(section: ClusterSection, flags: NodeFlags): Promise<Prepared> {
   const home = resolve(flags.home ?? section.home);
   const known = await findVersion(section, home);
@@ -103,7 +126,18 @@ async function prepare(section: ClusterSection, flags: NodeFlags): Promise<Prepa
   const read = readNodeConfig(section, { path, text }, ownAddresses());
   const cluster = await clusterJsonOf(section, flags.dir, edition);
   const version = read.config.disabled ? '' : await versionOf(section, home);
-  return { ...read, section, home, version, cluster };
+  const debugLevel = (await internalDebugLevel(home)) || flags.debugLevel;
+  return { ...read, section, home, version, cluster, debugLevel };
+}
+
+/** `wazuh_clusterd.debug` of the manager's internal options, local ones first; it outranks `-d`. */
+async function internalDebugLevel(home: string): Promise<number> {
+  for (const name of ['local_internal_options.conf', 'internal_options.conf']) {
+    const text = (await readText(join(home, 'etc', name))) ?? '';
+    const [, level] = /^[ \t]*wazuh_clusterd\.debug[ \t]*=[ \t]*(\d+)[ \t]*$/m.exec(text) ?? [];
+    if (level !== undefined) return /^0*[0-2]$/.test(level) ? Number(level) : 0;
+  }
+  return 0;
 }
 
 async function findVersion(section: ClusterSection, home: string): Promise<string | undefined> {
@@ -145,7 +179,7 @@ async function runPrepared(
   { events, onNode }: Told,
   signal: AbortSignal,
 ): Promise<void> {
-  const { config, notes, home, version, cluster, section } = prepared;
+  const { config, notes, home, version, cluster, section, debugLevel } = prepared;
   if (config.disabled) return;
   await mkdir(flags.dir, { recursive: true, mode: 0o700 });
   const user = section.user ?? editionOf(version).user;
@@ -153,8 +187,9 @@ async function runPrepared(
   if (isRoot() && owner === undefined) {
     throw new HostError('not_found', `no user ${user} on this host, see cluster.user`);
   }
+  if (owner !== undefined) handOverLog(home, owner);
   if (!flags.keepsRoot && owner !== undefined) becomeAccount(owner);
-  const { debugLevel, isForeground } = flags;
+  const { isForeground } = flags;
   const log = new ClusterLogFile({ home, clock, events, debugLevel, isForeground });
   const nodeLog = new NodeLog(log, 'Cluster');
   for (const { level, text } of notes) {
@@ -171,12 +206,28 @@ async function runPrepared(
     events,
   });
   onNode(node);
+  const sayStop = (): void => nodeLog.info(stopText(config.nodeType, messageOf(signal.reason)));
+  signal.addEventListener('abort', sayStop, { once: true });
+  const ended = new AbortController(); // nothing is written of a node that could not start
+  const either = AbortSignal.any([signal, ended.signal]);
   try {
-    await Promise.all([node.run(signal), writeStatus(node, prepared, stateFolder, signal)]);
+    const running = node.run(signal).finally(() => ended.abort());
+    await Promise.all([running, writeStatus(node, prepared, stateFolder, either)]);
+  } catch (error) {
+    if (!signal.aborted) nodeLog.error(messageOf(error));
+    throw error;
   } finally {
+    signal.removeEventListener('abort', sayStop);
     onNode(undefined);
     log.close();
   }
+}
+
+/** As the stock daemon takes its leave. */
+function stopText(role: 'master' | 'worker', why: string): string {
+  if (why.includes('SIGINT')) return 'SIGINT received. Bye!';
+  const more = role === 'master' ? ' Closing cluster connections gracefully.' : '';
+  return `SIGNAL [(15)-(SIGTERM)] received.${more} Exit...`;
 }
 
 async function writeStatus(

@@ -9,8 +9,8 @@ import { renderTable, show, type Terminal } from './terminal.ts';
 export interface ClusterHost {
   /** Throws `ConfigError`; returns what is worth saying, one line each. */
   test(flags: NodeFlags): Promise<readonly string[]>;
-  /** Until SIGTERM. Throws `ConfigError`, `HostError`. */
-  run(flags: NodeFlags, signals: Signals): Promise<void>;
+  /** Until SIGTERM; `started` is told who runs. Throws `ConfigError`, `HostError`. */
+  run(flags: NodeFlags, signals: Signals, started: (pid: number) => void): Promise<void>;
   version(flags: NodeFlags): Promise<string>;
   /** The newest status the running node wrote; undefined: none. */
   status(flags: Pick<NodeFlags, 'dir'>): Promise<ClusterStatus | undefined>;
@@ -119,8 +119,11 @@ async function start(
     terminal.out(`${await host.version(flags)}\n`);
     return;
   }
-  if (!words.test) return host.run(flags, signals());
+  const started = (pid: number): void => {
+    if (words.foreground) terminal.out(`Starting cluster in foreground (pid: ${pid})\n`);
+  };
   try {
+    if (!words.test) return await host.run(flags, signals(), started);
     for (const line of await host.test(flags)) terminal.err(`${line}\n`);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;

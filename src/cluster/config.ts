@@ -52,7 +52,11 @@ const allowedInNames = /^[!"#$%&'\-.0-9:<=>?A-Z[\]^_a-z{|}~]+$/;
 const nameSet = '!"#$%&\'-.0-9:<=>?A-Z[\\]^_a-z{|}~';
 const reserved = ['localhost', 'NODE_IP', '0.0.0.0', '127.0.1.1'];
 
-/** Throws `ConfigError` `config_invalid` with the stock text (3004). */
+/**
+ * Checked in stock's order, so that of several faults the same one is told; what is wrong in a
+ * block that is disabled matters to nobody, but for what stock cannot read either.
+ * Throws `ConfigError` `config_invalid` with the stock text (3004).
+ */
 export function clusterConfigOf(
   block: ClusterBlock | undefined,
   ownAddresses: readonly string[] = [],
@@ -60,25 +64,30 @@ export function clusterConfigOf(
   const notes: ConfigNote[] = [];
   const options = block?.options ?? { disabled: 'yes' };
   if ((block?.count ?? 0) > 1) notes.push(warning(manyBlocks));
+  const port = readPort(options);
   const disabled = readDisabled(options);
+  const type = readType(options, notes);
+  const haproxyHelper = readHelper(options, notes);
+  const listed = listedNodes(options);
+  if (!disabled) checkUsable({ key: textOf(options, 'key', ''), type, port, listed });
   const config: ClusterConfig = {
     disabled,
-    nodeType: readType(options, notes),
-    name: readName(options, 'name', 'wazuh', 'luster'),
-    nodeName: readName(options, 'node_name', 'node01', 'ode'),
+    nodeType: type === 'worker' ? 'worker' : 'master',
+    name: textOf(options, 'name', 'wazuh'),
+    nodeName: textOf(options, 'node_name', 'node01'),
     key: textOf(options, 'key', ''),
-    port: readPort(options),
+    port,
     bindAddress: textOf(options, 'bind_addr', '0.0.0.0'),
-    nodes: readNodes(options, ownAddresses, notes),
-    hidden: disabled ? 'yes' : readHidden(options),
-    haproxyHelper: readHelper(options, notes),
+    nodes: readNodes(options, listed, ownAddresses, notes),
+    hidden: disabled ? 'yes' : textOf(options, 'hidden', 'no'),
+    haproxyHelper,
     extras: Object.fromEntries(Object.entries(options).filter(([name]) => !known.has(name))),
   };
   if (options.interval !== undefined) notes.push(warning(oldInterval));
   for (const name of Object.keys(config.extras)) {
     if (!tolerated.has(name)) notes.push(warning(unknownText(name)));
   }
-  if (!disabled) checkUsable(config);
+  if (!disabled) checkForOthers(options, config);
   return { config, notes };
 }
 
@@ -98,17 +107,38 @@ const manyBlocks = 'There are multiple cluster sections in configuration. Using 
 const oldInterval =
   'Detected a deprecated configuration for cluster. Interval option is not longer available.';
 
+interface Usable {
+  readonly key: string;
+  readonly type: string;
+  readonly port: number;
+  readonly listed: readonly string[];
+}
+
 /** What stock checks before it starts a node. */
-function checkUsable({ key, port, nodes, nodeName }: ClusterConfig): void {
+function checkUsable({ key, type, port, listed }: Usable): void {
   if (key === '') throw invalid('Unspecified key');
   if (!/^[A-Za-z0-9_]{32}$/.test(key)) {
     throw invalid('Key must be 32 characters long and only have alphanumeric characters');
   }
+  if (type !== 'master' && type !== 'worker') {
+    throw invalid(`Invalid node type ${type}. Correct values are master and worker`);
+  }
   if (port <= 1024 || port >= 65_535) {
     throw invalid('Port must be higher than 1024 and lower than 65535.');
   }
-  const bad = nodes.filter((node) => reserved.includes(node));
+  const bad = reserved.filter((node) => listed.includes(node));
   if (bad.length > 0) throw invalid(`Invalid elements in node fields: ${bad.join(', ')}.`);
+}
+
+/** What the other daemons of the same manager refuse: so the node never runs alone. */
+function checkForOthers(options: Options, { name, nodeName, hidden }: ClusterConfig): void {
+  if (options.node_type === '') throw invalid('Node type is empty in configuration');
+  checkName(options.name === '' ? '' : name, 'Cluster');
+  checkName(options.node_name === '' ? '' : nodeName, 'Node');
+  // Whether alerts carry the names of cluster and node.
+  if (hidden !== 'yes' && hidden !== 'no') {
+    throw invalid(`Invalid value for element 'hidden': ${hidden.slice(0, 80)}.`);
+  }
   // Stock starts with such a name and is refused at hello; say it where it can be mended.
   if (!/^[A-Za-z0-9_-]{1,64}$/.test(nodeName)) {
     throw invalid(
@@ -125,37 +155,30 @@ function readDisabled(options: Options): boolean {
   throw invalid(`Allowed values for 'disabled' field are 'yes' and 'no'. Found: '${text}'`);
 }
 
-/** Whether alerts carry the names of cluster and node; for the other daemons only. */
-function readHidden(options: Options): string {
-  const text = textOf(options, 'hidden', 'no');
-  if (text === 'yes' || text === 'no') return text;
-  throw invalid(`Invalid value for element 'hidden': ${text.slice(0, 80)}.`);
-}
-
-function readType(options: Options, notes: ConfigNote[]): ClusterConfig['nodeType'] {
+function readType(options: Options, notes: ConfigNote[]): string {
   const text = textOf(options, 'node_type', 'master');
-  if (text === 'client') {
-    notes.push({ level: 'INFO', text: "Deprecated node type 'client'. Using 'worker' instead." });
-    return 'worker';
-  }
-  if (text === 'master' || text === 'worker') return text;
-  throw invalid(`Invalid node type ${text}. Correct values are master and worker`);
+  if (text !== 'client') return text;
+  notes.push({ level: 'INFO', text: "Deprecated node type 'client'. Using 'worker' instead." });
+  return 'worker';
 }
 
-/** The other daemons of the same manager refuse such names; so the node never runs alone. */
-function readName(options: Options, option: string, fallback: string, word: string): string {
-  const text = textOf(options, option, fallback);
-  const letter = option === 'name' ? 'C' : 'N';
-  if (text === '') throw invalid(`${letter}${word} name is empty in configuration`);
-  if (allowedInNames.test(text)) return text;
-  const what = `${letter.toLowerCase()}${word} name: "${text.slice(0, 80)}"`;
+function checkName(text: string, word: 'Cluster' | 'Node'): void {
+  if (text === '') throw invalid(`${word} name is empty in configuration`);
+  if (allowedInNames.test(text)) return;
+  const what = `${word.toLowerCase()} name: "${text.slice(0, 80)}"`;
   throw invalid(`Detected a not allowed character in ${what}. Characters allowed: "${nameSet}".`);
 }
 
 function readPort(options: Options): number {
   const text = textOf(options, 'port', '1516');
-  if (!/^\d{1,9}$/.test(text)) throw invalid('Cluster port must be an integer.');
+  if (!/^\d+$/.test(text)) throw invalid('Cluster port must be an integer.');
   return Number(text);
+}
+
+function listedNodes({ nodes }: Options): readonly string[] {
+  const listed = Array.isArray(nodes) ? (nodes as readonly string[]) : [];
+  const filled = listed.filter((node) => node !== '');
+  return filled.length > 0 ? filled : ['NODE_IP'];
 }
 
 /**
@@ -164,12 +187,10 @@ function readPort(options: Options): number {
  */
 function readNodes(
   options: Options,
+  listed: readonly string[],
   ownAddresses: readonly string[],
   notes: ConfigNote[],
 ): readonly string[] {
-  const value = options.nodes;
-  const listed =
-    Array.isArray(value) && value.length > 0 ? (value as readonly string[]) : ['NODE_IP'];
   const isOld = options.interval !== undefined || options.node_type === 'client';
   const others = isOld ? listed.filter((node) => !ownAddresses.includes(node)) : listed;
   const nodes = others.length > 0 ? others : listed;
@@ -202,9 +223,10 @@ const helperUnused =
 
 type Options = Readonly<Record<string, BlockValue>>;
 
+/** An element that holds nothing is as good as none. */
 function textOf(options: Options, name: string, fallback: string): string {
   const value = options[name];
-  if (value === undefined) return fallback;
+  if (value === undefined || value === '') return fallback;
   if (typeof value === 'string') return value;
   throw invalid(`${name} must be one text`);
 }

@@ -5,6 +5,10 @@
  */
 import {
   closeSync,
+  constants,
+  existsSync,
+  fchmodSync,
+  fchownSync,
   mkdirSync,
   openSync,
   readFileSync,
@@ -97,6 +101,26 @@ export class ClusterLogFile implements ClusterLog {
     if (this.#hasComplained) return;
     this.#hasComplained = true;
     this.#options.events.warn('cluster.log_unwritable', { reason: messageOf(error) });
+  }
+}
+
+export function hasLogFolder(home: string): boolean {
+  return existsSync(join(home, 'logs'));
+}
+
+/** A log that root wrote becomes the manager's, so that its user can go on with it, as in stock. */
+export function handOverLog(home: string, { uid, gid }: { uid: number; gid: number }): void {
+  try {
+    const flags = constants.O_WRONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+    const file = openSync(join(home, 'logs', 'cluster.log'), flags);
+    try {
+      fchownSync(file, uid, gid);
+      fchmodSync(file, 0o660);
+    } finally {
+      closeSync(file);
+    }
+  } catch {
+    return; // absent, or not ours to give: the first line tells
   }
 }
 

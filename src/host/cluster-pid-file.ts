@@ -13,6 +13,10 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 
+export function ownPid(): number {
+  return process.pid;
+}
+
 /** Writes it; the result removes it. `daemon`: `wazuh-clusterd`. Throws a system error. */
 export function writePidFile(home: string, daemon: string): () => void {
   const folder = join(home, 'var', 'run');

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -14,6 +15,7 @@ import { buildProgram, type Outcome, runCommand } from '../../../src/cli/run-com
 import { until } from '../system/nodes.ts';
 
 const key = 'c98b62a9b6169ac5f67dae55ae4a9088';
+const asRoot = 'org: acme\nmanagers:\n  - {id: a, address: a.example}\ncluster: {user: root}\n';
 const block = (inner: string): string =>
   `<ossec_config><cluster><key>${key}</key><nodes><node>127.0.0.1</node></nodes>${inner}</cluster></ossec_config>`;
 
@@ -69,6 +71,51 @@ test('-t exits with 1 and the stock text for a bad one, with -c for another file
   assert.match(seen.err, /Error 3004 - Error in cluster configuration: Port must be higher/);
 });
 
+test('a bad configuration is told in cluster.log as stock tells it, and run ends with 1', async (t) => {
+  const { home, dir } = room(t, block('<port>80</port>'));
+  mkdirSync(join(home, 'logs'));
+  const argv = ['--home', home, '--dir', dir];
+  assert.equal((await cli([...argv, '-t'])).exit, 1);
+  assert.equal((await cli(argv)).exit, 1);
+  assert.equal((await cli([...argv, '-c', '/nonexistent'])).exit, 1);
+  const lines = readFileSync(join(home, 'logs/cluster.log'), 'utf8').trim().split('\n');
+  assert.equal(lines.length, 3);
+  const text = 'Error 3004 - Error in cluster configuration: Port must be higher than 1024';
+  assert.ok(lines[0]?.includes(` ERROR: [Cluster] [Main] ${text}`));
+  assert.ok(lines[1]?.includes(text));
+  assert.match(lines[2] ?? '', /\/nonexistent/);
+});
+
+test('an address that is taken is told in cluster.log, and run ends with 1', async (t) => {
+  const taken = createServer().listen(0, '127.0.0.1');
+  await once(taken, 'listening');
+  t.after(() => taken.close());
+  const { port } = taken.address() as AddressInfo;
+  const { home, dir } = room(t, block(`<port>${port}</port><bind_addr>127.0.0.1</bind_addr>`));
+  mkdirSync(dir);
+  writeFileSync(join(dir, 'publisher.yml'), asRoot);
+  assert.equal((await cli(['-r', '--home', home, '--dir', dir])).exit, 1);
+  const log = readFileSync(join(home, 'logs/cluster.log'), 'utf8');
+  assert.match(
+    log,
+    /ERROR: \[Cluster\] \[Main\] Could not start master: 127\.0\.0\.1:.*EADDRINUSE/,
+  );
+});
+
+test('wazuh_clusterd.debug of the internal options outranks -d, the local file first', async (t) => {
+  const { home, dir } = room(t, block('<bind_addr>127.0.0.1</bind_addr><port>29518</port>'));
+  writeFileSync(join(home, 'etc/internal_options.conf'), 'wazuh_clusterd.debug=0\n');
+  writeFileSync(join(home, 'etc/local_internal_options.conf'), '# x\nwazuh_clusterd.debug = 1\n');
+  mkdirSync(dir);
+  writeFileSync(join(dir, 'publisher.yml'), asRoot);
+  const stop = new AbortController();
+  const running = cli(['-r', '--home', home, '--dir', dir], stop);
+  const log = join(home, 'logs/cluster.log');
+  await until('debug', () => existsSync(log) && / DEBUG: /.test(readFileSync(log, 'utf8')));
+  stop.abort();
+  assert.equal((await running).exit, 0);
+});
+
 test('-t exits with 0 where the cluster is disabled or absent, and run ends at once', async (t) => {
   const { home, dir } = room(t, '<ossec_config></ossec_config>');
   assert.equal((await cli(['-t', '--home', home, '--dir', dir])).exit, 0);
@@ -107,17 +154,24 @@ test('-f logs to standard error too, -d with DEBUG lines; SIGTERM ends it in ord
   writeFileSync(join(dir, 'publisher.yml'), yml);
   const main = fileURLToPath(new URL('../../../src/publisher-main.ts', import.meta.url));
   const argv = [main, 'cluster', '-f', '-r', '-d', '--home', home, '--dir', dir];
-  const child = spawn(process.execPath, argv, { stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'pipe'] });
   t.after(() => child.kill('SIGKILL'));
   let shown = '';
   child.stderr.on('data', (chunk: Buffer) => {
     shown += chunk.toString();
+  });
+  let told = '';
+  child.stdout.on('data', (chunk: Buffer) => {
+    told += chunk.toString();
   });
   await until('served', () => /INFO: \[Master\] \[Main\] Serving on/.test(shown));
   await until('debug', () => /DEBUG: \[Master\] \[Keep alive\] Calculating\./.test(shown));
   child.kill('SIGTERM');
   const [code] = await once(child, 'exit');
   assert.equal(code, 0, shown);
+  assert.ok(told.startsWith(`Starting cluster in foreground (pid: ${child.pid})\n`), told);
+  const leave = 'SIGNAL [(15)-(SIGTERM)] received. Closing cluster connections gracefully. Exit...';
+  assert.ok(shown.includes(` INFO: [Cluster] [Main] ${leave}\n`), shown);
   const log = readFileSync(join(home, 'logs/cluster.log'), 'utf8').split('\n');
   assert.ok(log.filter((line) => line !== '').every((line) => shown.includes(line)));
 });

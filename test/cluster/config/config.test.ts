@@ -98,7 +98,17 @@ const refused: readonly (readonly [string, string])[] = [
   [`<key>${key}</key><nodes><node>127.0.1.1</node></nodes>`, 'Invalid elements in node fields'],
   [`${usable}<disabled>maybe</disabled>`, "Allowed values for 'disabled' field are 'yes' and 'no'"],
   [`${usable}<hidden>maybe</hidden>`, "Invalid value for element 'hidden': maybe."],
-  [`${usable}<node_type></node_type>`, 'Invalid node type . Correct values are master and worker'],
+  [`${usable}<node_type></node_type>`, 'Node type is empty in configuration'],
+  [`${usable}<port> 1516</port>`, 'Cluster port must be an integer.'],
+  [`${usable}<port>-1516</port>`, 'Cluster port must be an integer.'],
+  [`${usable}<port>99999999999999999999</port>`, 'Port must be higher than 1024 and lower than'],
+  [`<key>${key}</key><nodes><node></node></nodes>`, 'Invalid elements in node fields: NODE_IP.'],
+  [
+    `<key>${key}</key><nodes><node>10.0.0.1</node><node>0.0.0.0</node></nodes>`,
+    'Invalid elements in node fields: 0.0.0.0.',
+  ],
+  ['<disabled>yes</disabled><port>abc</port>', 'Cluster port must be an integer.'],
+  [`${usable}<disabled>YES</disabled>`, "are 'yes' and 'no'. Found: 'YES'"],
   [`${usable}<name></name>`, 'Cluster name is empty in configuration'],
   [`${usable}<node_name></node_name>`, 'Node name is empty in configuration'],
   [`${usable}<name>a b</name>`, 'Detected a not allowed character in cluster name: "a b"'],
@@ -117,6 +127,44 @@ for (const [inner, text] of refused) {
     );
   });
 }
+
+test('of several faults the one that stock finds first is told', () => {
+  const told = (inner: string): string => {
+    try {
+      read(inner);
+      return '';
+    } catch (error) {
+      return String(error);
+    }
+  };
+  const rest = '<node_type>boss</node_type><port>80</port><nodes><node>localhost</node></nodes>';
+  assert.match(told(`<key>x</key>${rest}<port>abc</port>`), /port must be an integer/);
+  assert.match(told(`<key>x</key>${rest}`), /Key must be 32 characters long/);
+  assert.match(told(`<key>${key}</key>${rest}`), /Invalid node type boss/);
+});
+
+test('elements that hold nothing are as good as none', () => {
+  const { config } = read(`${usable}<port></port><disabled></disabled><bind_addr></bind_addr>
+    <hidden></hidden><haproxy_helper></haproxy_helper>`);
+  const { port, disabled, bindAddress, hidden, haproxyHelper } = config;
+  assert.deepEqual(
+    [port, disabled, bindAddress, hidden, haproxyHelper],
+    [1516, false, '0.0.0.0', 'no', undefined],
+  );
+});
+
+test('what else is wrong in a disabled block is nobody’s business', () => {
+  const { config } = read(`<disabled>yes</disabled><key>x</key><node_type>boss</node_type>
+    <port>80</port><name>a b</name><node_name></node_name><hidden>maybe</hidden>`);
+  assert.equal(config.disabled, true);
+});
+
+test('a repeated option keeps its last value, and lists of nodes are joined', () => {
+  const { config, notes } = read(`${usable}<node_name>a</node_name><node_name>b</node_name>
+    <nodes><node>10.0.0.2</node></nodes>`);
+  assert.equal(config.nodeName, 'b');
+  assert.match(notes[0]?.text ?? '', /more than one node .* Using 10\.0\.0\.1 as master/);
+});
 
 test('127.0.0.1 is a possible master', () => {
   const { config } = read(`<key>${key}</key><nodes><node>127.0.0.1</node></nodes>`);
