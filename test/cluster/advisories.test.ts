@@ -13,7 +13,7 @@ const sources = globSync('**/*.test.ts', { cwd: here })
   .join('\n');
 
 /** What the list held when it was locked. Raise it when the list grows, never lower it. */
-const fewestEntries = 72;
+const fewestEntries = 73;
 
 test('the list of advisories never shrinks', () => {
   assert.ok(Object.keys(locked.tests).length >= fewestEntries);

@@ -51,6 +51,8 @@ export interface Decoded<Value> {
 
 const mostProblems = 100;
 const mostWanted = 10_000;
+/** Half a million files of five values; more could cost the thread all the memory it may have. */
+const mostValues = 2_600_000;
 const hexForm = /^[0-9a-f]+$/;
 
 export const noChanges: Changes = { missing: new Map(), extra: new Map(), shared: new Map() };
@@ -162,7 +164,7 @@ function namesOf(value: JsonValue | undefined): readonly FileName[] {
 
 function parseObject(bytes: Uint8Array): JsonObject {
   try {
-    return parsePlainObject(bytes);
+    return parsePlainObject(bytes, undefined, mostValues);
   } catch (error) {
     throw new FileRefusal(3036, 'the metadata is not a JSON object', { cause: error });
   }

@@ -10,7 +10,10 @@ import { PayloadError } from './payload.ts';
 
 const magic = /^__.*__$/s;
 const deepest = 64;
-const [quote, backslash, openBracket, openBrace, closeBracket, closeBrace] = Buffer.from('"\\[{]}');
+/** Values in one document: sixty megabytes can hold ten million, which parsed are gigabytes. */
+const defaultMostValues = 4_000_000;
+const [quote, backslash, openBracket, openBrace, closeBracket, closeBrace, comma] =
+  Buffer.from('"\\[{]},');
 
 /** Members of a wrapped function name; read as data by the closed table of calls. */
 export const callableMembers: ReadonlySet<string> = new Set([
@@ -39,12 +42,16 @@ export const resultMembers: ReadonlySet<string> = new Set([
 
 const noMembers: ReadonlySet<string> = new Set();
 
-/** Throws `PayloadError` for bad UTF-8, bad JSON, deep nesting or a member that is not allowed. */
+/**
+ * Throws `PayloadError` for bad UTF-8, bad JSON, deep nesting, too many values or a member that is
+ * not allowed.
+ */
 export function parsePlainJson(
   bytes: Uint8Array,
   allowed: ReadonlySet<string> = noMembers,
+  mostValues = defaultMostValues,
 ): JsonValue {
-  checkDepth(bytes);
+  checkShape(bytes, mostValues);
   const text = decodeUtf8(bytes);
   if (text === undefined) throw new PayloadError('not UTF-8');
   const value = parse(text);
@@ -52,8 +59,12 @@ export function parsePlainJson(
   return value;
 }
 
-export function parsePlainObject(bytes: Uint8Array, allowed?: ReadonlySet<string>): JsonObject {
-  const value = parsePlainJson(bytes, allowed);
+export function parsePlainObject(
+  bytes: Uint8Array,
+  allowed?: ReadonlySet<string>,
+  mostValues?: number,
+): JsonObject {
+  const value = parsePlainJson(bytes, allowed, mostValues);
   if (!isJsonObject(value)) throw new PayloadError('not a JSON object');
   return value;
 }
@@ -66,17 +77,22 @@ function parse(text: string): JsonValue {
   }
 }
 
-/** Before parsing: a peer's nesting never becomes work for the parser or for us. */
-function checkDepth(bytes: Uint8Array): void {
+/** Before parsing: a peer's nesting and numbers never become work for the parser or for us. */
+function checkShape(bytes: Uint8Array, mostValues: number): void {
   let depth = 0;
+  let values = 0;
   let isString = false;
   for (let index = 0; index < bytes.length; index++) {
     const byte = bytes[index];
     if (byte === quote) isString = !isString;
     else if (isString) index += byte === backslash ? 1 : 0;
-    else if (byte === openBracket || byte === openBrace) depth += 1;
-    else if (byte === closeBracket || byte === closeBrace) depth -= 1;
+    else if (byte === comma) values += 1;
+    else if (byte === openBracket || byte === openBrace) {
+      depth += 1;
+      values += 1;
+    } else if (byte === closeBracket || byte === closeBrace) depth -= 1;
     if (depth > deepest) throw new PayloadError(`JSON nested deeper than ${deepest}`);
+    if (values > mostValues) throw new PayloadError(`JSON of more than ${mostValues} values`);
   }
 }
 
