@@ -89,7 +89,10 @@ const refused: readonly (readonly [string, string])[] = [
   ['', 'Unspecified key'],
   ['<key>short</key>', 'Key must be 32 characters long'],
   [`<key>${'ü'.repeat(32)}</key>`, 'Key must be 32 characters long'],
-  ['<node_type>boss</node_type>', 'Invalid node type boss. Correct values are master and worker'],
+  [
+    `${usable}<node_type>boss</node_type>`,
+    'Invalid node type boss. Correct values are master and worker',
+  ],
   [`${usable}<port>abc</port>`, 'Cluster port must be an integer.'],
   [`${usable}<port>1024</port>`, 'Port must be higher than 1024 and lower than 65535.'],
   [`${usable}<port>65535</port>`, 'Port must be higher than 1024 and lower than 65535.'],

@@ -54,9 +54,10 @@ test('CVE-2025-24016: no magic member is revived, at any depth, in any body', ()
 test('json-flood: millions of tiny values are refused before they are parsed', () => {
   const flood = (start: string, one: string, end: string): Buffer =>
     Buffer.from(`${start}${one.repeat(4_000_001)}${end}`);
-  for (const bytes of [flood('[', '1,', '1]'), flood('{"a":0', ',"":0', '}'), flood('', '[]', '')])
+  const floods = [flood('[', '1,', '1]'), flood('{"a":0', ',"":0', '}'), flood('', '[]', '')];
+  for (const bytes of floods)
     assert.throws(() => parsePlainJson(bytes), /more than 4000000 values/);
-  assert.deepEqual(parsePlainJson(Buffer.from('["a,a,{[\\",",1]')), ['a,a,{[\",', 1]);
+  assert.deepEqual(parsePlainJson(Buffer.from('["a,a,{[\\",",1]')), ['a,a,{[",', 1]);
 });
 
 test('CVE-2026-25769: a callable stays data, and only where a call is expected', () => {

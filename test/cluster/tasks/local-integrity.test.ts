@@ -34,7 +34,14 @@ function play(isAwaited: () => boolean) {
     ...{ everyMs: 60_000, auditMs: 300_000, settleMs: 200, isAwaited, onScan: () => undefined },
   });
   const stop = new AbortController();
-  return { clock, local, scans: () => scans, tell: () => tell(), stop, run: local.run(stop.signal) };
+  return {
+    clock,
+    local,
+    scans: () => scans,
+    tell: () => tell(),
+    stop,
+    run: local.run(stop.signal),
+  };
 }
 
 test('a change is scanned once it has settled, and many within that time are one', async () => {
