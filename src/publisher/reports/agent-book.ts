@@ -24,7 +24,10 @@ export interface AgentBook {
   seqOf(agent: string): number;
   take(row: AgentRow): void;
   rows(): Iterable<AgentRow>;
+  row(agent: string): AgentRow | undefined;
   size(): number;
+  /** How many report from each manager, by what they call it. */
+  loads(): ReadonlyMap<string, number>;
   /** What is to be written; it counts as written until `putBack`. */
   takeUnsaved(limit: number): Unsaved;
   putBack(unsaved: Unsaved): void;
@@ -46,7 +49,21 @@ export function buildAgentBook(
   onEvent?: (event: AgentEvent) => void,
 ): AgentBook {
   const rows = new Map<string, AgentRow>();
-  for (const row of known) rows.set(row.report.agent, intern(row));
+  const loads = new Map<string, number>();
+  const count = (row: AgentRow | undefined, step: 1 | -1): void => {
+    const manager = row?.report.manager;
+    if (manager === undefined) return;
+    const next = (loads.get(manager) ?? 0) + step;
+    if (next === 0) loads.delete(manager);
+    else loads.set(manager, next);
+  };
+  const keep = (row: AgentRow): void => {
+    const { agent } = row.report;
+    count(rows.get(agent), -1);
+    count(row, 1);
+    rows.set(agent, intern(row));
+  };
+  for (const row of known) keep(row);
   const unsaved = new Set<string>();
   let events: AgentEvent[] = [];
   return {
@@ -57,10 +74,12 @@ export function buildAgentBook(
       for (const event of fresh) onEvent?.(event);
       events.push(...fresh);
       if (events.length > 2 * maxEvents) events = events.slice(-maxEvents);
-      rows.set(agent, intern(row));
+      keep(row);
       unsaved.add(agent);
     },
     rows: () => rows.values(),
+    row: (agent) => rows.get(agent),
+    loads: () => loads,
     size: () => rows.size,
     takeUnsaved(limit) {
       const agents = [...unsaved.values().take(limit)];
@@ -77,6 +96,7 @@ export function buildAgentBook(
     forget(isGone) {
       const gone = [...rows.values()].filter(isGone).map(({ report }) => report.agent);
       for (const agent of gone) {
+        count(rows.get(agent), -1);
         rows.delete(agent);
         unsaved.delete(agent);
       }

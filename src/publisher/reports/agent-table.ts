@@ -54,26 +54,43 @@ export function pageOf(
   query: AgentQuery,
   nowMs: number,
 ): AgentPage {
-  const tests = query.filters.map(parseFilter);
-  const sort = requireColumn(query.sort);
+  const { matches, compare } = compileQuery(query);
   const found: AgentLine[] = [];
   const states: Record<string, number> = {};
   for (const row of rows) {
     const line = lineOf(row, target, nowMs);
-    if (!tests.every((test) => test(line))) continue;
+    if (!matches(line)) continue;
     found.push(line);
     states[line.state] = (states[line.state] ?? 0) + 1;
   }
-  found.sort(
-    (left, right) => compareCells(left[sort], right[sort]) || (left.agent < right.agent ? -1 : 1),
-  );
-  if (query.isReverse) found.reverse();
   const start = (query.page - 1) * query.limit;
   return {
-    lines: found.slice(start, start + query.limit),
+    lines: found.sort(compare).slice(start, start + query.limit),
     total: found.length,
     pages: Math.max(1, Math.ceil(found.length / query.limit)),
     states,
+  };
+}
+
+export interface CompiledQuery {
+  matches(line: AgentLine): boolean;
+  /** Never 0 for two agents. */
+  compare(left: AgentLine, right: AgentLine): number;
+}
+
+/** Throws ConfigError `usage` for an unknown column. */
+export function compileQuery(
+  query: Pick<AgentQuery, 'filters' | 'sort' | 'isReverse'>,
+): CompiledQuery {
+  const tests = query.filters.map(parseFilter);
+  const sort = requireColumn(query.sort);
+  const sign = query.isReverse ? -1 : 1;
+  return {
+    matches: (line) => tests.every((test) => test(line)),
+    compare(left, right) {
+      const order = compareCells(left[sort], right[sort]);
+      return sign * (order || (left.agent < right.agent ? -1 : 1));
+    },
   };
 }
 
@@ -102,6 +119,7 @@ export function lineOf(row: AgentRow, target: Target, nowMs: number): AgentLine 
 const collator = new Intl.Collator('en', { numeric: true });
 
 function compareCells(left: string | number, right: string | number): number {
+  if (left === right) return 0;
   if (typeof left === 'number' && typeof right === 'number') return left - right;
   return collator.compare(`${left}`, `${right}`);
 }

@@ -20,26 +20,38 @@ export interface CohortStats {
 }
 
 export function cohortStats(rows: Iterable<AgentRow>, record: RolloutRecord): CohortStats {
+  const count = countCohort(record);
+  for (const row of rows) count.add(row);
+  return count.stats;
+}
+
+/** The same, row by row. */
+export function countCohort(record: RolloutRecord): {
+  readonly stats: CohortStats;
+  add(row: AgentRow): void;
+} {
   const stats = { known: 0, reported: 0, failed: 0, restored: 0, others: 0, othersFailed: 0 };
   const rollout = listedRollout(record);
-  for (const row of rows) {
-    const { report, receivedAtMs } = row;
-    if (!wasThere(row, record.stageStartedAtMs)) continue;
-    const isSince = receivedAtMs > record.stageStartedAtMs;
-    if (!isMember(rollout, report)) {
-      stats.others += 1;
-      if (isSince && fares(row, record) === 'badly') stats.othersFailed += 1;
-      continue;
-    }
+  const addMember = (row: AgentRow): void => {
     stats.known += 1;
-    if (!isSince) continue;
+    if (row.receivedAtMs <= record.stageStartedAtMs) return;
     const how = fares(row, record);
-    if (how === 'unknown') continue;
+    if (how === 'unknown') return;
     stats.reported += 1;
     if (how !== 'well') stats.failed += 1;
     if (how === 'restored') stats.restored += 1;
-  }
-  return stats;
+  };
+  return {
+    stats,
+    add(row) {
+      const { report, receivedAtMs } = row;
+      if (!wasThere(row, record.stageStartedAtMs)) return;
+      if (isMember(rollout, report)) return addMember(row);
+      stats.others += 1;
+      const isSince = receivedAtMs > record.stageStartedAtMs;
+      if (isSince && fares(row, record) === 'badly') stats.othersFailed += 1;
+    },
+  };
 }
 
 /** Shares under one salt do not change: a hundred thousand hashes are not made every second. */

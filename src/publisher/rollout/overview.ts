@@ -2,8 +2,8 @@
 import { isInWave, strataOf } from '../../list/rollout.ts';
 import type { PublishedList, RolloutMark } from '../history.ts';
 import type { AgentRow } from '../reports/agent-book.ts';
-import { standingOf, type Target } from '../reports/standing.ts';
-import { type CohortStats, cohortStats } from './cohort.ts';
+import { type State, standingOf, type Target } from '../reports/standing.ts';
+import { type CohortStats, countCohort } from './cohort.ts';
 import { type GateSettings, judgeWave } from './gate.ts';
 import { listedRollout, type RolloutRecord } from './record.ts';
 
@@ -44,13 +44,19 @@ export function targetOf(newest: PublishedList, stable: PublishedList | undefine
 }
 
 export function overviewOf(ground: OverviewGround): Overview {
-  const { newest, rows, mark, frozen, settings, nowMs } = ground;
+  const count = countFleet(ground.newest, ground.stable, ground.nowMs);
+  for (const row of ground.rows) count.add(row);
+  return overviewFrom(ground, count.result());
+}
+
+/** From a fleet that was counted before. */
+export function overviewFrom(ground: Omit<OverviewGround, 'rows'>, count: FleetCount): Overview {
+  const { newest, mark, frozen, settings, nowMs } = ground;
   const record = newest.rollout;
-  const shares = sharesOf(ground);
+  const { shares, stats } = count;
   const base = { version: newest.version, shares };
-  if (record === undefined)
+  if (record === undefined || stats === undefined)
     return { ...base, state: 'none', next: 'nothing is rolled out in waves' };
-  const stats = cohortStats(rows, record);
   const verdict = judgeWave(stats, record, settings, nowMs);
   const next = verdict.kind === 'advance' ? nextText(record) : verdict.why;
   const known = { ...base, record, stats, ...(mark === undefined ? {} : { mark }) };
@@ -66,29 +72,62 @@ function nextText(record: RolloutRecord): string {
   return stage === undefined ? 'done at the next look' : `goes on to ${stage.percent} %`;
 }
 
-function sharesOf({ newest, stable, rows, nowMs }: OverviewGround): readonly Share[] {
-  const shares = new Map<string, { agents: number; onNew: number; failed: number }>();
+/** What one walk over all agents tells. */
+export interface FleetCount {
+  readonly agents: number;
+  readonly states: Readonly<Partial<Record<State, number>>>;
+  readonly shares: readonly Share[];
+  /** Of the wave; absent where nothing is rolled out. */
+  readonly stats?: CohortStats;
+}
+
+const maxShares = 40;
+/** Sites and versions are what agents call themselves: their number is bounded. */
+const maxNames = 4_096;
+
+/** Row by row, so that a walk over a large fleet can rest in between. */
+export function countFleet(
+  newest: PublishedList,
+  stable: PublishedList | undefined,
+  nowMs: number,
+): { add(row: AgentRow): void; result(): FleetCount } {
   const target = targetOf(newest, stable);
   const sinceVersion = newest.rollout?.sinceVersion ?? newest.version;
-  for (const row of rows) {
-    const { report } = row;
-    const isOn = (report.list?.position.version ?? 0) >= sinceVersion;
-    const isFailed = standingOf(row, target, nowMs).state === 'failed';
-    for (const name of ['all', ...strataOf(report)]) {
-      const share = shares.get(name) ?? { agents: 0, onNew: 0, failed: 0 };
-      share.agents += 1;
-      if (isOn) share.onNew += 1;
-      if (isFailed) share.failed += 1;
-      shares.set(name, share);
-    }
-  }
+  const cohort = newest.rollout === undefined ? undefined : countCohort(newest.rollout);
+  const states: Partial<Record<State, number>> = {};
+  const shares = new Map<string, { agents: number; onNew: number; failed: number }>();
+  let agents = 0;
+  return {
+    add(row) {
+      const { report } = row;
+      const { state } = standingOf(row, target, nowMs);
+      agents += 1;
+      states[state] = (states[state] ?? 0) + 1;
+      cohort?.add(row);
+      const isOn = (report.list?.position.version ?? 0) >= sinceVersion;
+      for (const name of ['all', ...strataOf(report)]) {
+        const share = shares.get(name) ?? { agents: 0, onNew: 0, failed: 0 };
+        share.agents += 1;
+        if (isOn) share.onNew += 1;
+        if (state === 'failed') share.failed += 1;
+        if (share.agents > 1 || shares.size < maxNames) shares.set(name, share);
+      }
+    },
+    result: () => ({
+      ...{ agents, states, shares: largest(shares) },
+      ...(cohort === undefined ? {} : { stats: cohort.stats }),
+    }),
+  };
+}
+
+function largest(shares: ReadonlyMap<string, Omit<Share, 'name'>>): readonly Share[] {
   return [...shares]
     .map(([name, share]) => ({ name, ...share }))
     .sort(
       (left, right) =>
         Number(right.name === 'all') - Number(left.name === 'all') || right.agents - left.agents,
     )
-    .slice(0, 40);
+    .slice(0, maxShares);
 }
 
 /** Who is in the wave now: for tests and for people who want to know beforehand. */
