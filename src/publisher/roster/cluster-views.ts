@@ -1,6 +1,6 @@
 /** The cluster's own word on its nodes as opinions and steps. Pure. */
 import { type ClusterHealth, momentMs, type NodeHealth } from '../../cluster/local/node-health.ts';
-import type { InStep, NodeLags, Opinion } from './view.ts';
+import type { InStep, NodeLags, NodeRole, Opinion } from './view.ts';
 
 export interface ClusterSight {
   /** When the answer came; undefined: the cluster could not be asked, and says nothing. */
@@ -22,6 +22,15 @@ export function clusterOpinion({ health, nowMs }: ClusterSight, node: string | u
   // `n/a`: it has just come. A time ahead of ours is somebody's wrong clock, no proof of life.
   if (heardMs === undefined || heardMs > nowMs + keepAliveMs) return 'up';
   return nowMs - heardMs > keepAliveMs ? 'down' : 'up';
+}
+
+/** Only the two words that a cluster knows: a node may call itself anything. */
+export function clusterRole(
+  { health }: ClusterSight,
+  node: string | undefined,
+): { readonly role?: NodeRole } {
+  const type = nodeOf(health, node)?.type;
+  return type === 'master' || type === 'worker' ? { role: type } : {};
 }
 
 /**

@@ -12,7 +12,7 @@ import type { Manager } from '../../list/model.ts';
 import type { Log } from '../../log.ts';
 import type { Complaints } from '../complaints.ts';
 import type { AgentRow } from '../reports/agent-book.ts';
-import { clusterOpinion, clusterStep } from './cluster-views.ts';
+import { clusterOpinion, clusterRole, clusterStep } from './cluster-views.ts';
 import { judgeRound, type Readiness, type ReadinessSettings, type Round } from './readiness.ts';
 import { siteViews } from './site-views.ts';
 import type { LocalState, ManagerViews, NodeLags, Opinion } from './view.ts';
@@ -106,6 +106,7 @@ async function lookAround(
       id,
       probe: opinionOf(healths.get(id)),
       cluster: clusterOpinion(sight, node),
+      ...clusterRole(sight, node),
       inStep: clusterStep(sight, node, lags),
       sites: sites.get(id) ?? [],
       ...(own === undefined ? {} : { local: own }),

@@ -3,6 +3,8 @@
 /** One place's opinion; `unknown` where it cannot see. */
 export type Opinion = 'up' | 'down' | 'unknown';
 
+export type NodeRole = 'master' | 'worker';
+
 /**
  * How far the keys and groups of a node are known to be in step with its master. Who is catching up
  * is not let in yet, but no reason to leave either; who is behind is both.
@@ -40,6 +42,8 @@ export interface ManagerViews {
   readonly probe: Opinion;
   /** Is its node in the cluster? */
   readonly cluster: Opinion;
+  /** What its node is in the cluster; absent where the cluster does not tell. */
+  readonly role?: NodeRole;
   readonly inStep: InStep;
   /** The majority of the voters of each site; sites without enough voters are left out. */
   readonly sites: readonly { readonly site: string; readonly opinion: Opinion }[];

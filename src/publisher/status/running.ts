@@ -26,6 +26,8 @@ const seen = z.object({
   isDamped: z.boolean(),
   probe: z.string(),
   cluster: z.string(),
+  /** `master` or `worker`, where the cluster tells. */
+  role: z.string().optional(),
   /** `in_step`, or what it lacks. */
   step: z.string(),
   /** `eu-1 up`. */
@@ -89,6 +91,7 @@ function seenManager(view: ManagerViews, one: Readiness, nowMs: number): SeenMan
     isDamped: isSuppressed(one.damping, defaultDamping, nowMs),
     probe: view.probe,
     cluster: view.cluster,
+    ...(view.role === undefined ? {} : { role: view.role }),
     step: 'why' in inStep ? inStep.why : inStep.kind,
     sites: sites.map(({ site, opinion }) => `${site} ${opinion}`),
     ...lagsMember(view.lags),
