@@ -1,47 +1,92 @@
 /** The API of a running publisher from real parts; its tokens and its audit log for the commands too. */
 import { join, resolve } from 'node:path';
-import { ConfigError } from '../errors.ts';
+import { sleep } from '../clock.ts';
+import { ConfigError, HostError } from '../errors.ts';
 import type { Health } from '../health/judge.ts';
 import { followTokens } from '../host/api-token-file.ts';
 import { openAudit } from '../host/audit-database.ts';
+import { readJournal } from '../host/event-journal.ts';
 import { openPublisherFolder } from '../host/publisher-folder.ts';
 import { systemClock as clock } from '../host/system-clock.ts';
+import { readPage } from '../host/web-page.ts';
 import type { Log } from '../log.ts';
 import { parseTokenFile, renderTokenFile, type TokenRecord } from '../publisher/api/token.ts';
 import type { ApiWorld } from '../publisher/api/world.ts';
+import { type Board, buildBoard } from '../publisher/board/board.ts';
+import { LoadHistory, sampleEveryMs } from '../publisher/board/load-history.ts';
 import type { Complaints } from '../publisher/complaints.ts';
+import type { ConnectionLedger } from '../publisher/connection-ledger.ts';
 import { stableOf } from '../publisher/daemon.ts';
 import type { ListService } from '../publisher/list-service.ts';
+import type { Page } from '../publisher/page-route.ts';
 import { targetOf } from '../publisher/rollout/overview.ts';
+import type { RunningStatus } from '../publisher/status/running.ts';
 import { readConfig } from './build-publisher-office.ts';
 import type { ReportOffice } from './build-publisher-reports.ts';
+import { calendarOf } from './build-publisher-rollout.ts';
 import type { PublisherConfig } from './publisher-config.ts';
 import type { AuditLog, PublisherOffice } from './publisher-host.ts';
+import { gateSettingsOf } from './rollout-config.ts';
+import { versionText } from './version.ts';
 
 export interface ApiGround {
   readonly path: string;
   readonly office: PublisherOffice;
   readonly service: ListService;
+  readonly ledger: ConnectionLedger;
   readonly complaints: Complaints;
   readonly reports: ReportOffice | undefined;
   readonly log: Log;
   readonly roots: PublisherOffice['roots'];
   readonly config: PublisherConfig;
+  readonly roster: RunningStatus['roster'];
   readonly healths?: () => ReadonlyMap<string, Health>;
 }
 
+export interface OpenedApi {
+  readonly world: ApiWorld;
+  /** Absent where `api.page` is off. */
+  readonly page?: Page;
+  /** Until `stop` aborts. */
+  run(): Promise<void>;
+  close(): void;
+}
+
 /** Undefined where `api.enabled` is off. Throws HostError `store_failed` for the audit log. */
-export function openApi(
+export async function openApi(
   ground: ApiGround,
-): { readonly world: ApiWorld; close(): void } | undefined {
-  if (!ground.config.api.enabled) return undefined;
-  const { path, office, service, complaints, reports, log } = ground;
-  const { files } = ground.config;
+  stop: AbortSignal,
+): Promise<OpenedApi | undefined> {
+  const { api, files } = ground.config;
+  if (!api.enabled) return undefined;
+  const audit = openAudit(resolve(ground.path, files.audit));
+  const world = worldOf(ground, audit, stop);
+  const page = api.page ? await openPage(ground.complaints) : undefined;
+  return {
+    world,
+    ...(page === undefined ? {} : { page }),
+    run: () => keepLoads(world, stop),
+    close: () => audit.close(),
+  };
+}
+
+/** Worth less than the list: without its files the publisher runs on, and tells. */
+async function openPage(complaints: Complaints): Promise<Page | undefined> {
+  try {
+    return await readPage();
+  } catch (thrown) {
+    if (!(thrown instanceof HostError)) throw thrown;
+    complaints.begin('page.missing', thrown.message);
+    return undefined;
+  }
+}
+
+function worldOf(ground: ApiGround, audit: ApiWorld['audit'], stop: AbortSignal): ApiWorld {
+  const { path, office, service, ledger, complaints, reports, log } = ground;
   const { history } = office;
-  const audit = openAudit(resolve(path, files.audit));
-  const world: ApiWorld = {
-    ...{ clock, log, history, audit },
-    tokens: followTokens(resolve(path, files.tokens), clock, complaints),
+  return {
+    ...{ clock, log, history, audit, stop, waiters: ledger },
+    tokens: followTokens(resolve(path, ground.config.files.tokens), clock, complaints),
     desk: () => ({ ...office.desk, root: ground.roots.newest.root }),
     configured: () => ground.config.configured,
     serveNewest() {
@@ -50,6 +95,13 @@ export function openApi(
     },
     rows: () => reports?.book.rows() ?? [],
     agents: () => reports?.book.size() ?? 0,
+    row: (agent) => reports?.book.row(agent),
+    loads: () => reports?.book.loads() ?? new Map(),
+    events: (agent, limit) => reports?.past?.events(agent, limit) ?? [],
+    recent: (sinceMs, limit) => reports?.past?.recent(sinceMs, limit) ?? [],
+    journal: () => readJournal(path),
+    board: boardOf(ground),
+    loadHistory: new LoadHistory(),
     target() {
       const newest = history.newest();
       if (newest === undefined) return undefined;
@@ -59,7 +111,45 @@ export function openApi(
     healths: () => ground.healths?.() ?? new Map(),
     complaints: () => complaints.list(),
   };
-  return { world, close: () => audit.close() };
+}
+
+function boardOf(ground: ApiGround): Board {
+  const { office, service, complaints, reports } = ground;
+  const { history } = office;
+  let calendar = calendarOf(ground.config.rollout);
+  let built = ground.config.rollout;
+  return buildBoard({
+    clock,
+    org: ground.config.org,
+    program: versionText(),
+    served: () => service.served()?.entry,
+    find: (version) => history.find(version),
+    markOf: (id) => history.markOf(id),
+    frozen() {
+      const { rollout } = ground.config;
+      if (rollout !== built) calendar = calendarOf(rollout);
+      built = rollout;
+      return calendar(clock.nowMs());
+    },
+    gate: (agents) => gateSettingsOf(ground.config.rollout, agents),
+    rows: () => reports?.book.rows() ?? [],
+    agents: () => reports?.book.size() ?? 0,
+    loads: () => reports?.book.loads() ?? new Map(),
+    healths: () => ground.healths?.() ?? new Map(),
+    roster: () => ground.roster,
+    nodeOf: (manager) => ground.config.nodes.get(manager),
+    complaints: () => complaints.list(),
+    waiting: () => service.waiting(),
+  });
+}
+
+/** What the page's plot shows; nobody else needs it. */
+async function keepLoads({ board, loadHistory }: ApiWorld, stop: AbortSignal): Promise<void> {
+  while (!stop.aborted) {
+    const loads = board.loads();
+    if (loads.size > 0) loadHistory.note(clock.nowMs(), loads);
+    await sleep(clock, sampleEveryMs, stop).catch(() => undefined);
+  }
 }
 
 type TokenChange = (tokens: readonly TokenRecord[]) => readonly TokenRecord[];

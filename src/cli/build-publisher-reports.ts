@@ -17,6 +17,8 @@ import type { PublisherConfig } from './publisher-config.ts';
 export interface ReportOffice {
   readonly book: AgentBook;
   readonly desk: ReportDesk;
+  /** Absent while reports are kept in memory only. */
+  readonly past?: Pick<ReportStore, 'events' | 'recent'>;
   /** Until `signal` aborts; then everything is written and closed. */
   run(signal: AbortSignal): Promise<void>;
 }
@@ -44,6 +46,7 @@ export async function openReportOffice(
   return {
     book,
     desk,
+    ...(store === undefined ? {} : { past: store }),
     run: (signal) => runReports({ keys, book, store, complaints, keepMs: reports.keep }, signal),
   };
 }

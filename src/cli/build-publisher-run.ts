@@ -28,7 +28,7 @@ import { keepChannel } from '../publisher/shared-channel.ts';
 import type { RunningStatus } from '../publisher/status/running.ts';
 import type { ClusterNode } from './build-cluster.ts';
 import { runClusterBeside } from './build-cluster-host.ts';
-import { openApi } from './build-publisher-api.ts';
+import { type OpenedApi, openApi } from './build-publisher-api.ts';
 import { runBalance } from './build-publisher-balance.ts';
 import { runEdges } from './build-publisher-edges.ts';
 import { followExport } from './build-publisher-export.ts';
@@ -102,7 +102,7 @@ async function serveOffice(serving: Serving): Promise<void> {
     isLeaving: false,
   };
   const metrics = buildMetrics(running);
-  const api = openApi(running);
+  const api = await openApi(running, signals.stop);
   onEvent = (event) => metrics?.note(event);
   const { config, service } = running;
   const daemon = runDaemon(await buildWorld(running, { metrics, api }), signals.stop);
@@ -115,7 +115,7 @@ async function serveOffice(serving: Serving): Promise<void> {
   try {
     await Promise.all([
       ...[daemon, watch, beside, runNode(running), runRosterOf(running), runChannel(running)],
-      ...[reports?.run(signals.stop), runExport(running)],
+      ...[reports?.run(signals.stop), runExport(running), api?.run()],
       reports && runBalanceOf(running, reports),
     ]);
   } finally {
@@ -141,7 +141,7 @@ interface Running extends Serving, ReturnType<typeof openService> {
 
 interface Extras {
   readonly metrics: ReturnType<typeof buildMetrics>;
-  readonly api: ReturnType<typeof openApi>;
+  readonly api: OpenedApi | undefined;
 }
 
 async function buildWorld(running: Running, { metrics, api }: Extras): Promise<DaemonWorld> {
@@ -157,6 +157,7 @@ async function buildWorld(running: Running, { metrics, api }: Extras): Promise<D
       ...(reports === undefined ? {} : { reports: reports.desk }),
       ...(metrics === undefined ? {} : { metrics }),
       ...(api === undefined ? {} : { api: { world: api.world, version: versionText() } }),
+      ...(api?.page === undefined ? {} : { page: api.page }),
     },
     {
       ...{ ledger, clock, log, ...identity.now },

@@ -66,6 +66,7 @@ export function addApiTokens(program: Command, { terminal, host }: CommandParts)
 
 const createHelp = `
 Roles: read looks, operate also drains, rolls back, publishes, holds rollouts, admin also reads audit and tokens.
+The page: https://THIS_PUBLISHER/, which asks for the token.
 The API: https://THIS_PUBLISHER/api/v1/openapi.json, with \`Authorization: Bearer TOKEN\`.
 `;
 

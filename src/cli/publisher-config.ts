@@ -199,6 +199,10 @@ export const publisherSchema = z.strictObject({
         .describe(
           'the HTTP API under /api/v1/; it lets nobody in without a token, see `api-token`',
         ),
+      page: z
+        .boolean()
+        .default(true)
+        .describe('the web page at /; it shows nothing without a token of the API'),
     })
     .prefault({}),
   metrics: z

@@ -1,9 +1,8 @@
 /** `pilotfish-publisher timeline`: journal, history and reports as one story. */
 import type { Command } from 'commander';
 import { momentOf } from '../diagnosis/moments.ts';
-import type { Moment } from '../diagnosis/timeline.ts';
-import { maxHistory, type PublishedList } from '../publisher/history.ts';
-import type { AgentEvent } from '../publisher/reports/agent-book.ts';
+import { maxHistory } from '../publisher/history.ts';
+import { publishedMoment, reportedMoment } from '../publisher/story.ts';
 import { addCommand, type CommandParts, type Common, withOffice } from './publisher-command.ts';
 import {
   maxMoments,
@@ -27,23 +26,10 @@ export function addTimeline(program: Command, { terminal, host }: CommandParts):
         const moments = [
           // The history has every version; the journal only those that were served here.
           ...journal.filter(({ event }) => event !== 'list.served').map(momentOf),
-          ...office.history.list(maxHistory).map(published),
-          ...events.map(reported),
+          ...office.history.list(maxHistory).map(publishedMoment),
+          ...events.map(reportedMoment),
         ];
         showTimeline(terminal, flags, moments, nowMs);
       }),
   );
-}
-
-function published({ version, reason, detail, issuedAtMs }: PublishedList): Moment {
-  const what = `published version ${version}: ${reason} ${detail}`.trim();
-  // Signed anew is no news to anybody.
-  return { atMs: issuedAtMs, what, ...(reason === 'resign' ? {} : { phase: 'publish' }) };
-}
-
-function reported({ agent, atMs, kind, text }: AgentEvent): Moment {
-  const what = `agent ${agent}: ${kind} ${text}`;
-  if (kind === 'list') return { atMs, what, phase: 'apply' };
-  const isOnManager = kind === 'manager' && !text.endsWith('none');
-  return { atMs, what, ...(isOnManager ? { phase: 'first event' } : {}) };
 }

@@ -75,3 +75,9 @@ export interface History {
 export function listExpiresAtMs(entry: PublishedList): number {
   return entry.issuedAtMs + entry.content.validFor * 1_000;
 }
+
+/** What people and programs are told of a version. */
+export function versionOf(entry: PublishedList) {
+  const { version, epoch, term, reason, detail, hash, issuedAtMs } = entry;
+  return { version, epoch, term, reason, detail, hash, issuedAtMs };
+}

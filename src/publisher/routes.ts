@@ -1,6 +1,7 @@
 /**
  * What is served, and nothing else: `/v1/root/N`, `/v1/list`, its flat form `/v1/list.txt` with
- * `/v1/list.txt.sig`, `/livez`, `/readyz`, by GET and HEAD, and `/v1/report`, which takes the reports of sidecars.
+ * `/v1/list.txt.sig`, `/livez`, `/readyz`, by GET and HEAD, and `/v1/report`, which takes the reports of sidecars;
+ * the API and its page where they are on.
  * Under load the cheap signed bytes are the last to be refused (trust-and-safety 6.5).
  */
 import type { RequestListener } from 'node:http';
@@ -21,6 +22,7 @@ import { buildFastList } from './fast-list.ts';
 import { listExpiresAtMs } from './history.ts';
 import type { ListAnswer, ListService } from './list-service.ts';
 import { addMetricsRoute, type MetricsSource } from './observe/metrics-route.ts';
+import { addPageRoutes, type Page, pageFolder } from './page-route.ts';
 import type { ReportDesk } from './reports/report-desk.ts';
 import { addReportRoute, isReportRequest } from './reports/report-route.ts';
 
@@ -32,6 +34,8 @@ export interface RouteParts {
   readonly reports?: ReportDesk;
   /** Absent where there is no API. */
   readonly api?: { readonly world: ApiWorld; readonly version: string };
+  /** Absent where the API, or its page, is off. */
+  readonly page?: Page;
   /** Absent where no metrics are shown. */
   readonly metrics?: MetricsSource;
   readonly clock: Clock;
@@ -89,6 +93,7 @@ export function buildRoutes(parts: RouteParts, serverFactory: ServerFactory): Ap
     app.get(path, async (request, reply) => answerFlat(parts, request, reply, part));
   }
   if (parts.api !== undefined) addApiRoutes(app, parts.api.world, parts.api.version);
+  if (parts.page !== undefined) addPageRoutes(app, parts.page);
   if (parts.metrics !== undefined) addMetricsRoute(app, parts.metrics);
   if (parts.reports !== undefined) addReportRoute(app, parts.reports, parts.clock);
   app.setNotFoundHandler(async (_request, reply) => {
@@ -139,7 +144,9 @@ function refusalOf(request: Request, parts: RouteParts): Refusal | undefined {
 
 function shedLimitMs(url: string): number {
   if (url === '/livez') return Number.POSITIVE_INFINITY;
-  return url.startsWith('/v1/list') ? shedLagMs.lists : shedLagMs.others;
+  // The page's files cost nothing, and half of them are no page.
+  const isCheap = url === '/' || url.startsWith('/v1/list') || url.startsWith(pageFolder);
+  return isCheap ? shedLagMs.lists : shedLagMs.others;
 }
 
 function answerReady({ service, clock }: RouteParts, reply: Reply): object {

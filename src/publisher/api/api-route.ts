@@ -1,21 +1,17 @@
 /**
  * The routes of the table: token → role → rate → query → audit → run. A stranger learns nothing, not even
- * which operations there are; who is known gets a rate of its own; all heavy reads share one.
+ * which operations there are.
  */
 import type { Server } from 'node:https';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import { PilotfishError } from '../../errors.ts';
-import { buildTokenBucket, sourceOf } from '../connection-ledger.ts';
-import { Shares } from '../shares.ts';
+import { type Asked, buildDoor, type Door, type Reply, refuse } from './door.ts';
 import { apiPrefix, openApiDocument } from './openapi.ts';
-import { type Operation, operations } from './operations.ts';
-import { allows, findToken, type TokenRecord } from './token.ts';
+import type { Operation } from './operation.ts';
+import { operations } from './operations.ts';
+import { addStreamRoute } from './stream-route.ts';
+import { allows, type TokenRecord } from './token.ts';
 import type { ApiWorld } from './world.ts';
-
-const perToken = { perSecond: 10, burst: 40 } as const;
-/** Wrong tokens of one address: above it nothing is computed for it. */
-const perStranger = { perSecond: 1, burst: 20 } as const;
-const heavy = { perSecond: 2, burst: 4 } as const;
 
 export function addApiRoutes(app: FastifyInstance<Server>, world: ApiWorld, version: string): void {
   const door = buildDoor(world);
@@ -27,6 +23,7 @@ export function addApiRoutes(app: FastifyInstance<Server>, world: ApiWorld, vers
       handler: (request, reply) => answer(world, door, operation, request as Asked, reply as Reply),
     });
   }
+  addStreamRoute(app, world, door);
   // What does not exist answers a stranger as what does.
   app.all(`${apiPrefix}*`, async (request, reply) => {
     const who = door.enter(request as Asked, reply as Reply, false);
@@ -36,44 +33,6 @@ export function addApiRoutes(app: FastifyInstance<Server>, world: ApiWorld, vers
     const who = door.enter(request as Asked, reply as Reply, false);
     return who === undefined ? reply : reply.send(document);
   });
-}
-
-type Asked = Pick<FastifyRequest, 'headers' | 'query'> & { readonly raw: FastifyRequest['raw'] };
-type Reply = Pick<FastifyReply, 'code' | 'header' | 'send'>;
-
-interface Door {
-  /** Undefined: refused, and answered so. */
-  enter(request: Asked, reply: Reply, isHeavy: boolean): TokenRecord | undefined;
-}
-
-function buildDoor({ clock, tokens }: ApiWorld): Door {
-  const known = new Shares(perToken);
-  const strangers = new Shares(perStranger);
-  const all = buildTokenBucket(heavy.perSecond, heavy.burst);
-  return {
-    enter({ headers, raw }, reply, isHeavy) {
-      const nowMs = clock.monotonicMs();
-      const { host } = sourceOf(raw.socket.remoteAddress ?? '');
-      if (strangers.isEmpty(host, nowMs))
-        return refuse(reply, 429, 'too_fast', 'too many wrong tokens');
-      const who = findToken(headers.authorization, tokens(), clock.nowMs());
-      if (who === undefined) {
-        strangers.take(host, nowMs);
-        reply.header('www-authenticate', 'Bearer');
-        return refuse(reply, 401, 'unauthorized', 'a valid token is needed');
-      }
-      if (!known.take(who.id, nowMs)) return refuse(reply, 429, 'too_fast', 'too many requests');
-      if (isHeavy && !all.take(nowMs))
-        return refuse(reply, 429, 'too_fast', 'too many such requests');
-      return who;
-    },
-  };
-}
-
-function refuse(reply: Reply, status: number, name: string, message: string): undefined {
-  if (status === 429) reply.header('retry-after', '1');
-  reply.code(status).send({ error: { name, message } });
-  return undefined;
 }
 
 async function answer(

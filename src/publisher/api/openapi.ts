@@ -1,6 +1,8 @@
 /** The OpenAPI 3.1 document of the table of operations; schemas come from zod. Pure. */
 import { z } from 'zod';
-import { type Operation, operations } from './operations.ts';
+import type { Operation } from './operation.ts';
+import { operations } from './operations.ts';
+import { streamPath, streamSummary } from './stream.ts';
 
 export const apiPrefix = '/api/v1/';
 
@@ -11,6 +13,7 @@ export function openApiDocument(version: string): object {
       [operation.method.toLowerCase()]: operationObject(operation),
     };
   }
+  paths[`${apiPrefix}${streamPath}`] = { get: streamObject };
   return {
     openapi: '3.1.0',
     info: {
@@ -48,11 +51,15 @@ function operationObject(operation: Operation): object {
         description: 'done',
         content: { 'application/json': { schema: withoutDialect(z.toJSONSchema(answer)) } },
       },
-      ...Object.fromEntries(
-        Object.entries(refusals).map(([status, description]) => [status, refusal(description)]),
-      ),
+      ...refusalsObject(),
     },
   };
+}
+
+function refusalsObject(): object {
+  return Object.fromEntries(
+    Object.entries(refusals).map(([status, description]) => [status, refusal(description)]),
+  );
 }
 
 const refusals = {
@@ -85,3 +92,18 @@ function parametersOf(query: z.ZodObject): readonly object[] {
 function withoutDialect({ $schema: _, ...schema }: Record<string, unknown>): object {
   return schema;
 }
+
+const streamObject = {
+  operationId: streamPath,
+  summary: streamSummary,
+  description:
+    'Needs the role read. Server-sent events `overview` (as that operation answers) and `end`.',
+  parameters: [],
+  responses: {
+    200: {
+      description: 'a stream that ends after a quarter of an hour',
+      content: { 'text/event-stream': { schema: { type: 'string' } } },
+    },
+    ...refusalsObject(),
+  },
+};

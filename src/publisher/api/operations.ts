@@ -6,74 +6,20 @@
 import { z } from 'zod';
 import { ConfigError } from '../../errors.ts';
 import { listedManagers } from '../content.ts';
-import type { PublishedList, RolloutMark } from '../history.ts';
+import { type RolloutMark, versionOf } from '../history.ts';
 import { drainOrder, publishConfigured, rollbackOrder, undrainOrder } from '../orders.ts';
 import { type PublishOrder, publish } from '../publish.ts';
-import { pageOf } from '../reports/agent-table.ts';
+import { searchAgents } from '../reports/agent-search.ts';
 import { markNewest } from '../rollout/mark.ts';
+import * as answers from './answers.ts';
 import type { AuditEntry } from './audit.ts';
-import type { Role, TokenRecord } from './token.ts';
+import type { Operation } from './operation.ts';
+import { viewOperations } from './view-operations.ts';
 import type { ApiWorld } from './world.ts';
-
-export interface Operation {
-  readonly method: 'GET' | 'POST';
-  /** Behind `/api/v1/`. */
-  readonly path: string;
-  readonly role: Role;
-  readonly summary: string;
-  readonly query: z.ZodObject;
-  readonly answer: z.ZodType;
-  /** It walks over all agents: all callers together get few of them a second. */
-  readonly isHeavy?: boolean;
-  /** What the audit log says of it; absent for what only reads. */
-  audited?(query: Readonly<Record<string, unknown>>): string;
-  run(
-    world: ApiWorld,
-    query: Readonly<Record<string, unknown>>,
-    who: TokenRecord,
-  ): Promise<unknown>;
-}
 
 const id = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, '1 to 64 of A-Z a-z 0-9 _ -');
 const count = (max: number, fallback: number, text: string) =>
   z.coerce.number().int().min(1).max(max).default(fallback).describe(text);
-const manager = z.object({
-  id: z.string(),
-  address: z.string(),
-  port: z.number(),
-  zone: z.string(),
-  weight: z.number(),
-  prio: z.number(),
-  state: z.enum(['up', 'drain', 'down']),
-  probe: z.string().describe('up, down or unknown, by the probes of this publisher'),
-  agents: z.number().describe('that report from it'),
-});
-const version = z.object({
-  version: z.number(),
-  epoch: z.number(),
-  term: z.number(),
-  reason: z.string(),
-  detail: z.string(),
-  hash: z.string(),
-  issuedAtMs: z.number(),
-});
-const outcome = version.extend({ outcome: z.enum(['published', 'unchanged']) });
-const agent = z.object({
-  agent: z.string(),
-  site: z.string(),
-  group: z.string(),
-  zone: z.string(),
-  os: z.string(),
-  version: z.string(),
-  sidecar: z.string(),
-  manager: z.string(),
-  holds: z.string(),
-  target: z.string(),
-  state: z.string(),
-  reason: z.string(),
-  errors: z.string(),
-  ageSec: z.number(),
-});
 const filter = z.string().max(200);
 
 const reads: readonly Operation[] = [
@@ -83,14 +29,7 @@ const reads: readonly Operation[] = [
     role: 'read',
     summary: 'The list that is served, and what is wrong',
     query: z.strictObject({}),
-    answer: z.object({
-      list: version.optional(),
-      managers: z.number(),
-      agents: z.number(),
-      troubles: z.array(
-        z.object({ topic: z.string(), message: z.string(), sinceAtMs: z.number() }),
-      ),
-    }),
+    answer: answers.status,
     async run({ history, agents, complaints }) {
       const newest = history.newest();
       return {
@@ -111,8 +50,7 @@ const reads: readonly Operation[] = [
     role: 'read',
     summary: 'Every manager of the list, with its probe and its agents',
     query: z.strictObject({}),
-    answer: z.object({ managers: z.array(manager) }),
-    isHeavy: true,
+    answer: z.object({ managers: z.array(answers.manager) }),
     run: async (world) => ({ managers: managersOf(world) }),
   },
   {
@@ -121,7 +59,7 @@ const reads: readonly Operation[] = [
     role: 'read',
     summary: 'Published versions, newest first',
     query: z.strictObject({ limit: count(100, 20, 'how many') }),
-    answer: z.object({ history: z.array(version) }),
+    answer: answers.history,
     run: async ({ history }, { limit }) => ({
       history: history.list(Number(limit)).map(versionOf),
     }),
@@ -138,29 +76,26 @@ const reads: readonly Operation[] = [
         .describe('COLUMN=TEXT or COLUMN!=TEXT; several must all hold'),
       sort: z.string().max(32).default('agent').describe('column to sort by'),
       reverse: z.enum(['true', 'false']).default('false').describe('the other way round'),
+      search: z.string().max(64).default('').describe('a part of any column'),
       page: count(100_000, 1, 'page'),
       limit: count(1_000, 50, 'agents on a page'),
     }),
-    answer: z.object({
-      lines: z.array(agent),
-      total: z.number(),
-      pages: z.number(),
-      states: z.record(z.string(), z.number()),
-    }),
+    answer: answers.agentPage,
     isHeavy: true,
     async run({ rows, target, clock }, query) {
       const wanted = target();
       if (wanted === undefined)
         throw new ConfigError('unknown_version', 'nothing was published yet');
-      const { filter: given, sort, reverse, page, limit } = query;
+      const { filter: given, sort, reverse, search, page, limit } = query;
       const asked = {
         filters: [given].flat().map(String),
         sort: String(sort),
         isReverse: reverse === 'true',
         page: Number(page),
         limit: Number(limit),
+        text: String(search),
       };
-      return pageOf([...rows()], wanted, asked, clock.nowMs());
+      return searchAgents(rows(), wanted, asked, clock);
     },
   },
 ];
@@ -179,7 +114,7 @@ function change(
     role: 'operate',
     summary,
     query,
-    answer: outcome,
+    answer: answers.outcome,
     audited: (given) => [path, ...Object.values(given)].join(' ').trim(),
     async run(world, given) {
       const done = await publish(world.desk(), orderOf(world, given));
@@ -276,33 +211,20 @@ const administration: readonly Operation[] = [
   },
 ];
 
-export const operations: readonly Operation[] = [...reads, ...changes, ...administration];
+export const operations: readonly Operation[] = [
+  ...reads,
+  ...viewOperations,
+  ...changes,
+  ...administration,
+];
 
-function versionOf({
-  version: number,
-  epoch,
-  term,
-  reason,
-  detail,
-  hash,
-  issuedAtMs,
-}: PublishedList) {
-  return { version: number, epoch, term, reason, detail, hash, issuedAtMs };
-}
-
-function managersOf({ history, healths, rows }: ApiWorld) {
+function managersOf({ history, healths, loads }: ApiWorld) {
   const newest = history.newest();
   const known = healths();
-  const agents = new Map<string, number>();
-  for (const { report } of rows()) {
-    if (report.manager !== undefined) {
-      agents.set(report.manager, (agents.get(report.manager) ?? 0) + 1);
-    }
-  }
   return (newest === undefined ? [] : listedManagers(newest.content)).map((one) => ({
     ...{ id: one.id, address: one.address, port: one.port, zone: one.zone },
     ...{ weight: one.weight, prio: one.prio, state: one.state },
     probe: known.get(one.id)?.verdict ?? 'unknown',
-    agents: agents.get(one.id) ?? 0,
+    agents: loads().get(one.id) ?? 0,
   }));
 }
