@@ -6,6 +6,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const steps: readonly (readonly [string, readonly string[]])[] = [
   ['format and lint', ['node_modules/.bin/biome', 'check', '--error-on-warnings', '.']],
   ['types', ['node_modules/.bin/tsc', '-p', '.']],
+  ['types of the web page', ['node_modules/.bin/tsc', '-p', 'src/web']],
   ['architecture', [process.execPath, '--test', 'test/architecture.test.ts']],
 ];
 

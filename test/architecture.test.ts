@@ -120,12 +120,20 @@ test('pure folders read no clock, chance, disk, socket or log', () => {
 
 test('time and chance are read in host only', () => {
   const wrong = files
-    .filter((file) => !file.startsWith('src/host/'))
+    .filter((file) => !file.startsWith('src/host/') && file !== 'src/web/browser.ts')
     .filter((file) =>
       /\bDate\.now\(|\bMath\.random\(|\bset(?:Timeout|Interval)\(/.test(
         readFileSync(join(root, file), 'utf8'),
       ),
     );
+  assert.deepEqual(wrong, []);
+});
+
+test('the web page takes nothing but types from the programs', () => {
+  const wrong = edges
+    .filter(({ from, isType }) => from.startsWith('src/web/') && !isType)
+    .filter(({ to }) => !to.startsWith('src/web/') && to !== 'uplot')
+    .map((edge) => `${edge.from} -> ${edge.to}`);
   assert.deepEqual(wrong, []);
 });
 

@@ -6,6 +6,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { build, type Metafile, type Plugin } from 'esbuild';
+import { bundlePage } from '../../src/host/web-page.ts';
 
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -83,6 +84,7 @@ async function buildBundle(name: keyof typeof entries, stamp: Stamp): Promise<Bu
   const path = `dist/${name}.cjs`;
   const { version, commit, epoch } = stamp;
   const builtAt = new Date(epoch * 1000).toISOString().slice(0, 16).replace('T', ' ');
+  const page = name === 'pilotfish-publisher' ? await bundlePage() : undefined;
   const { metafile } = await build({
     absWorkingDir: root,
     entryPoints: [`src/${entries[name]}.ts`],
@@ -99,16 +101,23 @@ async function buildBundle(name: keyof typeof entries, stamp: Stamp): Promise<Bu
     define: {
       'import.meta.url': '__moduleUrl',
       'globalThis.pilotfishBuild': JSON.stringify({ version, commit, builtAt }),
+      // A file of its own it must not need: the page travels as text.
+      ...(page === undefined ? {} : { 'globalThis.pilotfishPage': JSON.stringify(page.texts) }),
     },
     banner: { js: 'const __moduleUrl = require("node:url").pathToFileURL(__filename).href;' },
   });
   if (name === 'pilotfish') refuseServerPackages(metafile);
   const bytes = Object.values(metafile.outputs)[0]?.bytes ?? 0;
-  return { name, path, bytes, packages: packagesOf(metafile) };
+  return {
+    name,
+    path,
+    bytes,
+    packages: packagesOf([...Object.keys(metafile.inputs), ...(page?.inputs ?? [])]),
+  };
 }
 
-function packagesOf({ inputs }: Metafile): readonly string[] {
-  const names = Object.keys(inputs).flatMap((input) => {
+function packagesOf(inputs: readonly string[]): readonly string[] {
+  const names = inputs.flatMap((input) => {
     const name = /.*node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(input)?.[1];
     return name === undefined ? [] : [name];
   });
