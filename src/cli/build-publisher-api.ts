@@ -18,7 +18,7 @@ import type { Complaints } from '../publisher/complaints.ts';
 import type { ConnectionLedger } from '../publisher/connection-ledger.ts';
 import { stableOf } from '../publisher/daemon.ts';
 import type { ListService } from '../publisher/list-service.ts';
-import type { Page } from '../publisher/page-route.ts';
+import type { Page, PageReader } from '../publisher/page-route.ts';
 import { targetOf } from '../publisher/rollout/overview.ts';
 import type { RunningStatus } from '../publisher/status/running.ts';
 import { readConfig } from './build-publisher-office.ts';
@@ -46,25 +46,21 @@ export interface ApiGround {
 export interface OpenedApi {
   readonly world: ApiWorld;
   /** Absent where `api.page` is off. */
-  readonly page?: Page;
+  readonly page?: PageReader;
   /** Until `stop` aborts. */
   run(): Promise<void>;
   close(): void;
 }
 
 /** Undefined where `api.enabled` is off. Throws HostError `store_failed` for the audit log. */
-export async function openApi(
-  ground: ApiGround,
-  stop: AbortSignal,
-): Promise<OpenedApi | undefined> {
+export function openApi(ground: ApiGround, stop: AbortSignal): OpenedApi | undefined {
   const { api, files } = ground.config;
   if (!api.enabled) return undefined;
   const audit = openAudit(resolve(ground.path, files.audit));
   const world = worldOf(ground, audit, stop);
-  const page = api.page ? await openPage(ground.complaints) : undefined;
   return {
     world,
-    ...(page === undefined ? {} : { page }),
+    ...(api.page ? { page: () => openPage(ground.complaints) } : {}),
     run: () => keepLoads(world, stop),
     close: () => audit.close(),
   };

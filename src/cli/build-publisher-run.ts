@@ -102,7 +102,7 @@ async function serveOffice(serving: Serving): Promise<void> {
     isLeaving: false,
   };
   const metrics = buildMetrics(running);
-  const api = await openApi(running, signals.stop);
+  const api = openApi(running, signals.stop);
   onEvent = (event) => metrics?.note(event);
   const { config, service } = running;
   const daemon = runDaemon(await buildWorld(running, { metrics, api }), signals.stop);

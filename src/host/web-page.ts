@@ -1,6 +1,6 @@
 /**
  * The files of the web page. A built program carries them as text; from sources they are bundled
- * when the publisher starts, by the esbuild that builds the programs too.
+ * when somebody first asks for them, by the esbuild that builds the programs too.
  */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -24,7 +24,15 @@ declare global {
 }
 
 /** Throws HostError `state_unreadable` from sources without their packages. */
-export async function readPage(): Promise<Page> {
+export function readPage(): Promise<Page> {
+  reading ??= openPage();
+  return reading;
+}
+
+/** Once for all publishers of a process. */
+let reading: Promise<Page> | undefined;
+
+async function openPage(): Promise<Page> {
   return pageOf(globalThis.pilotfishPage ?? (await bundlePage()).texts);
 }
 
@@ -58,7 +66,7 @@ export async function bundlePage(): Promise<{
   // Not a literal: the bundled publisher must not carry, or look for, what builds it.
   const builder = ['esbuild'].join('');
   try {
-    const { build } = (await import(builder)) as typeof Esbuild;
+    const { build, stop } = (await import(builder)) as typeof Esbuild;
     const { outputFiles, metafile } = await build({
       entryPoints: ['main.ts', 'style.css'].map((name) => fileURLToPath(new URL(name, folder))),
       outdir: 'web',
@@ -72,6 +80,7 @@ export async function bundlePage(): Promise<{
       legalComments: 'none',
       charset: 'utf8',
     });
+    await stop(); // its helper process is not needed again
     const text = (ending: string): string =>
       outputFiles.find(({ path }) => path.endsWith(ending))?.text ?? '';
     const texts = {

@@ -1,6 +1,6 @@
 /** The web page: a few files that hold no data, for anybody; what they show comes by the API. */
 import type { Server } from 'node:https';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 
 export interface PageFile {
   /** `/` for the document itself; others carry a hash of their content. */
@@ -13,6 +13,7 @@ export interface PageFile {
 export const pageFolder = '/web/';
 
 export type Page = readonly PageFile[];
+export type PageReader = () => Promise<Page | undefined>;
 
 /** Nothing but this publisher's own files and answers, no inline script or style, nobody's frame. */
 const policy = [
@@ -33,11 +34,16 @@ const headers = {
   'permissions-policy': 'camera=(), geolocation=(), microphone=()',
 } as const;
 
-export function addPageRoutes(app: FastifyInstance<Server>, page: Page): void {
-  for (const { path, type, body } of page) {
-    const caching = path === '/' ? 'no-cache' : 'public, max-age=31536000, immutable';
-    app.get(path, async (_request, reply) =>
-      reply.headers(headers).header('cache-control', caching).type(type).send(body),
-    );
+/** `read` is asked at every request; undefined: there is no page. */
+export function addPageRoutes(app: FastifyInstance<Server>, read: PageReader): void {
+  const answer = async (request: FastifyRequest, reply: FastifyReply) => {
+    const page = await read();
+    const file = page?.find(({ path }) => path === request.raw.url);
+    if (file === undefined) return reply.callNotFound();
+    const caching = file.path === '/' ? 'no-cache' : 'public, max-age=31536000, immutable';
+    return reply.headers(headers).header('cache-control', caching).type(file.type).send(file.body);
+  };
+  for (const path of ['/', `${pageFolder}*`]) {
+    app.get(path, (request, reply) => answer(request as FastifyRequest, reply as FastifyReply));
   }
 }

@@ -22,7 +22,7 @@ import { buildFastList } from './fast-list.ts';
 import { listExpiresAtMs } from './history.ts';
 import type { ListAnswer, ListService } from './list-service.ts';
 import { addMetricsRoute, type MetricsSource } from './observe/metrics-route.ts';
-import { addPageRoutes, type Page, pageFolder } from './page-route.ts';
+import { addPageRoutes, type PageReader, pageFolder } from './page-route.ts';
 import type { ReportDesk } from './reports/report-desk.ts';
 import { addReportRoute, isReportRequest } from './reports/report-route.ts';
 
@@ -35,7 +35,7 @@ export interface RouteParts {
   /** Absent where there is no API. */
   readonly api?: { readonly world: ApiWorld; readonly version: string };
   /** Absent where the API, or its page, is off. */
-  readonly page?: Page;
+  readonly page?: PageReader;
   /** Absent where no metrics are shown. */
   readonly metrics?: MetricsSource;
   readonly clock: Clock;

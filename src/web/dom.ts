@@ -92,7 +92,7 @@ function patchAttributes(target: Element, fresh: Element): void {
 export interface Column<Row> {
   readonly name: string;
   /** `number` is set to the right; `wide` is left out on a phone. */
-  readonly kind?: 'number' | 'wide';
+  readonly kind?: 'number' | 'wide' | 'number wide';
   cell(row: Row): Child;
 }
 

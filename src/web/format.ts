@@ -37,6 +37,13 @@ export function instant(atMs: number): string {
   return clock.format(atMs);
 }
 
+const short = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' });
+
+/** `22:05`. */
+export function dayTime(atMs: number): string {
+  return short.format(atMs);
+}
+
 export function percent(part: number, all: number): string {
   if (all === 0) return '0 %';
   const share = (part / all) * 100;

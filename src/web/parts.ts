@@ -2,6 +2,7 @@
 import type { Route } from './app.ts';
 import { linkTo } from './app.ts';
 import { type Child, el } from './dom.ts';
+import { instant } from './format.ts';
 
 export const stateNames: Readonly<Record<string, string>> = {
   on_target: 'on target',
@@ -27,6 +28,11 @@ export function section(name: string, title: string, ...children: readonly Child
 /** A word with a colour; the word says it all. */
 export function badge(kind: 'good' | 'warn' | 'bad' | 'plain', text: string): HTMLElement {
   return el('span', { class: `badge ${kind}` }, text);
+}
+
+/** In the reader's own time zone, never broken in two. */
+export function moment(atMs: number): HTMLElement {
+  return el('time', { datetime: new Date(atMs).toISOString() }, instant(atMs));
 }
 
 export function empty(what: string, more = ''): HTMLElement {

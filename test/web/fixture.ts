@@ -114,6 +114,7 @@ function reportOf(number: number, managers: number, hash: string, at: number): A
 
 export interface Serving {
   readonly origin: string;
+  readonly pid: number;
   stop(): Promise<void>;
 }
 
@@ -134,6 +135,7 @@ export async function serveFleet(fleet: Fleet, withinMs = 200_000): Promise<Serv
   );
   return {
     origin: `https://127.0.0.1:${fleet.port}`,
+    pid: child.pid ?? 0,
     async stop() {
       process.off('exit', kill);
       child.kill('SIGTERM');

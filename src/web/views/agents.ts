@@ -7,8 +7,8 @@ import type {
 import { ask } from '../api.ts';
 import { type App, linkTo, type Route, type View } from '../app.ts';
 import { type Child, type Column, el, scroller, table } from '../dom.ts';
-import { count, duration, instant, plural } from '../format.ts';
-import { badge, empty, loading, section, stateNames, stateOrder } from '../parts.ts';
+import { count, duration, plural } from '../format.ts';
+import { badge, empty, loading, moment, section, stateNames, stateOrder } from '../parts.ts';
 
 const perPage = 50;
 
@@ -130,7 +130,7 @@ const sortable: readonly (Column<AgentAnswer> & { readonly sort: string })[] = [
   { name: 'Holds', sort: 'holds', kind: 'wide', cell: ({ holds }) => holds || '—' },
   { name: 'Why', sort: 'reason', cell: ({ reason }) => reason },
   {
-    ...{ name: 'Heard', sort: 'ageSec', kind: 'number' },
+    ...{ name: 'Heard', sort: 'ageSec', kind: 'number wide' },
     cell: ({ ageSec }) => `${duration(Math.max(1, ageSec) * 1_000)} ago`,
   },
 ];
@@ -225,7 +225,7 @@ function explained(agent: string, { lines, ranking, events }: ExplanationAnswer)
   const past = table(
     'What changed for it, newest first',
     [
-      { name: 'When', cell: ({ atMs }) => instant(atMs) },
+      { name: 'When', cell: ({ atMs }) => moment(atMs) },
       { name: 'What', cell: ({ kind }) => kind },
       { name: 'How', cell: ({ text }) => text },
     ],

@@ -4,7 +4,7 @@ import type { LoadAnswer } from '../../publisher/api/answers.ts';
 import { ask } from '../api.ts';
 import type { View } from '../app.ts';
 import { type Child, el, table } from '../dom.ts';
-import { count, instant } from '../format.ts';
+import { count, dayTime, instant } from '../format.ts';
 import { choices, empty, loading, section } from '../parts.ts';
 
 const spans = [
@@ -132,7 +132,10 @@ function optionsOf(
       x: { range: (_plot, _from, to) => [(to ?? 0) - minutes * 60, to ?? 0] },
       y: { range: (_plot, _least, most) => [0, Math.max(1, (most ?? 1) * 1.1)] },
     },
-    axes: [axis, { ...axis, size: 64, values: (_plot, ticks) => ticks.map((one) => count(one)) }],
+    axes: [
+      { ...axis, values: (_plot, ticks) => ticks.map((one) => dayTime(one * 1_000)) },
+      { ...axis, size: 64, values: (_plot, ticks) => ticks.map((one) => count(one)) },
+    ],
     series: [
       {},
       ...ids.map((id, at) => ({

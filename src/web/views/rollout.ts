@@ -3,8 +3,8 @@ import type { HistoryAnswer, RolloutAnswer, VersionAnswer } from '../../publishe
 import { ask } from '../api.ts';
 import type { App, View } from '../app.ts';
 import { type Child, el, svg, table } from '../dom.ts';
-import { ago, count, duration, instant, percent } from '../format.ts';
-import { badge, empty, loading, orderButton, section } from '../parts.ts';
+import { ago, count, duration, percent } from '../format.ts';
+import { badge, empty, loading, moment, orderButton, section } from '../parts.ts';
 
 interface Versions extends HistoryAnswer {
   /** Of the picture when they were asked for. */
@@ -144,7 +144,7 @@ function versionsTable(
     [
       { name: 'Version', cell: ({ version, epoch, term }) => `${epoch}/${term}/${version}` },
       { name: 'Why', cell: ({ reason, detail }) => `${reason} ${detail}`.trim() },
-      { name: 'Signed', cell: ({ issuedAtMs }) => instant(issuedAtMs) },
+      { name: 'Signed', cell: ({ issuedAtMs }) => moment(issuedAtMs) },
       { name: 'Age', kind: 'wide', cell: ({ issuedAtMs }) => ago(issuedAtMs, picture.atMs) },
       { name: 'Hash', kind: 'wide', cell: ({ hash }) => el('code', {}, hash.slice(7, 19)) },
       ...(mayChange ? [order] : []),

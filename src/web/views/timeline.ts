@@ -4,7 +4,7 @@ import { ask } from '../api.ts';
 import type { App, View } from '../app.ts';
 import { type Child, el, svg, table } from '../dom.ts';
 import { count, duration, instant, plural } from '../format.ts';
-import { badge, choices, empty, loading, section } from '../parts.ts';
+import { badge, choices, empty, loading, moment, section } from '../parts.ts';
 
 const spans = [
   { value: '60', text: '1 hour' },
@@ -124,7 +124,7 @@ function moments({ moments: found, total }: TimelineAnswer): HTMLElement {
   return table(
     caption,
     [
-      { name: 'When', cell: ({ atMs }) => instant(atMs) },
+      { name: 'When', cell: ({ atMs }) => moment(atMs) },
       { name: 'Step', cell: ({ phase }) => (phase === undefined ? '—' : badge('plain', phase)) },
       { name: 'What', cell: ({ what }) => what },
     ],
