@@ -58,9 +58,17 @@ export async function makeFleet(
   return fleet;
 }
 
+/** A new token, once the running publisher knows it. Asked seldom: wrong ones have a rate. */
 export async function mintToken(fleet: Fleet, role: string, name = `the ${role}`): Promise<string> {
   const flags = ['--name', name, '--role', role];
-  return (await command(fleet, 'api-token', 'create', ...flags)).token;
+  const { token } = await command(fleet, 'api-token', 'create', ...flags);
+  const headers = { authorization: `Bearer ${token}` };
+  await eventually('the token is known', async () => {
+    if ((await statusOf(fleet.port, '/api/v1/whoami', { headers })) === 200) return true;
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    return false;
+  });
+  return token;
 }
 
 /** Most agents fare well; every 50th is silent, away, behind or failed, every 1000th is hostile. */
