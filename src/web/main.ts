@@ -46,6 +46,8 @@ let failure = '';
 let loading = new AbortController();
 let nextLoad: Cancel = () => undefined;
 let isDrawing = false;
+/** What stands in the search is newer than the address. */
+let isTyping = false;
 
 const main = document.getElementById('main') ?? document.body;
 
@@ -81,7 +83,7 @@ function draw(): void {
   for (const control of main.querySelectorAll<HTMLInputElement | HTMLSelectElement>(
     'form.search [name]',
   )) {
-    if (control === document.activeElement) continue;
+    if (isTyping || control === document.activeElement) continue;
     control.value = control.getAttribute('data-chosen') ?? control.getAttribute('value') ?? '';
   }
   if (app !== undefined) viewOf(app.route)?.drawn?.(data);
@@ -266,12 +268,15 @@ document.addEventListener('input', ({ target }) => {
   const form = target instanceof Element ? target.closest('form') : null;
   if (form?.dataset.act !== 'search') return;
   searchLater();
-  searchLater = after(typingMs, () => search(form));
+  isTyping = true;
+  if (target instanceof HTMLSelectElement) search(form);
+  else searchLater = after(typingMs, () => search(form));
 });
 
 /** What was typed becomes part of the address; back goes back to before the search. */
 function search(form: HTMLFormElement): void {
   searchLater();
+  isTyping = false;
   const route = parseRoute(location.hash);
   if (route.name !== 'agents' || !form.isConnected) return;
   const words = [...new FormData(form)].map(([name, value]) => [name, `${value}`] as const);
