@@ -40,7 +40,7 @@ export function makeTestSigner(folder: string): Signer {
     'req',
     '-x509',
     '-newkey',
-    'rsa:3072',
+    'rsa:2048',
     '-nodes',
     '-days',
     '365',

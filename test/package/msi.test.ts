@@ -2,10 +2,15 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import {
+  makeTestSigner,
+  signAuthenticode,
+  verifyAuthenticode,
+} from '../../scripts/package/authenticode.ts';
 import { packMsi, publicProperties } from '../../scripts/package/msi.ts';
 import { missingPackages } from '../../scripts/package/run.ts';
 
@@ -56,4 +61,29 @@ test('the MSI orders its steps, keeps its settings, takes any version, twice the
   assert.match(table('Upgrade'), /\t0\.0\.0\t\t\t257\t\tWIX_UPGRADE_DETECTED/);
   assert.doesNotMatch(table('LaunchCondition'), /DOWNGRADE/);
   rmSync(folder, { recursive: true, maxRetries: 9 });
+});
+
+const signing = missingPackages(['wixl', 'msibuild', 'faketime', 'osslsigncode']);
+
+test('the MSI signed by a test certificate verifies against it alone, and only as it was signed', {
+  skip: signing.length > 0 && `needs ${signing.join(' ')}`,
+}, (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'pilotfish-sign-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  for (const name of ['pilotfish.exe', 'pilotfish-service.exe']) {
+    writeFileSync(join(folder, name), `a file of some length in the cabinet: ${name}`);
+  }
+  const path = packMsi(folder, stamp);
+  const signer = makeTestSigner(folder);
+  signAuthenticode(path, signer, stamp.epoch);
+  verifyAuthenticode(path, signer.certificate);
+  mkdirSync(join(folder, 'other'));
+  const { certificate } = makeTestSigner(join(folder, 'other'));
+  assert.throws(() => verifyAuthenticode(path, certificate));
+  const bytes = readFileSync(path);
+  const at = bytes.indexOf('Keeps the Wazuh agent');
+  assert.ok(at > 0);
+  bytes[at] = 0x6b;
+  writeFileSync(path, bytes);
+  assert.throws(() => verifyAuthenticode(path, signer.certificate));
 });
