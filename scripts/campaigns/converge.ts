@@ -24,6 +24,7 @@ import {
   play,
 } from '../converge/ansible.ts';
 import { Machine, prepareRoot } from '../converge/machine.ts';
+import { missingPackages } from '../package/run.ts';
 
 const repo = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
 const usage = `usage: npm run campaign -- converge [--root DIR] [--mirror URL] [--packages DIR] [--keep]
@@ -31,7 +32,12 @@ const usage = `usage: npm run campaign -- converge [--root DIR] [--mirror URL] [
   --root DIR       the Debian root to copy, made when missing (default /var/tmp/pilotfish-root)
   --mirror URL     where debootstrap finds packages (default http://deb.debian.org/debian)
   --packages DIR   debs of both programs; without: npm run package makes them
-Needs root, debootstrap, systemd-container, ansible.`;
+Needs root, debootstrap, systemd-container, ansible-core, rpm, gcc.`;
+
+const tools = [
+  ...(['debootstrap', 'systemd-nspawn', 'ansible-playbook'] as const),
+  ...(['dpkg-deb', 'rpmbuild', 'x86_64-linux-gnu-gcc'] as const),
+];
 
 type Print = (line: string) => void;
 
@@ -54,6 +60,11 @@ export const campaign: Campaign = {
       const index = args.indexOf(name);
       return index < 0 ? fallback : (args[index + 1] ?? fallback);
     };
+    const missing = missingPackages(tools);
+    if (missing.length > 0) {
+      print(`these Debian packages are needed: apt-get install ${missing.join(' ')}`);
+      return 1;
+    }
     const template = option('--root', '/var/tmp/pilotfish-root');
     prepareRoot(template, option('--mirror', 'http://deb.debian.org/debian'), print);
     const folder = mkdtempSync(join(tmpdir(), 'pilotfish-converge-'));

@@ -7,10 +7,11 @@ import { measureInstallation } from '../install/figures.ts';
 import { type Format, Installation, type Packages } from '../install/scenario.ts';
 import { root } from '../package/bundles.ts';
 import { packageAll } from '../package/main.ts';
+import { missingPackages } from '../package/run.ts';
 
 const usage = `usage: npm run campaign -- install [--format deb|rpm] [--root DIR] [--first DIR --later DIR]
 
-Root only; needs debootstrap and systemd-container. Builds packages of two versions (or takes those
+Root only; needs debootstrap, systemd-container, rpm, gcc. Builds packages of two versions (or takes those
 of two folders), boots a Debian by systemd-nspawn for each format, and there: publisher, stand-in
 agent and managers, join by token, rewrite and move by the applier, a manager killed, ossec.conf
 removed, drift, a search for secrets, figures, upgrade, downgrade, timer, removal; then a table of
@@ -24,6 +25,13 @@ export const campaign = {
 };
 
 async function run(args: readonly string[], print: (line: string) => void): Promise<number> {
+  const missing = missingPackages([
+    ...(['debootstrap', 'systemd-nspawn', 'dpkg-deb', 'rpmbuild', 'x86_64-linux-gnu-gcc'] as const),
+  ]);
+  if (missing.length > 0) {
+    print(`these Debian packages are needed: apt-get install ${missing.join(' ')}`);
+    return 1;
+  }
   const value = (name: string): string | undefined => {
     const index = args.indexOf(name);
     return index < 0 ? undefined : args[index + 1];

@@ -3,7 +3,7 @@
  * with a network of its own. Needs root, debootstrap and systemd-container; nothing of it stays.
  */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,10 +14,13 @@ const packages =
 
 /** A minimal Debian with systemd and rpm, made once (two minutes) into `dist/`. */
 export function debianRoot(at = join(root, 'dist/roots/bookworm')): string {
-  if (existsSync(join(at, 'usr/bin/rpm'))) return at;
+  const complete = join(at, '.pilotfish-complete');
+  if (existsSync(complete)) return at;
+  rmSync(at, { recursive: true, force: true });
   mkdirSync(at, { recursive: true });
   const words = ['--variant=minbase', `--include=${packages}`, 'bookworm', at];
   execFileSync('debootstrap', words, { stdio: ['ignore', 'ignore', 'inherit'] });
+  writeFileSync(complete, '');
   return at;
 }
 

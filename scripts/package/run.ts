@@ -35,11 +35,14 @@ const tools = {
   'x86_64-w64-mingw32-gcc': 'gcc-mingw-w64-x86-64',
   'x86_64-linux-gnu-gcc': 'gcc',
   'aarch64-linux-gnu-gcc': 'gcc-aarch64-linux-gnu',
-  wine: 'wine64',
+  wine: 'wine',
+  debootstrap: 'debootstrap',
+  'systemd-nspawn': 'systemd-container',
+  'ansible-playbook': 'ansible-core',
 } as const;
 export type Tool = keyof typeof tools;
 
-/** What must be installed before; empty when everything is there. */
+/** Debian packages that must be installed before; empty when everything is there. */
 export function missingPackages(wanted: readonly Tool[]): readonly string[] {
   const path = `${process.env.PATH ?? ''}:/usr/sbin:/sbin`.split(':');
   const missing = wanted.filter((tool) => !path.some((folder) => existsSync(`${folder}/${tool}`)));
