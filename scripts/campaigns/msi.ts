@@ -9,6 +9,12 @@ import { Stage } from '../demonstration/stage.ts';
 import { MsiLife } from '../install/msi-life.ts';
 import { Wine } from '../install/wine.ts';
 import { buildWineBinary } from '../install/wine-binary.ts';
+import {
+  makeTestSigner,
+  type Signer,
+  signAuthenticode,
+  verifyAuthenticode,
+} from '../package/authenticode.ts';
 import { buildBundles, readStamp, root } from '../package/bundles.ts';
 import { compileServiceHost, packMsi } from '../package/msi.ts';
 import { missingPackages } from '../package/run.ts';
@@ -16,7 +22,7 @@ import { missingPackages } from '../package/run.ts';
 const usage = `usage: npm run campaign -- msi [--logs DIR]
 
   --logs DIR   where the logs of msiexec, Wine and the service stay (default dist/wine-logs)
-Needs wine, wixl, msitools, faketime, gcc-mingw-w64-x86-64; three minutes. The sidecar runs on Node
+Needs wine, wixl, msitools, osslsigncode, faketime, gcc-mingw-w64-x86-64; five minutes. The sidecar runs on Node
 22.23.2 there, because later ones do not start in Wine 8; the service host is the one that ships.
 Agent, tasklist and netstat are stand-ins; what Wine cannot show: installers/windows/README.md.`;
 
@@ -28,7 +34,14 @@ export const campaign = {
 };
 
 async function run(args: readonly string[], print: (line: string) => void): Promise<number> {
-  const missing = missingPackages(['wine', 'wixl', 'msibuild', 'faketime', compiler]);
+  const missing = missingPackages([
+    'wine',
+    'osslsigncode',
+    'wixl',
+    'msibuild',
+    'faketime',
+    compiler,
+  ]);
   if (missing.length > 0) {
     print(`these Debian packages are needed: apt-get install ${missing.join(' ')}`);
     return 1;
@@ -62,9 +75,10 @@ interface Ground {
 }
 
 async function live({ folder, logs, stage, wine, print }: Ground): Promise<void> {
-  print('building two packages …');
-  const first = await packageOf(join(folder, 'first'), '1.0.0');
-  const later = await packageOf(join(folder, 'later'), '1.0.1');
+  print('building two packages, signed with a test certificate …');
+  const signer = makeTestSigner(folder);
+  const first = await packageOf(join(folder, 'first'), '1.0.0', signer);
+  const later = await packageOf(join(folder, 'later'), '1.0.1', signer);
   await stage.startManagers();
   const url = await stage.startPublisher();
   const former = ownAddress(9);
@@ -93,12 +107,18 @@ async function live({ folder, logs, stage, wine, print }: Ground): Promise<void>
   }
 }
 
-async function packageOf(folder: string, version: string): Promise<string> {
+async function packageOf(folder: string, version: string, signer: Signer): Promise<string> {
   const stamp = { ...readStamp(), version };
   await buildBundles(stamp);
-  buildWineBinary(join(folder, 'pilotfish.exe'));
-  compileServiceHost(join(folder, 'pilotfish-service.exe'));
-  return packMsi(folder, stamp);
+  const programs = ['pilotfish.exe', 'pilotfish-service.exe'].map((name) => join(folder, name));
+  const [sidecar = '', host = ''] = programs;
+  buildWineBinary(sidecar);
+  compileServiceHost(host);
+  for (const path of programs) signAuthenticode(path, signer, stamp.epoch);
+  const made = packMsi(folder, stamp);
+  signAuthenticode(made, signer, stamp.epoch);
+  for (const path of [...programs, made]) verifyAuthenticode(path, signer.certificate);
+  return made;
 }
 
 interface Proxy {

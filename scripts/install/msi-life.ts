@@ -166,7 +166,8 @@ export class MsiLife {
     await wine.stopService('Pilotfish');
     rmSync(wine.path(program, 'pilotfish.exe'));
     const before = this.#kept();
-    this.#msiexec('repair', '/fa', later);
+    // What `/fa` stands for on Windows; Wine's `/f` fails, whatever it is given.
+    this.#msiexec('repair', '/i', later, 'REINSTALL=ALL', 'REINSTALLMODE=amus');
     ok(existsSync(wine.path(program, 'pilotfish.exe')), 'the program is still missing');
     await wine.start('Pilotfish');
     same(this.#kept(), before);
