@@ -4,7 +4,7 @@ import { ConfigError } from '../errors.ts';
 import { parseAddress } from '../list/address.ts';
 import { isCidr } from '../list/cidr.ts';
 import { present } from '../list/members.ts';
-import { listLimits, type Manager } from '../list/model.ts';
+import { listLimits } from '../list/model.ts';
 import { clientDefaults } from '../list/parse-list.ts';
 import type { ConnectionLimits } from '../publisher/connection-ledger.ts';
 import type { ConfiguredContent } from '../publisher/content.ts';
@@ -27,18 +27,20 @@ const scope = (text: string) =>
     .default('*')
     .describe(text);
 const whole = (min: number, max: number) => z.number().int().min(min).max(max);
+const dialled = (text: string) =>
+  z
+    .string()
+    .refine(
+      (value) => parseAddress(value) !== undefined,
+      'expected a host name, IPv4 or IPv6 address',
+    )
+    .describe(text);
 const day = 86_400;
 
 const manager = z.strictObject({
   node: id('its node in the cluster, where that has another name than the manager').optional(),
   id: id('the name of the manager in every command; unique'),
-  address: z
-    .string()
-    .refine(
-      (text) => parseAddress(text) !== undefined,
-      'expected a host name, IPv4 or IPv6 address',
-    )
-    .describe('what agents dial: host name, IPv4, or IPv6 without brackets'),
+  address: dialled('what agents dial: host name, IPv4, or IPv6 without brackets'),
   port: whole(1, 65_535).default(1514).describe('port for agents'),
   protocol: z.enum(['tcp', 'udp']).default('tcp').describe('transport for agents'),
   zone: id('where it stands; sidecars prefer their own zone').default('default'),
@@ -80,6 +82,16 @@ const list = z.strictObject({
   acceptRate: whole(1, listLimits.maxAcceptRate)
     .default(100)
     .describe('new sessions a second that one manager takes in; agents move in slots below it'),
+  balancers: z
+    .array(
+      z.strictObject({
+        address: dialled('where a load balancer listens for agents, as their ossec.conf has it'),
+        port: whole(1, 65_535).default(1514).describe('its port'),
+      }),
+    )
+    .max(listLimits.maxBalancers)
+    .default([])
+    .describe('agents whose first server is one of these stay behind it'),
   probeBudgetPerManager: whole(1, 100_000)
     .default(clientDefaults.probeBudgetPerManager)
     .describe('probes a second that one manager may get'),
@@ -258,7 +270,7 @@ export interface PublisherConfig extends Omit<Settings, 'managers' | 'listen' | 
 export function parsePublisherConfig(text: string, path: string): PublisherConfig {
   const settings = parseConfig<Settings>(publisherSchema, text, path);
   const { managers, listen, ...rest } = settings;
-  checkUnique(managers, path);
+  checkUnique(settings, path);
   const fault = wavesFault(settings.rollout);
   if (fault !== undefined) throw new ConfigError('config_invalid', `${path}: ${fault}`);
   if (settings.list.resignEvery * 2 > settings.list.validFor) {
@@ -270,10 +282,19 @@ export function parsePublisherConfig(text: string, path: string): PublisherConfi
 }
 
 function configuredOf({ list: settings, managers, roster }: Settings): ConfiguredContent {
-  const { validFor, resignEvery: _resign, group, site, acceptRate, ...client } = settings;
+  const {
+    validFor,
+    resignEvery: _resign,
+    group,
+    site,
+    acceptRate,
+    balancers,
+    ...client
+  } = settings;
   return {
     managers: managers.map(({ node: _node, ...listed }) => present(listed)),
     acceptRate,
+    ...(balancers.length === 0 ? {} : { balancers }),
     ...(roster.enabled ? { isGated: true } : {}),
     client: present(client),
     validFor: Math.round(validFor / 1_000),
@@ -281,17 +302,14 @@ function configuredOf({ list: settings, managers, roster }: Settings): Configure
   };
 }
 
-function checkUnique(
-  managers: readonly Pick<Manager, 'id' | 'address' | 'port'>[],
-  path: string,
-): void {
-  const seen = new Set<string>();
-  for (const { id: name, address, port } of managers) {
-    for (const key of [`id ${name}`, `address ${address.toLowerCase()}:${port}`]) {
-      if (seen.has(key)) throw new ConfigError('config_invalid', `${path}: managers: ${key} twice`);
-      seen.add(key);
-    }
-  }
+function checkUnique({ managers, list: { balancers } }: Settings, path: string): void {
+  const keys = [
+    ...managers.map(({ id: name }) => `id ${name}`),
+    ...[...managers, ...balancers].map((one) => `address ${one.address.toLowerCase()}:${one.port}`),
+  ];
+  const twice = keys.find((key, place) => keys.indexOf(key) < place);
+  if (twice === undefined) return;
+  throw new ConfigError('config_invalid', `${path}: managers: ${twice} twice`);
 }
 
 function parseListen(text: string, path: string): PublisherConfig['listen'] {

@@ -43,6 +43,7 @@ export function renderFlat(list: ManagerList, hash: string): Uint8Array {
     ...(rollout === undefined ? [] : [`rollout ${rollout.id} ${rollout.salt} ${rollout.pct}`]),
     `managers ${list.managers.length}`,
     ...list.managers.map(managerLine),
+    ...(list.balancers ?? []).map(({ address, port }) => `balancer ${address} ${port}`),
     'end',
   ];
   return encodeUtf8(`${lines.join('\n')}\n`);

@@ -10,6 +10,7 @@ export const listLimits = {
   maxSignatures: 8,
   maxRootsPerRun: 64,
   maxManagers: 16,
+  maxBalancers: 8,
   maxStringLength: 256,
   maxHostLength: 126,
   maxKeys: 32,
@@ -99,6 +100,13 @@ export interface Balance {
   readonly pct: number;
 }
 
+/** A load balancer that some agents dial in place of a manager: where it listens for them. */
+export interface BalancerAddress {
+  /** As in `Manager`. */
+  readonly address: string;
+  readonly port: number;
+}
+
 export interface Audience {
   /** The group of this host, or `*`. */
   readonly group: string;
@@ -126,6 +134,8 @@ export interface ManagerList extends Position {
   readonly rollout?: Rollout;
   readonly admission?: Admission;
   readonly balance?: Balance;
+  /** An agent whose first server is one of these is not moved around it. Never dialled by a sidecar. */
+  readonly balancers?: readonly BalancerAddress[];
 }
 
 /** An Ed25519 public key as JWK (RFC 8037); its id is the RFC 7638 thumbprint. */

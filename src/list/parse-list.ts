@@ -95,6 +95,7 @@ const document = members({
     from: list(identifier, 1, listLimits.maxManagers),
     pct: integer(1, 100),
   }).optional(),
+  balancers: list(members({ address, port }), 1, listLimits.maxBalancers).optional(),
 });
 
 /**
@@ -149,5 +150,6 @@ export function renderList(value: ManagerList): Uint8Array {
       startSlot: renderInstant(admission.startSlotAtMs),
     },
     balance: value.balance,
+    balancers: value.balancers,
   });
 }

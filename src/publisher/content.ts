@@ -4,7 +4,7 @@
  * source on `publish`; drain, rollback and re-signing start from what was published last.
  */
 import { ConfigError } from '../errors.ts';
-import type { Audience, Balance, ListClient, Manager } from '../list/model.ts';
+import type { Audience, Balance, BalancerAddress, ListClient, Manager } from '../list/model.ts';
 
 export interface Content {
   /** As configured, drains not applied. */
@@ -24,6 +24,8 @@ export interface Content {
   readonly client: ListClient;
   /** New sessions a second a manager takes in that names no rate; absent in old contents. */
   readonly acceptRate?: number;
+  /** Where load balancers listen for agents; those agents stay behind them. */
+  readonly balancers?: readonly BalancerAddress[];
   /** Seconds. */
   readonly validFor: number;
   readonly aud: Audience;
@@ -157,7 +159,7 @@ export function describeChange(before: Content | undefined, after: Content): rea
   const lines = now.flatMap((manager) => describeManager(old.get(manager.id), manager));
   const kept = new Set(now.map((manager) => manager.id));
   const gone = [...old.keys()].filter((id) => !kept.has(id)).map((id) => `- ${id}`);
-  const settings = ['client', 'acceptRate', 'validFor', 'aud', 'balance'] as const;
+  const settings = ['client', 'acceptRate', 'validFor', 'aud', 'balance', 'balancers'] as const;
   const tuned = settings.filter((name) => fingerprint(before[name]) !== fingerprint(after[name]));
   return [...lines, ...gone, ...tuned.map((name) => `~ ${settingNames[name]} changed`)];
 }
@@ -168,6 +170,7 @@ const settingNames = {
   validFor: 'validity',
   aud: 'audience',
   balance: 'what surplus agents are asked',
+  balancers: 'balancers',
 } as const;
 
 const managerMembers = [

@@ -154,6 +154,7 @@ function nextList(
       ? {}
       : { admission: admissionOf(version, content.acceptRate, clock.nowMs()) }),
     ...(content.balance === undefined ? {} : { balance: content.balance }),
+    ...(content.balancers === undefined ? {} : { balancers: content.balancers }),
   };
 }
 

@@ -7,6 +7,9 @@
  * Invariants: leaving a dead manager waits for no cooldown, window or freeze, only for the admission
  * of a big fleet; a move has a target that answers; while this host is the suspect nothing moves.
  */
+
+import type { BalancerAddress } from '../list/model.ts';
+import { canonicalAddress } from '../wazuh/connections.ts';
 import { enoughManagers, leaveDead, reconnect, unwedge } from './decide-moves.ts';
 import { goHome, leaveDraining, waitForSlot } from './decide-planned.ts';
 import { type Answer, hold, pass, type Rule, step } from './decide-rule.ts';
@@ -21,6 +24,7 @@ const rules: readonly Rule[] = [
   { name: 'agent', ask: needAgent },
   { name: 'upgrade', ask: waitForUpgrade },
   { name: 'file', ask: needFile },
+  { name: 'balancer', ask: stayBehindBalancer },
   { name: 'size', ask: enoughManagers },
   { name: 'dead manager', ask: leaveDead },
   { name: 'moved address', ask: freeHalfOpen },
@@ -82,6 +86,24 @@ function needFile({ seen: { file } }: View): Answer {
   }
   const why = file.kind === 'missing' ? 'ossec.conf is gone, and no backup is here' : file.why;
   return hold('file_refused', why);
+}
+
+/** Whoever keeps a balancer spreads and moves its agents there; around it they would be uncounted. */
+function stayBehindBalancer({
+  list,
+  seen: { file },
+  fileIds,
+  isRelayFirst,
+  connection,
+}: View): Answer {
+  const [first] = file.kind === 'readable' ? file.servers : [];
+  if (first === undefined || isRelayFirst || fileIds[0] !== undefined) return pass('none in front');
+  const isThat = (one: BalancerAddress): boolean =>
+    one.port === first.port && canonicalAddress(one.address) === canonicalAddress(first.address);
+  if (!(list.list.balancers ?? []).some(isThat)) return pass('none in front');
+  const where = `behind the balancer ${first.address}:${first.port}, and stays there`;
+  const away = connection.kind === 'none' ? '; it has no connection now: look at the balancer' : '';
+  return rest('behind_balancer', `${where}${away}`);
 }
 
 function stay(view: View): Answer {

@@ -1,6 +1,11 @@
 /** The one thing a cycle may do, with the reasons that led to it. */
 
-export type StayReason = 'current_is_up' | 'none_is_up' | 'nothing_known' | 'agent_stopped';
+export type StayReason =
+  | 'current_is_up'
+  | 'none_is_up'
+  | 'nothing_known'
+  | 'agent_stopped'
+  | 'behind_balancer';
 export type WriteReason = 'membership' | 'tuning' | 'own_order';
 export type MoveReason =
   | 'manager_down'

@@ -42,6 +42,8 @@ test('every mistake names the file, the line or the key, and what is expected', 
     ],
     [`${least}  - {id: a, address: 10.0.0.2}\n`, /managers: id a twice/],
     [`${least}  - {id: b, address: 10.0.0.1}\n`, /managers: address 10\.0\.0\.1:1514 twice/],
+    [`${least}list: {balancers: [{address: 10.0.0.1}]}\n`, /address 10\.0\.0\.1:1514 twice/],
+    [`${least}list: {balancers: [{address: 'a b'}]}\n`, /balancers\.0\.address: expected a host/],
     ['managers: [{id: a, address: x}]\n', /org/],
   ];
   for (const [text, pattern] of cases) {

@@ -67,6 +67,18 @@ describe('the applier in POSIX sh', { concurrency: 4 }, () => {
     });
   }
 
+  test('an agent behind a load balancer that the list names stays there, until the list does not', async (t) => {
+    const { host, publisher, list } = await joined(t);
+    publisher.serve({ ...list, version: list.version + 1, balancers: [{ address: '10.9.9.9', port: 1514 }] });
+    const stays = await host.run('run');
+    assert.equal(stays.exit, 0, stays.err);
+    assert.match(stays.err, /behind a load balancer/);
+    assert.deepEqual([host.readConfig(), host.restarts], [config, 0]);
+    publisher.serve({ ...list, version: list.version + 2 });
+    assert.equal((await host.run('run')).exit, 0);
+    assert.equal(host.entries().length, list.managers.length);
+  });
+
   test('an agent that does not connect gets its old bytes back, and the list is not tried again', async (t) => {
     const { host } = await joined(t);
     host.onRestart('stay away');

@@ -72,6 +72,12 @@ export const anyList: fc.Arbitrary<ManagerList> = record({
       startSlotAtMs: millisecond,
     }),
   ),
+  balancers: maybe(
+    fc.array(record({ address, port: fc.integer({ min: 1, max: 65_535 }) }), {
+      minLength: 1,
+      maxLength: 8,
+    }),
+  ),
 }).map(present);
 
 export const anyRoot: fc.Arbitrary<Root> = record({

@@ -30,6 +30,7 @@ const list: ManagerList = {
   ],
   client: clientDefaults,
   rollout: { id: 'r-7', salt: 'pepper', pct: 5 },
+  balancers: [{ address: 'lb.acme.example', port: 1514 }],
 };
 
 test('the flat form of a list is these lines and no other', () => {
@@ -41,13 +42,14 @@ test('the flat form of a list is these lines and no other', () => {
       ...['spread 120', 'rollout r-7 pepper 5', 'managers 2'],
       'manager wm1 wm1.acme.example 1514 tcp a 0 100 up',
       'manager wm2 2001:db8::2 1515 udp b 1 0 drain',
+      'balancer lb.acme.example 1514',
       ...['end', ''],
     ].join('\n'),
   );
 });
 
 test('whatever a list says, a line of its flat form has as many words as its kind', () => {
-  const words: Readonly<Record<string, number>> = { manager: 9, rollout: 4, end: 1 };
+  const words: Readonly<Record<string, number>> = { manager: 9, balancer: 3, rollout: 4, end: 1 };
   fc.assert(
     fc.property(anyList, (any) => {
       const lines = Buffer.from(renderFlat(any, hash)).toString().trimEnd().split('\n');

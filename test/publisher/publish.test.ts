@@ -112,6 +112,18 @@ test('a re-signing is a new version and a new issued of the same content', async
   assert.equal(listOf(resigned.entry).issuedAtMs, desk.clock.atMs);
 });
 
+test('where balancers listen is signed into the list; a list without any names no such member', async (t) => {
+  const desk = await openDesk(t);
+  const before = await publish(desk, publishConfigured(three));
+  const balancers = [{ address: 'lb.example', port: 1514 }];
+  const after = await publish(desk, publishConfigured({ ...three, balancers }));
+  assert.ok(!('balancers' in listOf(before.entry)));
+  assert.deepEqual(listOf(after.entry).balancers, balancers);
+  assert.deepEqual(describeChange(before.entry.content, after.entry.content), [
+    '~ balancers changed',
+  ]);
+});
+
 test('an accept rate is told as an admission; the fleet is as big as said, else as it reports', async (t) => {
   const desk = { ...(await openDesk(t)), agents: () => 7_000 };
   const [first, ...rest] = three.managers;

@@ -21,6 +21,8 @@ export interface DecideCase {
   readonly admission?: { readonly ratePerServer: number; readonly startIn: number };
   /** Managers that hold too many, and the share of their strangers that is asked to go home. */
   readonly balance?: { readonly from: readonly string[]; readonly pct: number };
+  /** `old`, or manager letters: addresses at which a load balancer listens for agents. */
+  readonly balancers?: readonly string[];
   readonly file?: readonly string[] | string;
   readonly dialect?: '4' | '5';
   readonly tuned?: Readonly<Record<string, number>>;
@@ -89,6 +91,9 @@ export function situationOf(one: DecideCase): Situation {
         managers,
         client: { ...clientDefaults, ...one.client },
         ...(one.balance === undefined ? {} : { balance: { id: 'b-1', ...one.balance } }),
+        ...(one.balancers === undefined
+          ? {}
+          : { balancers: one.balancers.map((id) => ({ address: addressOf(id), port: 1514 })) }),
         ...(one.admission === undefined
           ? {}
           : {

@@ -26,6 +26,7 @@ test('every decision says why, rule by rule', () => {
     'agent: runs',
     'upgrade: none under way',
     'file: names 3 servers',
+    'balancer: none in front',
     'size: 3 usable managers',
     'dead manager: a is down: no answer in time',
   ]);

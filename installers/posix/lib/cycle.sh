@@ -85,6 +85,13 @@ why_change() {
     }' "$work/wanted" "$work/present"
 }
 
+# Is the agent's first server a load balancer that the list names? It is not moved around it.
+behind_balancer() {
+  "$awk" 'FNR == NR { if (FNR == 1) first = tolower($1 " " $2); next }
+    $1 == "balancer" && tolower($2 " " $3) == first { found = 1 }
+    END { exit !found }' "$work/present" "$work/list.txt"
+}
+
 # Does a manager answer as one does (#ping, #pong)? The first that does goes to the front.
 prove_manager() {
   [ "$probe" = yes ] || return 0
@@ -126,6 +133,7 @@ cycle() {
   [ "$plan" = yes ] || remember_list
   order_list "$work/list.txt"
   read_config
+  ! behind_balancer || { say info "list $(value "$work/list.txt" version): behind a load balancer, nothing to do"; return 0; }
   reason=$(why_change)
   [ -n "$reason" ] || { say info "list $(value "$work/list.txt" version): nothing to do"; return 0; }
   cut -d ' ' -f 1-3 "$work/wanted" >"$work/entries"

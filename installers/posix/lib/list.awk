@@ -5,7 +5,7 @@
 as == "root" { root[$1] = $2; next }
 as == "state" { state[$1] = $2; next }
 as == "known" { if ($1 == "manager") { total++; if ($9 == "up") was_up[tolower($3) " " $4] = 1 } next }
-{ if (++lines > 40) refuse(4, "E411 more lines than a list has"); line[lines] = $0 }
+{ if (++lines > 48) refuse(4, "E411 more lines than a list has"); line[lines] = $0 }
 
 END {
   if (failed) exit 1
@@ -19,6 +19,7 @@ END {
   count = number("managers")
   if (count < 1 || count > 16) refuse(4, "E411 managers: 1 to 16 expected")
   for (i = 1; i <= count; i++) manager(line[at++])
+  for (i = 1; line[at] ~ /^balancer /; i++) balancer(line[at++])
   if (line[at] != "end" || at != lines) refuse(4, "E411 the last line is not end")
   check_place()
   check_age()
@@ -66,6 +67,11 @@ function manager(text,   n, key) {
   key = tolower(field[3]) " " field[4]
   if (key in endpoint || ("id " field[2]) in endpoint) refuse(4, "E408 manager " field[2] ": named twice")
   endpoint[key] = endpoint["id " field[2]] = 1
+}
+function balancer(text,   n) {
+  n = split(text, field, " ")
+  if (i > 8 || n != 3 || text ~ /  | $/ || address_kind(field[2]) == "" || !is_number(field[3]) ||
+      field[3] < 1 || field[3] > 65535) refuse(4, "E411 balancer: at most 8, with address and port")
 }
 function is_id(text) { return text ~ /^[A-Za-z0-9_-]+$/ && length(text) <= 64 }
 

@@ -4,7 +4,7 @@ import { renderPosition } from '../../list/position.ts';
 import { shareOf } from '../../list/rollout.ts';
 import { rankManagers } from '../../list/select.ts';
 import type { AgentEvent, AgentRow } from './agent-book.ts';
-import { standingOf, type Target } from './standing.ts';
+import { isBehindBalancer, standingOf, type Target } from './standing.ts';
 
 export interface ExplainGround {
   readonly row: AgentRow;
@@ -64,6 +64,8 @@ function waveLines({ row, target }: ExplainGround): readonly string[] {
 
 function whyManager({ row, held }: ExplainGround, ranking: Explanation['ranking']): string {
   const { manager, connected, mode } = row.report;
+  if (isBehindBalancer(row.report))
+    return 'behind a load balancer of list.balancers: which manager it is on, the balancer knows';
   if (manager === undefined)
     return connected ? 'connected to a manager that its list does not name' : 'not connected';
   if (held === undefined) return `on ${manager}; its list is no longer kept here`;

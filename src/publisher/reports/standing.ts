@@ -50,12 +50,19 @@ export function standingOf(row: AgentRow, target: Target, nowMs: number): Standi
   return told('behind', behindReason(report, wanted));
 }
 
+/** It dials a load balancer that its list names; managers may well be out of its reach. */
+export function isBehindBalancer({ step }: AgentReport): boolean {
+  return step === 'stay:behind_balancer';
+}
+
 /** A list that was taken and did harm, or would have. */
-export function faultOf({ result, errors, health }: AgentReport): string | undefined {
+export function faultOf(report: AgentReport): string | undefined {
+  const { result, errors, health } = report;
   if (result?.outcome === 'restored') return `put its old configuration back${codeOf(result.code)}`;
   if (result?.outcome === 'refused') return `its applier refused${codeOf(result.code)}`;
   const bad = errors.filter((code) => /^E(2|30|40|41|50[3457]|51|6)/.test(code) && code !== 'E406');
   if (bad.length > 0) return bad.join(' ');
+  if (isBehindBalancer(report)) return undefined;
   const isDark = health.length > 0 && health.every(({ verdict }) => verdict === 'down');
   return isDark ? 'no manager of its list answers it' : undefined;
 }
