@@ -3,7 +3,14 @@
  * The same stage carries the failover bench and the end-to-end tests.
  */
 import { execFile, execFileSync, type SpawnSyncReturns, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -130,7 +137,8 @@ export class Stage {
     manager.process = await this.#startManager(manager.id, manager.address);
   }
 
-  async startPublisher(): Promise<string> {
+  /** `more` is appended to publisher.yml before it starts. */
+  async startPublisher(more = ''): Promise<string> {
     const port = await freePort('127.0.0.1');
     const url = `https://127.0.0.1:${port}`;
     const managers = this.#endpoints.flatMap((endpoint, index) => [
@@ -147,6 +155,7 @@ export class Stage {
       `127.0.0.1:${port}`,
       ...managers,
     );
+    appendFileSync(join(this.publisherDirectory, 'publisher.yml'), more);
     this.publisher = this.#standIns.start(process.execPath, [
       publisherMain,
       'run',

@@ -41,7 +41,7 @@ const startLimitMs = 30_000;
 
 /** Zones by name (`example.test`), each a master file; `extra` goes into named's options. */
 export async function startBind(
-  t: TestContext,
+  t: Pick<TestContext, 'after'>,
   zones: Readonly<Record<string, string>>,
   extra = '',
   more: (folder: string) => string = () => '',
@@ -68,7 +68,7 @@ export async function startBind(
 
 /** `args` beside the ones that make it keep to itself; `hosts` is its additional hosts file. */
 export async function startDnsmasq(
-  t: TestContext,
+  t: Pick<TestContext, 'after'>,
   args: readonly string[],
   hosts = '',
 ): Promise<RunningServer> {
@@ -94,7 +94,7 @@ export async function startDnsmasq(
 }
 
 export async function startKnot(
-  t: TestContext,
+  t: Pick<TestContext, 'after'>,
   zones: Readonly<Record<string, string>>,
 ): Promise<RunningServer> {
   const folder = makeFolder(t);
@@ -117,14 +117,14 @@ export async function startKnot(
   });
 }
 
-function makeFolder(t: TestContext): string {
+function makeFolder(t: Pick<TestContext, 'after'>): string {
   const folder = mkdtempSync(join(tmpdir(), 'pf-dns-'));
   t.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 9 }));
   return folder;
 }
 
 async function run(
-  t: TestContext,
+  t: Pick<TestContext, 'after'>,
   folder: string,
   port: number,
   plan: Plan,
