@@ -69,7 +69,11 @@ describe('the applier in POSIX sh', { concurrency: 4 }, () => {
 
   test('an agent behind a load balancer that the list names stays there, until the list does not', async (t) => {
     const { host, publisher, list } = await joined(t);
-    publisher.serve({ ...list, version: list.version + 1, balancers: [{ address: '10.9.9.9', port: 1514 }] });
+    publisher.serve({
+      ...list,
+      version: list.version + 1,
+      balancers: [{ address: '10.9.9.9', port: 1514 }],
+    });
     const stays = await host.run('run');
     assert.equal(stays.exit, 0, stays.err);
     assert.match(stays.err, /behind a load balancer/);
