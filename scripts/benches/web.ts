@@ -40,7 +40,7 @@ export const bench: Bench = {
     const serving = await serveFleet(fleet);
     const browser = await chromium.launch({ executablePath, args: browserFlags, timeout: waitMs });
     try {
-      const context = await browser.newContext({ ignoreHTTPSErrors: true });
+      const context = await browser.newContext({ ignoreHTTPSErrors: true, bypassCSP: true });
       context.setDefaultTimeout(waitMs);
       const page = await context.newPage();
       await page.goto(`${serving.origin}/`);
