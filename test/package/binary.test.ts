@@ -5,13 +5,14 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { buildBinary } from '../../scripts/package/binary.ts';
 import { type Bundle, buildBundles, readStamp } from '../../scripts/package/bundles.ts';
 import { buildDeb } from '../../scripts/package/deb.ts';
+import { buildRpm } from '../../scripts/package/rpm.ts';
 import { missingPackages } from '../../scripts/package/run.ts';
 import { targets } from '../../scripts/package/targets.ts';
 
@@ -112,5 +113,39 @@ describe('the binary of the sidecar', { skip: skip && `needs ${missing.join(' ')
     const link = /\.\/usr\/lib\/pilotfish-publisher\/bin\/cluster_control -> (\S+)$/m.exec(files);
     assert.equal(link?.[1], '../../../bin/pilotfish-publisher', files);
     assert.doesNotMatch(files, /usr\/bin\/cluster_control|var\/ossec/);
+  });
+
+  const noRpm = missingPackages(['rpmbuild', 'rpm']);
+  test('so does its rpm', { skip: noRpm.length > 0 && `needs ${noRpm.join(' ')}` }, () => {
+    assert.ok(target);
+    const small = join(folder, 'small-rpm');
+    writeFileSync(small, 'binary');
+    const program = 'pilotfish-publisher';
+    const request = { program, target, stamp, bundles, binary: small, quick: true } as const;
+    const rpm = buildRpm({ ...request, outputFolder: folder });
+    const files = spawnSync('rpm', ['-qlvp', rpm]).stdout.toString();
+    const link = /^l\S+ .* \/usr\/lib\/pilotfish-publisher\/bin\/cluster_control -> (\S+)$/m;
+    assert.equal(link.exec(files)?.[1], '../../../bin/pilotfish-publisher', files);
+    assert.match(files, /^-rwxr-xr-x .* \/usr\/bin\/pilotfish-publisher$/m);
+    assert.doesNotMatch(files, /usr\/bin\/cluster_control|var\/ossec/);
+  });
+
+  test('the binary of the publisher is cluster_control where a link of that name says so', () => {
+    assert.ok(target);
+    const publisher = join(folder, 'pilotfish-publisher');
+    buildBinary({ program: 'pilotfish-publisher', target, output: publisher });
+    const link = join(folder, 'bin', 'cluster_control');
+    mkdirSync(join(folder, 'bin'));
+    symlinkSync('../pilotfish-publisher', link);
+    const call = (path: string) => {
+      const { status, stdout, stderr } = spawnSync(path, ['-u'], { env: {}, timeout: 120_000 });
+      return { status, out: stdout.toString(), err: stderr.toString() };
+    };
+
+    const tool = call(link);
+
+    assert.match(tool.out, /^\n {4}cluster_control \[-h\]/, tool.err);
+    assert.equal(tool.status, 0);
+    assert.equal(call(publisher).status, 2, 'under its own name it has no -u');
   });
 });
