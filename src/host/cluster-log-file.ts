@@ -9,6 +9,7 @@ import {
   existsSync,
   fchmodSync,
   fchownSync,
+  fstatSync,
   mkdirSync,
   openSync,
   readFileSync,
@@ -114,6 +115,8 @@ export function handOverLog(home: string, { uid, gid }: { uid: number; gid: numb
     const flags = constants.O_WRONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
     const file = openSync(join(home, 'logs', 'cluster.log'), flags);
     try {
+      const found = fstatSync(file);
+      if (!found.isFile() || found.nlink !== 1) return; // another name of it may be anybody's file
       fchownSync(file, uid, gid);
       fchmodSync(file, 0o660);
     } finally {
