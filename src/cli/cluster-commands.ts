@@ -51,7 +51,7 @@ export interface ClusterStatus {
   readonly writtenAtMs: number;
   readonly node: string;
   readonly role: string;
-  /** Workers that have every key of agents given out so far: any may become the master. */
+  /** Workers that have every key of agents given out so far: as a master they would lose none. */
   readonly allKeysOn?: readonly string[];
   readonly peers: readonly PeerLine[];
 }
@@ -186,7 +186,7 @@ function statusText({ node, role, allKeysOn, peers }: ClusterStatus): string {
 function heirsText(allKeysOn: readonly string[] | undefined): string {
   if (allKeysOn === undefined) return '';
   if (allKeysOn.length === 0) return 'no worker has every key of agents: do not promote one now\n';
-  return `every key of agents is on ${allKeysOn.join(', ')}: any may become the master\n`;
+  return `every key of agents is on ${allKeysOn.join(', ')}: as a master none of them would lose one\n`;
 }
 
 function addAccept(

@@ -76,10 +76,15 @@ async function errorOf(response: Response): Promise<ApiError> {
 
 export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
-    const cancel = after(ms, resolve);
-    signal?.addEventListener('abort', () => {
+    signal?.throwIfAborted();
+    const onAbort = (): void => {
       cancel();
-      reject(signal.reason);
+      reject(signal?.reason);
+    };
+    const cancel = after(ms, () => {
+      signal?.removeEventListener('abort', onAbort); // it outlives many pauses
+      resolve();
     });
+    signal?.addEventListener('abort', onAbort, { once: true });
   });
 }

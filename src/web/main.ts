@@ -53,7 +53,7 @@ const main = document.getElementById('main') ?? document.body;
 
 function viewOf(route: Route): View | undefined {
   if (route.name === 'agents' && route.rest !== '') return agentView as View;
-  return views[route.name];
+  return Object.hasOwn(views, route.name) ? views[route.name] : undefined;
 }
 
 function currentApp(): App | undefined {
@@ -155,6 +155,7 @@ async function signIn(token: string): Promise<void> {
   const who = await identify(token);
   const picture = await ask<OverviewAnswer>(token, 'GET', 'overview');
   keepToken(token);
+  session?.end.abort(); // asked twice
   const end = new AbortController();
   const own: Session = { token, who, picture, end };
   session = own;
@@ -225,7 +226,9 @@ async function order(name: string, argument: string): Promise<void> {
   } catch (thrown) {
     if (!(thrown instanceof ApiError)) throw thrown;
     if (thrown.status === 401) return signOut('this token is no longer good');
-    tell('failed', `Not done: ${thrown.message}`);
+    if (thrown.status > 0) return tell('failed', `Not done: ${thrown.message}`);
+    tell('failed', 'No answer came: look whether it was done before you ask again.');
+    void load();
   }
 }
 

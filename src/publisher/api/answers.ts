@@ -1,5 +1,6 @@
 /** What the API answers, as schemas: the OpenAPI document and the web page take their types from here. */
 import { z } from 'zod';
+import { lags } from '../status/running.ts';
 
 export const manager = z.object({
   id: z.string(),
@@ -76,15 +77,6 @@ const ready = z.object({
   cluster: z.string(),
   step: z.string().describe('in_step, or what its node lacks'),
   sites: z.array(z.string()),
-});
-
-const lags = z.object({
-  keysMs: z.number(),
-  groupsMs: z.number(),
-  filesMs: z.number(),
-  files: z.number(),
-  keysGeneration: z.number(),
-  newestKeysGeneration: z.number(),
 });
 
 const fleetManager = manager.extend({

@@ -5,6 +5,7 @@
  */
 import type { Clock } from '../../clock.ts';
 import { PilotfishError } from '../../errors.ts';
+import { messageOf } from '../../guards.ts';
 import type { Log } from '../../log.ts';
 import type { Board } from '../board/board.ts';
 import type { TokenRecord } from './token.ts';
@@ -25,6 +26,8 @@ const tickMs = 250;
 const beatMs = 10_000;
 /** Agents are counted again so often while somebody looks. */
 const countEveryMs = 900;
+/** One line of the log for the same fault. */
+const faultEveryMs = 60_000;
 
 /** One client, as the route knows it. */
 export interface Listener {
@@ -57,6 +60,7 @@ export class StreamHub {
   readonly #parts: StreamParts;
   readonly #streams = new Set<Stream>();
   #isTicking = false;
+  #nextFaultMs = Number.NEGATIVE_INFINITY;
 
   constructor(parts: StreamParts) {
     this.#parts = parts;
@@ -95,9 +99,7 @@ export class StreamHub {
 
   #beat(): void {
     const { clock, board, log } = this.#parts;
-    board.count(countEveryMs).catch((thrown: unknown) => {
-      if (!(thrown instanceof PilotfishError)) throw thrown;
-    });
+    board.count(countEveryMs).catch((thrown: unknown) => this.#tellFault(thrown));
     const nowMs = clock.monotonicMs();
     const picture = this.#picture();
     const text =
@@ -116,14 +118,24 @@ export class StreamHub {
     }
   }
 
-  /** Undefined while the disk refuses: the last picture stays. */
+  /** Undefined while the disk refuses, or we fail: the last picture stays, and lists are served. */
   #picture(): string | undefined {
     try {
       return JSON.stringify(this.#parts.board.look());
     } catch (thrown) {
-      if (thrown instanceof PilotfishError) return undefined;
-      throw thrown;
+      this.#tellFault(thrown);
+      return undefined;
     }
+  }
+
+  /** What is expected is told where it arises. */
+  #tellFault(thrown: unknown): void {
+    if (thrown instanceof PilotfishError) return;
+    const { clock, log } = this.#parts;
+    const nowMs = clock.monotonicMs();
+    if (nowMs < this.#nextFaultMs) return;
+    this.#nextFaultMs = nowMs + faultEveryMs;
+    log.error('stream.failed', { message: messageOf(thrown) });
   }
 
   #send(

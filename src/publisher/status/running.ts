@@ -8,7 +8,8 @@ import type { Complaint } from '../complaints.ts';
 import type { Readiness, Round } from '../roster/readiness.ts';
 import type { ManagerViews, NodeLags } from '../roster/view.ts';
 
-const lags = z.object({
+/** How far a node is behind. */
+export const lags = z.object({
   keysMs: z.number(),
   groupsMs: z.number(),
   filesMs: z.number(),

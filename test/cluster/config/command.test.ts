@@ -195,7 +195,7 @@ test('publisher.yml takes a cluster section: the home of a manager, or the optio
 });
 
 for (const [allKeysOn, told] of [
-  [['w1', 'w2'], 'every key of agents is on w1, w2: any may become the master'],
+  [['w1', 'w2'], 'every key of agents is on w1, w2: as a master none of them would lose one'],
   [[], 'no worker has every key of agents: do not promote one now'],
 ] as const) {
   test(`status tells who could become the master: ${allKeysOn.join(', ') || 'nobody'}`, async (t) => {

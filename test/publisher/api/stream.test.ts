@@ -60,11 +60,17 @@ class Client implements Listener {
 
 function openHub() {
   const clock = new TimerClock();
-  const state = { picture: 1, tokens: ['aaaaaaaa', 'bbbbbbbb'].map(tokenOf) };
+  const tokens = ['aaaaaaaa', 'bbbbbbbb'].map(tokenOf);
+  const state = { picture: 1, tokens, fault: undefined as Error | undefined };
   const board = {
-    look: () => ({ agents: state.picture }) as never,
+    look() {
+      if (state.fault !== undefined) throw state.fault;
+      return { agents: state.picture } as never;
+    },
     loads: () => new Map(),
-    count: async () => undefined,
+    async count() {
+      if (state.fault !== undefined) throw state.fault;
+    },
   };
   const hub = new StreamHub({ clock, log: silentLog, board, tokens: () => state.tokens });
   return { clock, state, hub };
@@ -133,4 +139,19 @@ test('one token has so many streams, and all of them together', () => {
   assert.equal(hub.hasRoomFor(tokenOf('dddddddd')), false);
   close();
   assert.ok(hub.hasRoomFor(tokenOf('dddddddd')));
+});
+
+test('a picture that cannot be drawn leaves the last one and ends nothing', async () => {
+  const { clock, state, hub } = openHub();
+  const client = new Client('aaaaaaaa');
+  hub.open(client);
+  state.fault = new TypeError('a bug of ours');
+  state.picture = 2;
+  clock.pass(1_000);
+  await new Promise((resolve) => setImmediate(resolve)); // the count fails too
+  assert.equal(client.heard.length, 1);
+  state.fault = undefined;
+  clock.pass(1_000);
+  assert.match(client.heard.at(-1) ?? '', /"agents":2/);
+  assert.equal(hub.count(), 1);
 });
