@@ -12,7 +12,7 @@ import { follow } from './live.ts';
 import { runOrder } from './orders.ts';
 import { empty } from './parts.ts';
 import { identify, keepToken, keptToken, signInForm } from './session.ts';
-import { applyKeptTheme, switchTheme, watchSystemTheme } from './theme.ts';
+import { startTheme, switchTheme } from './theme.ts';
 import { agentsView, agentView } from './views/agents.ts';
 import { loadView } from './views/load.ts';
 import { overviewView } from './views/overview.ts';
@@ -294,7 +294,6 @@ window.addEventListener('resize', redraw);
 document.addEventListener('visibilitychange', () => {
   if (!document.hidden) void load();
 });
-watchSystemTheme(redraw);
-applyKeptTheme();
+startTheme(redraw);
 draw();
 if (keptToken() !== '') void trySignIn(keptToken());

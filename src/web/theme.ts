@@ -4,26 +4,31 @@ import { lastingMemory } from './browser.ts';
 type Theme = 'auto' | 'light' | 'dark';
 const next: Readonly<Record<Theme, Theme>> = { auto: 'light', light: 'dark', dark: 'auto' };
 const memoryName = 'pilotfish.theme';
+const system = matchMedia('(prefers-color-scheme: dark)');
+
+let chosen: Theme = 'auto';
 
 export function currentTheme(): Theme {
-  const kept = document.documentElement.dataset.theme;
-  return kept === 'light' || kept === 'dark' ? kept : 'auto';
+  return chosen;
 }
 
-export function applyKeptTheme(): void {
+/** As it was chosen before; `changed` when the system goes to the other one. */
+export function startTheme(changed: () => void): void {
   const kept = lastingMemory.read(memoryName);
-  if (kept === 'light' || kept === 'dark') document.documentElement.dataset.theme = kept;
+  choose(kept === 'light' || kept === 'dark' ? kept : 'auto');
+  system.addEventListener('change', () => {
+    choose(chosen);
+    changed();
+  });
 }
 
-export function switchTheme(): Theme {
-  const theme = next[currentTheme()];
-  if (theme === 'auto') delete document.documentElement.dataset.theme;
-  else document.documentElement.dataset.theme = theme;
-  lastingMemory.write(memoryName, theme);
-  return theme;
+export function switchTheme(): void {
+  choose(next[chosen]);
+  lastingMemory.write(memoryName, chosen);
 }
 
-/** `changed` when the system goes to the other one. */
-export function watchSystemTheme(changed: () => void): void {
-  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', changed);
+function choose(theme: Theme): void {
+  chosen = theme;
+  const ofSystem = system.matches ? 'dark' : 'light';
+  document.documentElement.dataset.theme = theme === 'auto' ? ofSystem : theme;
 }

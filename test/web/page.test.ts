@@ -267,6 +267,9 @@ test('everything is reached by keyboard, and the focus is where the reader looks
   await page.getByRole('button', { name: 'Colours: light' }).waitFor();
   assert.equal(await page.evaluate('document.documentElement.dataset.theme'), 'light');
   assert.equal(await focused(), '☀', 'a redraw leaves the focus alone');
+  await page.keyboard.press('Space');
+  await page.getByRole('button', { name: 'Colours: dark' }).waitFor();
+  assert.equal(await page.evaluate('document.documentElement.dataset.theme'), 'dark');
   assert.deepEqual(complaints, []);
   await close();
 });
