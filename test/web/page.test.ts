@@ -181,6 +181,8 @@ test('names and reasons of strangers are text, wherever they are shown', {
   await page.getByText(`agent 002: errors ${hostileText}`).waitFor();
   await page.goto(`${serving?.origin}/#/agents/<img src=x onerror=alert(3)>`);
   await page.getByRole('heading', { level: 1, name: 'Agent' }).waitFor();
+  await page.goto(`${serving?.origin}/#/constructor`);
+  await page.getByText('There is no such view.').waitFor();
   assert.equal(await page.locator('main img, footer img, main script').count(), 0);
   // Refused by the publisher, which the console tells too.
   assert.deepEqual(
