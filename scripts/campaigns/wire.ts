@@ -6,13 +6,12 @@
 import type { Output } from '../../src/cluster/session/output.ts';
 import { Session } from '../../src/cluster/session/session.ts';
 import type { Role } from '../../src/cluster/wire/command.ts';
-import { linearity } from './wire/cost.ts';
+import { linearity, worstRatio } from './wire/cost.ts';
 import { corpus, flip, helloBytes, mutations, Seeded, seal } from './wire/damage.ts';
 import { surviveSockets } from './wire/sockets.ts';
 
 const largestInput = 65_536;
 /** A quadratic cost would show 16; fresh pages for a large buffer show up to 3. */
-const worstRatio = 6;
 
 const clientHello = {
   node: 'w',

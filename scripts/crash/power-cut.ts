@@ -97,9 +97,23 @@ function cutAround(
   };
 }
 
+const mostCopies = 30;
+
+/**
+ * The disk as it is at one moment: the kernel may write to it while it is copied, and what was copied
+ * before and after that was never together on any disk. Two equal readings are one moment.
+ */
+async function copyMoment(image: string, copy: string): Promise<void> {
+  for (let tries = 0; tries < mostCopies; tries += 1) {
+    await copyFile(image, copy);
+    if ((await readFile(image)).equals(await readFile(copy))) return;
+  }
+  throw new Error(`${image} never stood still while it was copied ${mostCopies} times`);
+}
+
 async function judgeCopy(root: string, mode: VictimMode, options: string): Promise<string> {
   const copy = join(root, 'copy.img');
-  await copyFile(join(root, 'disk.img'), copy);
+  await copyMoment(join(root, 'disk.img'), copy);
   const verdict = await mounted(copy, join(root, 'copy'), options, (mount) =>
     judgeVictim(mount, mode),
   );

@@ -3,7 +3,9 @@
  * that the rule refuses exactly the settings in which it reaches something.
  */
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { closesAtOnce, holdPort, readHolder, readPortFacts } from '../../src/host/relay-guard.ts';
@@ -35,11 +37,25 @@ async function scene(context: TestContext): Promise<Scene> {
   };
 }
 
+/** Where every user may read it, whoever may enter this checkout. */
+function readableProgram(context: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), 'pf-hostile-'));
+  context.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 9 }));
+  chmodSync(folder, 0o755);
+  for (const name of ['relay/hostile.ts', 'fakes/life-line.ts']) {
+    cpSync(program(`../${name}`), join(folder, name));
+  }
+  return join(folder, 'relay/hostile.ts');
+}
+
 /** Another user where this test may become one. */
-async function hostileAt({ stage, relay, enrollment }: Scene): Promise<StandInProcess> {
+async function hostileAt(
+  context: TestContext,
+  { stage, relay, enrollment }: Scene,
+): Promise<StandInProcess> {
   const argv = [
     process.execPath,
-    program('hostile.ts'),
+    readableProgram(context),
     relay.address,
     `${relay.port}`,
     `${enrollment.port}`,
@@ -82,7 +98,7 @@ describe('a dead sidecar and a hostile local listener', { concurrency: 3 }, () =
   test('without a guard an agent enrols with whoever listens there: the rule refuses the relay', async (context) => {
     const place = await scene(context);
     assert.equal(await permission(place, true), 'enrollment_open');
-    const hostile = await hostileAt(place);
+    const hostile = await hostileAt(context, place);
     assert.equal(await permission(place, true), 'enrollment_taken');
     const agent = startAgent(place, true);
     await hostile.waitFor({ event: 'heard', on: 'relay' });
@@ -93,7 +109,7 @@ describe('a dead sidecar and a hostile local listener', { concurrency: 3 }, () =
   test('with enrollment off nobody asks there: the rule allows the relay', async (context) => {
     const place = await scene(context);
     assert.equal(await permission(place, false), 'allowed');
-    const hostile = await hostileAt(place);
+    const hostile = await hostileAt(context, place);
     const agent = startAgent(place, false);
     await agent.waitFor({ event: 'connected', index: 1 });
     assert.deepEqual(
@@ -113,7 +129,7 @@ describe('a dead sidecar and a hostile local listener', { concurrency: 3 }, () =
     await guard.waitFor({ event: 'mode' });
     // Only what root holds counts as a guard: under another user this is one more stranger.
     assert.equal(await permission(place, true), isRoot ? 'allowed' : 'enrollment_taken');
-    const hostile = await hostileAt(place);
+    const hostile = await hostileAt(context, place);
     await hostile.waitFor({ event: 'bind_failed', on: 'enrollment' });
     const agent = startAgent(place, true);
     await hostile.waitFor({ event: 'heard', on: 'relay' });

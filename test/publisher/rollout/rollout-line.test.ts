@@ -1,7 +1,6 @@
 /** A rollout in a running publisher, from reports over TLS to the commands of operators. */
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { request } from 'node:https';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { AgentReport } from '../../../src/list/agent-report.ts';
@@ -11,7 +10,8 @@ import {
   runPublisher,
   type TestPublisher,
 } from '../../cli/publisher-fixture.ts';
-import { aReport, keyOf, signedReport } from '../reports/report-fixture.ts';
+import { postReport } from '../reports/post-report.ts';
+import { aReport, keyOf } from '../reports/report-fixture.ts';
 
 const agents = Array.from({ length: 40 }, (_, index) => `${index + 1}`.padStart(3, '0'));
 
@@ -41,39 +41,8 @@ async function reportAll(
   change: (agent: string) => Partial<AgentReport>,
 ): Promise<void> {
   for (const agent of agents) {
-    const { body, mac } = signedReport(aReport({ agent, place: agent, seq, ...change(agent) }));
-    assert.equal(await post(publisher, { 'pf-agent': agent, 'pf-mac': mac }, body), 200);
+    await postReport(publisher, aReport({ agent, place: agent, seq, ...change(agent) }));
   }
-}
-
-/** Asked again while the publisher sheds: this process may be busy. */
-async function post(
-  publisher: TestPublisher,
-  headers: Record<string, string>,
-  body: Uint8Array,
-): Promise<number | undefined> {
-  for (let attempt = 1; ; attempt += 1) {
-    const status = await postOnce(publisher, headers, body);
-    if (status !== 503 || attempt === 100) return status;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
-
-function postOnce(publisher: TestPublisher, headers: Record<string, string>, body: Uint8Array) {
-  const { promise, resolve, reject } = Promise.withResolvers<number | undefined>();
-  const ca = readFileSync(join(publisher.directory, 'ca.crt'));
-  const all = { ...headers, 'content-type': 'application/json', 'content-length': body.length };
-  const sent = request({
-    ...{ host: '127.0.0.1', port: publisher.port, path: '/v1/report', method: 'POST' },
-    ...{ ca, headers: all, agent: false },
-  });
-  sent.on('error', reject);
-  sent.on('response', (response) => {
-    response.resume();
-    resolve(response.statusCode);
-  });
-  sent.end(body);
-  return promise;
 }
 
 function rollout(publisher: TestPublisher, ...words: readonly string[]) {

@@ -1,13 +1,13 @@
 /** *whole* and *member*: the publisher runs a node of the cluster itself and is asked for `status`. */
 import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { request } from 'node:https';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { initPublisherDirectory, type TestPublisher } from '../../cli/publisher-fixture.ts';
 import { Home, key, startMaster, startWorker } from '../../cluster/system/nodes.ts';
 import { eventually, freePort, ownAddress } from '../../fakes/processes.ts';
-import { aReport, keyOf, signedReport } from '../reports/report-fixture.ts';
+import { postReport } from '../reports/post-report.ts';
+import { aReport, keyOf } from '../reports/report-fixture.ts';
 import { PongManager } from './pong.ts';
 
 const intervals = {
@@ -79,16 +79,7 @@ async function report(publisher: TestPublisher, agent: string, wm2: 'up' | 'down
     { id: 'wm2', verdict: wm2 },
     { id: 'wm3', verdict: 'up' },
   ];
-  const { body, mac } = signedReport(aReport({ agent, place: agent, site: 'office', seq, health }));
-  const sent = request({
-    ...{ host: '127.0.0.1', port: publisher.port, path: '/v1/report', method: 'POST' },
-    ...{ rejectUnauthorized: false, agent: false },
-    headers: { 'content-type': 'application/json', 'pf-agent': agent, 'pf-mac': mac },
-  });
-  const { promise, resolve, reject } = Promise.withResolvers<number | undefined>();
-  sent.on('response', (response) => resolve(response.resume().statusCode)).on('error', reject);
-  sent.end(body);
-  assert.equal(await promise, 200);
+  await postReport(publisher, aReport({ agent, place: agent, site: 'office', seq, health }));
 }
 
 test('whole: no keys, no entry; the killed leaves; who flaps is damped; a blind site drains nobody', async (t) => {
