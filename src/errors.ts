@@ -78,6 +78,11 @@ const reasons = {
     exit: 2,
     fix: '`pilotfish-publisher rollout status` shows what is under way',
   },
+  no_file_states: {
+    code: 'E049',
+    exit: 2,
+    fix: 'only a master of ours knows what each node lacks: ask its publisher',
+  },
   // Fetching.
   dns_failed: {
     code: 'E101',

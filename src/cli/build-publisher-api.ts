@@ -21,6 +21,7 @@ import type { ListService } from '../publisher/list-service.ts';
 import type { Page, PageReader } from '../publisher/page-route.ts';
 import { targetOf } from '../publisher/rollout/overview.ts';
 import type { RunningStatus } from '../publisher/status/running.ts';
+import type { ClusterNode } from './build-cluster.ts';
 import { readConfig } from './build-publisher-office.ts';
 import type { ReportOffice } from './build-publisher-reports.ts';
 import { calendarOf } from './build-publisher-rollout.ts';
@@ -40,6 +41,8 @@ export interface ApiGround {
   readonly roots: PublisherOffice['roots'];
   readonly config: PublisherConfig;
   readonly roster: RunningStatus['roster'];
+  /** Our own node of the cluster, while it runs. */
+  readonly node: ClusterNode | undefined;
   readonly healths?: () => ReadonlyMap<string, Health>;
 }
 
@@ -98,6 +101,7 @@ function worldOf(ground: ApiGround, audit: ApiWorld['audit'], stop: AbortSignal)
     journal: () => readJournal(path),
     board: boardOf(ground),
     loadHistory: new LoadHistory(),
+    fileStates: () => ground.node?.data?.book,
     target() {
       const newest = history.newest();
       if (newest === undefined) return undefined;

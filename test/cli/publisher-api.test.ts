@@ -1,10 +1,10 @@
 /** The API of a running publisher, by a client that is made from its own OpenAPI document. */
 import assert from 'node:assert/strict';
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
-import { request } from 'node:https';
+import { statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { z } from 'zod';
+import { as, call } from '../publisher/api/call.ts';
 import { initPublisherDirectory, runPublisher, type TestPublisher } from './publisher-fixture.ts';
 
 /** A command of a group, such as `audit verify`. */
@@ -14,51 +14,6 @@ function grouped({ directory }: TestPublisher, ...words: readonly string[]) {
 
 async function groupedJson(publisher: TestPublisher, ...words: readonly string[]) {
   return JSON.parse((await grouped(publisher, ...words, '--json')).out);
-}
-
-interface Answer {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  readonly text: string;
-}
-
-/** Asked again while the publisher sheds because this process is busy. */
-async function call(
-  publisher: TestPublisher,
-  method: string,
-  path: string,
-  headers: Readonly<Record<string, string>> = {},
-): Promise<Answer> {
-  const endAtMs = performance.now() + 60_000;
-  for (;;) {
-    const answer = await callOnce(publisher, method, path, headers);
-    const isShed = answer.status === 503 && answer.text.includes('"busy"');
-    if (!isShed || performance.now() > endAtMs) return answer;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
-
-function callOnce(
-  { directory, port }: TestPublisher,
-  method: string,
-  path: string,
-  headers: Readonly<Record<string, string>>,
-): Promise<Answer> {
-  const ca = readFileSync(join(directory, 'ca.crt'));
-  return new Promise((resolve, reject) => {
-    const sent = request({ host: '127.0.0.1', port, ca, method, path, headers, agent: false });
-    sent.on('error', reject);
-    sent.on('response', (response) => {
-      let text = '';
-      response.setEncoding('utf8').on('data', (part) => {
-        text += part;
-      });
-      response.on('end', () =>
-        resolve({ status: response.statusCode ?? 0, headers: response.headers, text }),
-      );
-    });
-    sent.end();
-  });
 }
 
 async function start(t: TestContext) {
@@ -75,8 +30,6 @@ async function start(t: TestContext) {
   };
   return { publisher, mint };
 }
-
-const as = (token: string) => ({ authorization: `Bearer ${token}` });
 
 interface Described {
   readonly operationId: string;
@@ -198,6 +151,8 @@ test('huge, hostile and unknown queries are refused by name, bodies and floods t
     'agents?sort=__proto__',
     `agents?filter=${'x'.repeat(300)}`,
     'agents?page=0',
+    'files?node=../x',
+    'files',
   ]) {
     const { status, text } = await get(path);
     assert.equal(status, 400, `${path}: ${status} ${text}`);

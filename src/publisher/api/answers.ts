@@ -131,6 +131,19 @@ export const overview = z.object({
   waiting: z.number().describe('sidecars that wait for a change'),
 });
 
+export const files = z.object({
+  files: z.array(
+    z.object({
+      node: z.string(),
+      file: z.string(),
+      state: z.enum(['synchronized', 'pending', 'failed', 'invalid']),
+      sinceMs: z.number(),
+      reason: z.string().optional(),
+    }),
+  ),
+  total: z.number(),
+});
+
 const phase = z.enum(['detect', 'publish', 'apply', 'first event']);
 
 export const timeline = z.object({

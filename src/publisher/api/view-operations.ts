@@ -72,6 +72,24 @@ export const viewOperations: readonly Operation[] = [
   },
   {
     method: 'GET',
+    path: 'files',
+    role: 'read',
+    summary: 'The sync status of files: which node lacks what, since when, why',
+    query: z.strictObject({
+      node: z
+        .string()
+        .regex(/^[\w.-]{1,64}$/)
+        .optional()
+        .describe('only of this node'),
+      state: z.enum(['synchronized', 'pending', 'failed', 'invalid']).optional(),
+      page: z.coerce.number().int().min(1).max(100_000).default(1).describe('page'),
+      limit: z.coerce.number().int().min(1).max(500).default(50).describe('files on a page'),
+    }),
+    answer: answers.files,
+    run: filesOf,
+  },
+  {
+    method: 'GET',
     path: 'load',
     role: 'read',
     summary: 'Agents of every manager over time, since this publisher runs, at most a day',
@@ -103,6 +121,26 @@ async function timelineOf(world: ApiWorld, back: number, limit: number): Promise
     incidents: incidentsOf(seen).slice(-maxIncidents).reverse(),
     moments: seen.slice(-limit).reverse(),
   };
+}
+
+/** Throws ConfigError `no_file_states`. */
+async function filesOf(
+  world: ApiWorld,
+  query: Readonly<Record<string, unknown>>,
+): Promise<unknown> {
+  const states = world.fileStates();
+  if (states === undefined) {
+    const seen = 'this publisher runs no master of a cluster';
+    throw new ConfigError('no_file_states', seen);
+  }
+  const { node, state, page, limit } = query;
+  const { rows, total } = await states.page({
+    nodes: node === undefined ? null : [String(node)],
+    states: state === undefined ? null : [String(state)],
+    offset: (Number(page) - 1) * Number(limit),
+    limit: Number(limit),
+  });
+  return { files: rows, total };
 }
 
 /** Throws ConfigError `unknown_agent`, `unknown_version`. */

@@ -1,5 +1,6 @@
 /** What the API needs of the running publisher. */
 import type { Clock } from '../../clock.ts';
+import type { FileStates } from '../../cluster/calls/node-view.ts';
 import type { LoggedEvent } from '../../diagnosis/event-line.ts';
 import type { Health } from '../../health/judge.ts';
 import type { Log } from '../../log.ts';
@@ -51,6 +52,8 @@ export interface ApiWorld {
   readonly waiters: Pick<ConnectionLedger, 'startWaiting' | 'endWaiting'>;
   /** Aborts when this publisher stops. */
   readonly stop: AbortSignal;
+  /** Undefined: no master of ours runs in this process, or it has no store. */
+  fileStates(): FileStates | undefined;
   target(): Target | undefined;
   healths(): ReadonlyMap<string, Health>;
   complaints(): readonly Complaint[];

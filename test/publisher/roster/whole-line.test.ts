@@ -3,9 +3,14 @@ import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { initPublisherDirectory, type TestPublisher } from '../../cli/publisher-fixture.ts';
+import {
+  initPublisherDirectory,
+  runPublisher,
+  type TestPublisher,
+} from '../../cli/publisher-fixture.ts';
 import { Home, key, startMaster, startWorker } from '../../cluster/system/nodes.ts';
 import { eventually, freePort, ownAddress } from '../../fakes/processes.ts';
+import { as, call } from '../api/call.ts';
 import { postReport } from '../reports/post-report.ts';
 import { aReport, keyOf } from '../reports/report-fixture.ts';
 import { PongManager } from './pong.ts';
@@ -70,6 +75,20 @@ async function seen(publisher: TestPublisher, id: string) {
   return { state: listed?.state as string | undefined, ...found };
 }
 
+/** As the API tells it to who may read. */
+async function lackingFiles(publisher: TestPublisher, node: string): Promise<readonly string[]> {
+  const flags = ['--name', node, '--role', 'read', '--dir', publisher.directory, '--json'];
+  const made = await runPublisher(['api-token', 'create', ...flags]);
+  const { token } = JSON.parse(made.out);
+  const { status, text } = await call(publisher, 'GET', `/api/v1/files?node=${node}`, as(token));
+  assert.equal(status, 200, text);
+  const { files, total } = JSON.parse(text);
+  assert.equal(total, files.length);
+  return files
+    .filter(({ state }: { state: string }) => state !== 'synchronized')
+    .map(({ file, reason }: { file: string; reason: string }) => `${file} ${reason}`);
+}
+
 let seq = 0;
 
 async function report(publisher: TestPublisher, agent: string, wm2: 'up' | 'down') {
@@ -111,6 +130,7 @@ test('whole: no keys, no entry; the killed leaves; who flaps is damped; a blind 
   assert.equal(told.exit, 3);
   assert.match(told.out, /^degraded: wm3 is not ready: it lacks keys of agents/);
   assert.equal((await seen(publisher, 'wm3')).state, 'down');
+  assert.deepEqual(await lackingFiles(publisher, 'wm3'), ['etc/client.keys missing on the node']);
   late.remove('etc/client.keys');
   await eventually('wm3 is in', async () => (await seen(publisher, 'wm3')).state === 'up', waitMs);
 
