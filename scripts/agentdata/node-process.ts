@@ -1,7 +1,10 @@
 /**
  * A cluster node that kills itself, as `kill -9` would, before or after its N-th step on a
  * database or on the link. `node node-process.ts ROLE NAME FOLDER PORT KILL_AT`; 0 never does.
+ * What it logs is in FOLDER/node.log.
  */
+import { appendFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { buildClusterNode } from '../../src/cli/build-cluster.ts';
 import { Link } from '../../src/cluster/link.ts';
 import { AgentDatabase } from '../../src/host/agent-database.ts';
@@ -9,6 +12,7 @@ import { SqliteFile } from '../../src/host/sqlite-file.ts';
 import { nodeOptions } from './node-options.ts';
 
 const [role = '', name = '', folder = '', port = '', killAt = '0'] = process.argv.slice(2);
+const journal = join(folder, 'node.log');
 let steps = 0;
 
 function step(): void {
@@ -43,7 +47,10 @@ const node = buildClusterNode(
   nodeOptions({
     role: role === 'master' ? 'master' : 'worker',
     ...{ name, folder, port: Number(port), address: '127.0.0.1', everyS: 0.15 },
-    log: { line: () => undefined },
+    log: {
+      line: ({ level, subTag, message }) =>
+        appendFileSync(journal, `${new Date().toISOString()} ${level} [${subTag}] ${message}\n`),
+    },
   }),
 );
 process.stdout.write('up\n');

@@ -10,7 +10,7 @@ import { messageOf, never } from '../guards.ts';
 import type { AddressBudget } from './address-budget.ts';
 import { Answers } from './answers.ts';
 import { FrameWriter, pauseAtBytes } from './frame-writer.ts';
-import type { TakenFile } from './session/incoming-files.ts';
+import type { KeptFile, TakenFile } from './session/incoming-files.ts';
 import type { TakenString } from './session/incoming-strings.ts';
 import type { Answer, Asked, Output, PeerKind, Reply } from './session/output.ts';
 import type { SealedMessage } from './session/sealed-message.ts';
@@ -41,7 +41,7 @@ export interface LinkPorts {
   readonly budget?: AddressBudget;
 }
 
-export type LinkSession = Pick<SessionOptions, 'role' | 'seal' | 'limits' | 'offer'>;
+export type LinkSession = Pick<SessionOptions, 'role' | 'seal' | 'limits' | 'offer' | 'kept'>;
 
 /** How a link ended; `error` is absent when either side closed in order. */
 export interface LinkEnd {
@@ -150,6 +150,11 @@ export class Link {
 
   takeFile(path: string): TakenFile | undefined {
     return this.#session.takeFile(path);
+  }
+
+  /** After the end: an upload that the next link to this peer can go on with. */
+  get kept(): KeptFile | undefined {
+    return this.#session.kept;
   }
 
   /** Resolves when little waits to be written, or the link has ended. Await it before bulk. */

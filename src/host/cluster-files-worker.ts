@@ -1,4 +1,5 @@
 /** The thread for files: keeps the last scan and its hashes, does one job after the other. */
+import { createHash } from 'node:crypto';
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { applyChanges } from '../cluster/files/apply.ts';
 import { findItem } from '../cluster/files/catalogue.ts';
@@ -28,7 +29,7 @@ import {
   orderOf,
 } from '../cluster/files/manifest.ts';
 import type { MemberSink } from '../cluster/files/member-count.ts';
-import type { FileName } from '../cluster/files/name.ts';
+import { type FileName, keysName } from '../cluster/files/name.ts';
 import { ownForm, unpackOwn } from '../cluster/files/own-form.ts';
 import {
   chunked,
@@ -182,6 +183,7 @@ export class FilesWorker {
     const unknown = compared.unknown.slice(0, 20).map((name) => `${name}: of no known item kind`);
     return {
       generation,
+      content: contentOf(compared.changes),
       order: orderOf(compared.changes),
       created: countByItem(compared.changes.missing),
       present: countByItem(value),
@@ -322,7 +324,16 @@ function writeCache(path: string | undefined, cache: HashCache): void {
   }
 }
 
+/** Of what is to be sent, the keys left out: they have a bundle of their own. */
+function contentOf({ missing, shared }: Changes): string {
+  const hash = createHash('sha256');
+  for (const [name, entry] of [...missing, ...shared]) {
+    if (name !== keysName) hash.update(`${name}\0${entry.hash}\n`);
+  }
+  return hash.digest('hex');
+}
+
 function keysHashOf(manifest: Manifest): string | undefined {
-  for (const [name, { hash }] of manifest) if (name === 'etc/client.keys') return hash;
+  for (const [name, { hash }] of manifest) if (name === keysName) return hash;
   return undefined;
 }

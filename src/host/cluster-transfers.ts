@@ -3,7 +3,7 @@
  * own numbers. Whatever a link leaves behind goes when it ends, and all of it at the next start.
  */
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
-import { type FileHandle, mkdir, open, readFile, rm } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Random } from '../clock.ts';
 import type { StoreStep } from '../cluster/session/output.ts';
@@ -17,13 +17,15 @@ const copiesPerByte = 2.4;
 /** `queueFolder`: `queue/cluster` of the home. */
 export class ClusterTransfers implements TransferFolder {
   readonly #folder: string;
+  readonly #kept: string;
   readonly #open = new Map<number, FileHandle>();
-  readonly #kept = new Set<number>();
+  readonly #written = new Set<number>();
   #hasEnded = false;
 
   constructor(queueFolder: string, node: string, random: Random) {
     const name = Buffer.from(random.bytes(8)).toString('hex');
     this.#folder = join(queueFolder, node, name);
+    this.#kept = join(queueFolder, node, 'kept.part');
     // A stock peer of the same name expects the folder of the node to be there.
     mkdirSync(join(queueFolder, node), { recursive: true, mode: 0o770 });
   }
@@ -44,12 +46,16 @@ export class ClusterTransfers implements TransferFolder {
     switch (step.action) {
       case 'open':
         return this.#create(step.transfer);
+      case 'adopt':
+        return this.#adopt(step.transfer, step.bytes);
       case 'append':
         await writeAll(this.#open.get(step.transfer), step.bytes);
         bulkMemory.moved(step.bytes.length * copiesPerByte);
         return;
       case 'close':
         return this.#close(step.transfer);
+      case 'keep':
+        return this.#keep(step.transfer);
       case 'drop':
         return this.drop(step.transfer);
     }
@@ -57,7 +63,7 @@ export class ClusterTransfers implements TransferFolder {
 
   async drop(transfer: number): Promise<void> {
     await this.#close(transfer);
-    if (this.#kept.delete(transfer)) await rm(this.pathOf(transfer), { force: true });
+    if (this.#written.delete(transfer)) await rm(this.pathOf(transfer), { force: true });
   }
 
   async end(): Promise<void> {
@@ -66,10 +72,34 @@ export class ClusterTransfers implements TransferFolder {
     await rm(this.#folder, { recursive: true, force: true });
   }
 
+  async dropKept(): Promise<void> {
+    await rm(this.#kept, { force: true });
+  }
+
   async #create(transfer: number): Promise<void> {
     await mkdir(this.#folder, { recursive: true, mode: 0o770 });
-    this.#kept.add(transfer);
-    const file = await open(this.pathOf(transfer), 'wx', 0o600);
+    this.#written.add(transfer);
+    await this.#use(transfer, await open(this.pathOf(transfer), 'wx', 0o600));
+  }
+
+  async #adopt(transfer: number, bytes: number): Promise<void> {
+    await mkdir(this.#folder, { recursive: true, mode: 0o770 });
+    await rename(this.#kept, this.pathOf(transfer));
+    this.#written.add(transfer);
+    const file = await open(this.pathOf(transfer), 'a', 0o600);
+    await this.#use(transfer, file);
+    const { size } = await file.stat();
+    if (size === bytes) return;
+    throw new HostError('store_failed', `${size} bytes were kept of an upload instead of ${bytes}`);
+  }
+
+  async #keep(transfer: number): Promise<void> {
+    await this.#close(transfer);
+    await rename(this.pathOf(transfer), this.#kept);
+    this.#written.delete(transfer);
+  }
+
+  async #use(transfer: number, file: FileHandle): Promise<void> {
     this.#open.set(transfer, file);
     if (!this.#hasEnded) return;
     await this.end(); // it ended meanwhile: nobody else would close this one

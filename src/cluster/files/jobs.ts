@@ -43,6 +43,8 @@ export interface ScanReport extends Pick<Scan, 'blind' | 'hashedFiles'> {
 /** A worker's manifest against our last scan. */
 export interface CheckReport {
   readonly generation: number;
+  /** Of the names and hashes of all files to send, the agents' keys left out. */
+  readonly content: string;
   readonly order: Order;
   /** Files that it creates, by item key. */
   readonly created: ReadonlyMap<string, number>;

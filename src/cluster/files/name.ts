@@ -10,6 +10,9 @@ declare const checked: unique symbol;
 /** `etc/shared/default/agent.conf`. Only `parseName` and `decodeName` can make one. */
 export type FileName = string & { readonly [checked]: true };
 
+/** The agents' keys, as every node names them. */
+export const keysName = 'etc/client.keys';
+
 const longestSegmentBytes = 255;
 export const longestNameBytes = 4000;
 const deepestSegments = 64;

@@ -5,6 +5,7 @@
 import { messageOf } from '../../guards.ts';
 import type { CheckReport } from '../files/jobs.ts';
 import type { Order } from '../files/manifest.ts';
+import { resumeFeature } from '../session/greeting.ts';
 import type { PeerKind, Reply } from '../session/output.ts';
 import { Deletions } from '../tasks/deletions.ts';
 import { type NodeLog, seconds } from '../tasks/node-log.ts';
@@ -17,7 +18,7 @@ import type { NodeCheck } from '../tasks/sync-watcher.ts';
 import { ZipBudget } from '../tasks/zip-budget.ts';
 import { fault, faultText } from '../wire/fault.ts';
 import type { TaskFault } from '../wire/payload-transfer.ts';
-import { splitKeys } from './client-keys.ts';
+import { contentOf, splitKeys } from './client-keys.ts';
 import type { MasterDesk } from './desk.ts';
 import { Wishes } from './wishes.ts';
 import { noSpan, type Span, type WorkerStatus } from './worker-status.ts';
@@ -218,7 +219,7 @@ export class RemoteIntegrity {
         `${report.receivedFiles} files. Sync ${isDone ? 'not ' : ''}required.`,
     );
     if (isDone) await this.#worker.link.request('integrityUnchanged', undefined);
-    else await this.#sync(order, report.generation);
+    else await this.#sync(order, report);
     if (isDone) this.#inStepWith = report.generation;
   }
 
@@ -230,7 +231,7 @@ export class RemoteIntegrity {
     }
   }
 
-  async #sync(order: Order, generation: number): Promise<void> {
+  async #sync(order: Order, report: CheckReport): Promise<void> {
     const { clock } = this.#desk.ports;
     const log = this.#log.at('Integrity sync');
     const startAtMs = clock.nowMs();
@@ -242,7 +243,7 @@ export class RemoteIntegrity {
         `Files to delete in worker: ${extra.size}`,
     );
     for (const part of this.#worker.peer === 'ours' ? splitKeys(order) : [order]) {
-      await this.#send(part, generation, log);
+      await this.#send(part, contentOf(part, report), log);
     }
     log.info(`Finished in ${seconds(clock.monotonicMs() - startedMs)}s.`);
     this.#lastSync = {
@@ -254,21 +255,28 @@ export class RemoteIntegrity {
     };
   }
 
-  async #send(order: Order, generation: number, log: NodeLog): Promise<void> {
+  async #send(order: Order, content: string, log: NodeLog): Promise<void> {
     const { shelf, ports } = this.#desk;
     const files = order.missing.length + order.shared.length;
     log.debug(
       `Compressing ${files > 0 ? 'files and ' : ''}'files_metadata.json' of ${files} files.`,
     );
-    const isOwn = this.#worker.features.has('blocks');
-    const wish = { order, generation, zipBytes: this.#zip.limitBytes, isOwn };
+    const { features, link } = this.#worker;
+    const isOwn = features.has('blocks');
+    const { name: worker } = this.#worker;
+    const wish = { order, content, zipBytes: this.#zip.limitBytes, isOwn, worker };
     await shelf.use(wish, async (bundle) => {
       log.debug('Sending zip file.');
       const trip = await this.#worker.sending.run(
-        this.#worker.link,
+        link,
         updateKind,
         ports.clock,
-        (signal, progress) => bundle.sendTo(this.#worker.link, signal, progress),
+        (signal, progress) =>
+          bundle.sendTo({
+            ...{ link, signal, progress, mayResume: features.has(resumeFeature) },
+            resumed: (bytes) =>
+              log.info(`The worker holds ${bytes} bytes of it: the rest follows.`),
+          }),
       );
       log.debug('Zip file sent.');
       this.#zip.learn(trip, log);

@@ -4,6 +4,9 @@ import { answerWords, commands } from '../wire/command.ts';
 import type { Answer } from './output.ts';
 import { reply, type State, send } from './state.ts';
 
+/** The worker answers how much it holds of an upload that a broken link cut. */
+export const resumeFeature = 'resume';
+
 /** Master: welcome. A node that must be ours stays unserved until it has proved it. */
 export function admitPeer(state: State, counter: number, mustBeOurs: boolean, nowMs: number): void {
   state.phase = mustBeOurs ? 'proving' : 'ready';
@@ -41,6 +44,7 @@ export function offerAnswered(state: State, answer: Answer, nowMs: number): void
   } else {
     const { workerToMaster, masterToWorker } = read.keys;
     state.channel.protect({ send: workerToMaster, receive: masterToWorker });
+    if (read.features.has(resumeFeature)) state.incoming.allowResume();
     state.out.push({ kind: 'recognised', peer: 'ours', features: read.features });
   }
   for (const output of state.outbox.release(nowMs)) state.out.push(output);

@@ -8,6 +8,17 @@ import { type Fault, fault } from '../wire/fault.ts';
 import { pythonBytes } from '../wire/payload-text.ts';
 import type { StoreStep } from './output.ts';
 
+/** What had arrived of a file when its link ended; the next link of the same two nodes goes on. */
+export interface KeptFile {
+  /** The peer's name of the upload. */
+  readonly key: string;
+  /** Of the bytes so far. */
+  readonly hash: Hash;
+  readonly bytes: number;
+  /** When the last of them came. */
+  readonly keptAtMs: number;
+}
+
 export interface FileLimits {
   readonly fileBytes: number;
   readonly files: number;
@@ -22,7 +33,12 @@ export interface TakenFile {
 
 /** Steps to store, a stock refusal in plain text, or a stock error. */
 export type FileOutcome =
-  | { readonly kind: 'steps'; readonly steps: readonly StoreStep[] }
+  | {
+      readonly kind: 'steps';
+      readonly steps: readonly StoreStep[];
+      /** The upload goes on behind so many bytes. */
+      readonly heldBytes?: number;
+    }
   | { readonly kind: 'refusal'; readonly text: string; readonly steps: readonly StoreStep[] }
   | { readonly kind: 'fault'; readonly fault: Fault; readonly steps: readonly StoreStep[] };
 
@@ -38,16 +54,31 @@ interface IncomingFile {
 const allowedPath = /^\/?queue\/cluster(?:\/[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}){1,4}$/;
 
 const digestBytes = 32;
+/** Less than this is sent again sooner than it is kept. */
+const leastKeptBytes = 1024 * 1024;
 
 export class IncomingFiles {
   readonly #limits: FileLimits;
   readonly #files = new Map<string, IncomingFile>();
+  #kept: KeptFile | undefined;
+  #mayResume = false;
 
-  constructor(limits: FileLimits) {
+  constructor(limits: FileLimits, kept?: KeptFile) {
     this.#limits = limits;
+    this.#kept = kept;
   }
 
-  /** Opening a path again starts it over, as stock's truncation does. */
+  /** Both ends can go on with an upload that a link before this one began. */
+  allowResume(): void {
+    this.#mayResume = true;
+  }
+
+  /** After the end of the link. */
+  get kept(): KeptFile | undefined {
+    return this.#kept;
+  }
+
+  /** Opening a path again starts it over, as stock's truncation does; not so what was kept of it. */
   open(path: string, transfer: () => number, nowMs: number): FileOutcome {
     const key = keyOf(path);
     if (key === undefined) return { kind: 'refusal', text: 'Write path not allowed', steps: [] };
@@ -56,15 +87,22 @@ export class IncomingFiles {
       const reason = 'too many files under way on this connection';
       return { kind: 'fault', fault: fault(1000, reason), steps: before };
     }
+    const kept = this.#takeKept(key, nowMs);
     const file: IncomingFile = {
       transfer: transfer(),
-      hash: createHash('sha256'),
-      receivedBytes: 0,
+      hash: kept?.hash ?? createHash('sha256'),
+      receivedBytes: kept?.bytes ?? 0,
       touchedAtMs: nowMs,
       state: 'open',
     };
     this.#files.set(key, file);
-    return { kind: 'steps', steps: [...before, { action: 'open', transfer: file.transfer }] };
+    const { transfer: id } = file;
+    if (kept === undefined) {
+      return { kind: 'steps', steps: [...before, { action: 'open', transfer: id }] };
+    }
+    const { bytes } = kept;
+    const steps: StoreStep[] = [...before, { action: 'adopt', transfer: id, bytes }];
+    return { kind: 'steps', steps, heldBytes: bytes };
   }
 
   append(path: string, bytes: Uint8Array, nowMs: number): FileOutcome {
@@ -126,6 +164,18 @@ export class IncomingFiles {
     return old.flatMap(([key]) => this.#discard(key));
   }
 
+  /** The link ended: everything is dropped but the largest upload that can go on later. */
+  finish(): readonly StoreStep[] {
+    const [best] = [...this.#files]
+      .filter(([, { state, receivedBytes }]) => state === 'open' && receivedBytes >= leastKeptBytes)
+      .sort(([, a], [, b]) => b.receivedBytes - a.receivedBytes);
+    if (!this.#mayResume || best === undefined) return this.expire(Number.POSITIVE_INFINITY);
+    const [key, { transfer, hash, receivedBytes, touchedAtMs }] = best;
+    this.#files.delete(key);
+    this.#kept = { key, hash, bytes: receivedBytes, keptAtMs: touchedAtMs };
+    return [{ action: 'keep', transfer }, ...this.expire(Number.POSITIVE_INFINITY)];
+  }
+
   get size(): number {
     return this.#files.size;
   }
@@ -137,6 +187,13 @@ export class IncomingFiles {
     if (idlest === undefined) return [];
     const [key, { touchedAtMs }] = idlest;
     return nowMs - touchedAtMs >= this.#limits.evictIdleMs ? this.#discard(key) : [];
+  }
+
+  #takeKept(key: string, nowMs: number): KeptFile | undefined {
+    const kept = this.#kept;
+    if (!this.#mayResume || kept?.key !== key) return undefined;
+    this.#kept = undefined;
+    return nowMs - kept.keptAtMs <= this.#limits.transferIdleMs ? kept : undefined;
   }
 
   #discard(key: string): readonly StoreStep[] {

@@ -6,7 +6,12 @@ import { answerWords, type Payload, type SessionCommand, spacedAnswers } from '.
 import { type Fault, fault } from '../wire/fault.ts';
 import type { SessionLimits } from '../wire/limits.ts';
 import { encodeFault } from '../wire/wazuh-json.ts';
-import { type FileOutcome, IncomingFiles, type TakenFile } from './incoming-files.ts';
+import {
+  type FileOutcome,
+  IncomingFiles,
+  type KeptFile,
+  type TakenFile,
+} from './incoming-files.ts';
 import { IncomingStrings, type TakenString } from './incoming-strings.ts';
 import type { Output, StoreStep } from './output.ts';
 
@@ -27,9 +32,19 @@ export class Incoming {
   readonly #nextTransfer = (): number => ++this.#transfer;
 
   /** `draw` gives random unsigned 32-bit numbers. */
-  constructor(limits: SessionLimits, draw: () => number) {
+  constructor(limits: SessionLimits, draw: () => number, kept?: KeptFile) {
     this.#strings = new IncomingStrings(limits, draw);
-    this.#files = new IncomingFiles(limits);
+    this.#files = new IncomingFiles(limits, kept);
+  }
+
+  /** Both ends can go on with an upload that a link before this one began. */
+  allowResume(): void {
+    this.#files.allowResume();
+  }
+
+  /** After `finish`. */
+  get kept(): KeptFile | undefined {
+    return this.#files.kept;
   }
 
   serve<Name extends SessionCommand>(name: Name, value: Payload<Name>, nowMs: number): Served {
@@ -60,6 +75,11 @@ export class Incoming {
 
   expire(nowMs: number): readonly StoreStep[] {
     return [...this.#strings.expire(nowMs), ...this.#files.expire(nowMs)];
+  }
+
+  /** The link ended. */
+  finish(): readonly StoreStep[] {
+    return [...this.#strings.expire(Number.POSITIVE_INFINITY), ...this.#files.finish()];
   }
 
   readonly #table: { readonly [Name in SessionCommand]: Serve<Name> } = {
@@ -122,8 +142,26 @@ function refused(reason: Fault, steps: readonly StoreStep[] = []): Served {
 
 function fileServed(outcome: FileOutcome, success: Served): Served {
   if (outcome.kind === 'fault') return refused(outcome.fault, outcome.steps);
-  if (outcome.kind === 'steps') return { ...success, steps: outcome.steps };
+  if (outcome.kind === 'steps') {
+    const { steps, heldBytes } = outcome;
+    return heldBytes === undefined
+      ? { ...success, steps }
+      : { ...success, payload: heldAnswer(heldBytes), steps };
+  }
   return { word: answerWords.failed, payload: outcome.text, steps: outcome.steps };
+}
+
+/** To one of ours that opens an upload of which this much is here. */
+function heldAnswer(bytes: number): string {
+  return `Ready to receive from ${bytes}`;
+}
+
+/** How many bytes of the upload the peer holds; 0 for stock's answer. */
+export function heldBytesIn(payload: Uint8Array): number {
+  const [, digits] =
+    /^Ready to receive from ([1-9][0-9]{0,14})$/.exec(Buffer.from(payload).toString('latin1')) ??
+    [];
+  return Number(digits ?? 0);
 }
 
 /** What the peer hears when a step could not be stored. */

@@ -31,8 +31,12 @@ export type Reply =
  */
 export type StoreStep =
   | { readonly action: 'open'; readonly transfer: number }
+  /** Go on with what was kept, which must be so many bytes. */
+  | { readonly action: 'adopt'; readonly transfer: number; readonly bytes: number }
   | { readonly action: 'append'; readonly transfer: number; readonly bytes: Uint8Array }
   | { readonly action: 'close'; readonly transfer: number }
+  /** Leave it on disk for the next link, instead of what was kept before. */
+  | { readonly action: 'keep'; readonly transfer: number }
   | { readonly action: 'drop'; readonly transfer: number };
 
 export type PeerKind = 'stock' | 'ours';

@@ -10,7 +10,7 @@ import { type CommandName, commands, encodePayload, type Payload } from '../wire
 import { countGreeting, drain } from './dispatch.ts';
 import { admitPeer } from './greeting.ts';
 import { storeFault } from './incoming.ts';
-import type { TakenFile } from './incoming-files.ts';
+import type { KeptFile, TakenFile } from './incoming-files.ts';
 import type { TakenString } from './incoming-strings.ts';
 import type { Output, Reply } from './output.ts';
 import type { Phase } from './phase.ts';
@@ -152,6 +152,11 @@ export class Session {
     return this.#state.incoming.takeFile(path);
   }
 
+  /** After the end: of an upload that the next session with this peer can go on with. */
+  get kept(): KeptFile | undefined {
+    return this.#state.incoming.kept;
+  }
+
   /** When `tick` has something to do at the latest; infinite when nothing waits for time. */
   get nextTickAtMs(): number {
     const { phase, phaseDeadlineMs, channel, pending, sweepAtMs } = this.#state;
@@ -176,7 +181,7 @@ export class Session {
     });
   }
 
-  /** The connection ended: what was never taken is dropped. A second call does nothing. */
+  /** The connection ended: what was never taken is dropped, but for `kept`. A second call does nothing. */
   end(): readonly Output[] {
     return this.#run((state) => end(state));
   }
@@ -222,7 +227,7 @@ export class Session {
 
 function end(state: State): void {
   state.phase = 'closed';
-  store(state, state.incoming.expire(Number.POSITIVE_INFINITY));
+  store(state, state.incoming.finish());
   state.openAsks.clear();
   state.storing.clear();
 }

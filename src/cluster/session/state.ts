@@ -7,6 +7,7 @@ import type { Seal } from '../wire/seal.ts';
 import { encodeFault } from '../wire/wazuh-json.ts';
 import { Channel } from './channel.ts';
 import { Incoming } from './incoming.ts';
+import type { KeptFile } from './incoming-files.ts';
 import { Negotiation, type OfferPolicy } from './negotiation.ts';
 import { Outbox, type Outgoing } from './outbox.ts';
 import type { Output, Reply, StoreStep } from './output.ts';
@@ -25,6 +26,8 @@ export interface SessionOptions {
   readonly wallOffsetMs: number;
   /** Absent: behave as a stock node in every respect. */
   readonly offer?: OfferPolicy;
+  /** Of the session before this one; the driver has its bytes. */
+  readonly kept?: KeptFile | undefined;
 }
 
 /** A served request whose answer waits until its bytes are stored. */
@@ -73,7 +76,7 @@ export function newState(options: SessionOptions): State {
     channel,
     outbox: new Outbox(channel, limits),
     pending: new Pending(limits, draw()),
-    incoming: new Incoming(limits, draw),
+    incoming: new Incoming(limits, draw, options.kept),
     negotiation: new Negotiation({ role, seal, random, policy: options.offer }),
     openAsks: new Set(),
     storing: new Map(),

@@ -6,6 +6,7 @@ import type { Clock } from '../../clock.ts';
 import type { FileState, FileStates } from '../calls/node-view.ts';
 import type { ScanReport } from '../files/jobs.ts';
 import type { Order } from '../files/manifest.ts';
+import { keysName } from '../files/name.ts';
 import type { NodeCheck, SyncWatcher } from '../tasks/sync-watcher.ts';
 import { first, type Sql, type SqlRow, type SqlValue, textOf } from './embedded/sql.ts';
 import { KeysGenerations } from './keys-generations.ts';
@@ -21,7 +22,6 @@ export interface NodeLag {
   readonly checkedAtMs: number;
 }
 
-const keysName = 'etc/client.keys';
 const mostLacking = 5_000;
 const mostHealed = 1_000;
 const mostNodes = 4_096;

@@ -13,21 +13,26 @@ export interface BundleShelfOptions {
   openSpool(): Promise<SealedSpool>;
   /** How long a bundle that nobody reads is kept. */
   readonly keepMs?: number;
+  /** The same after a worker's link broke: it comes back and goes on. */
+  readonly keepCutMs?: number;
   readonly mostBundles?: number;
 }
 
 export interface BundleWish {
   readonly order: Order;
-  /** Of the scan: content is as of now, so another scan makes another bundle. */
-  readonly generation: number;
+  /** What the ordered files hold: other content makes another bundle. */
+  readonly content: string;
   readonly zipBytes: number;
   /** For workers of ours that can take it. */
   readonly isOwn: boolean;
+  /** Who gets it. One that lacks the same again after it got a bundle gets a new one. */
+  readonly worker: string;
 }
 
 interface Kept {
   readonly bundle: Promise<SharedBundle>;
   users: number;
+  readonly served: Set<string>;
   timer: Cancel | undefined;
 }
 
@@ -51,13 +56,14 @@ export class BundleShelf {
     work: (bundle: SharedBundle) => Promise<Value>,
   ): Promise<Value> {
     const key = keyOf(wish);
-    const kept = this.#kept.get(key) ?? this.#make(key, wish);
+    const kept = this.#find(key, wish) ?? this.#make(key, wish);
     kept.users += 1;
     kept.timer?.();
     let isGood = false;
     try {
       const value = await work(await kept.bundle);
       isGood = true;
+      kept.served.add(wish.worker);
       return value;
     } finally {
       kept.users -= 1;
@@ -70,9 +76,21 @@ export class BundleShelf {
     await Promise.all([...this.#kept].map(([key, kept]) => this.#remove(key, kept)));
   }
 
+  /** A file that changed while it was packed, and back, must not come out of the shelf for ever. */
+  #find(key: string, { worker }: BundleWish): Kept | undefined {
+    const kept = this.#kept.get(key);
+    if (kept?.served.has(worker) !== true) return kept;
+    if (kept.users === 0) void this.#remove(key, kept);
+    else this.#kept.delete(key); // its last reader drops it
+    return undefined;
+  }
+
   #make(key: string, wish: BundleWish): Kept {
     this.#made += 1;
-    const kept: Kept = { bundle: this.#open(wish), users: 0, timer: undefined };
+    const kept: Kept = {
+      ...{ bundle: this.#open(wish), users: 0, timer: undefined },
+      served: new Set(),
+    };
     kept.bundle.catch(() => undefined); // every user looks at it
     this.#kept.set(key, kept);
     return kept;
@@ -90,11 +108,12 @@ export class BundleShelf {
 
   async #release(key: string, kept: Kept, isGood: boolean): Promise<void> {
     if (kept.users > 0) return;
-    const { clock, keepMs = 10_000, mostBundles = 4 } = this.#options;
+    const { clock, keepMs = 10_000, keepCutMs = 120_000, mostBundles = 4 } = this.#options;
     const isBroken = !isGood && (await kept.bundle.then((one) => one.isBroken).catch(() => true));
     if (kept.users > 0) return;
-    if (isBroken || this.#kept.size > mostBundles) return this.#remove(key, kept);
-    kept.timer = clock.after(keepMs, () => void this.#remove(key, kept));
+    const isOff = this.#kept.get(key) !== kept;
+    if (isBroken || isOff || this.#kept.size > mostBundles) return this.#remove(key, kept);
+    kept.timer = clock.after(isGood ? keepMs : keepCutMs, () => void this.#remove(key, kept));
   }
 
   async #remove(key: string, kept: Kept): Promise<void> {
@@ -105,10 +124,10 @@ export class BundleShelf {
 }
 
 /** Two workers share a bundle when they lack the same files and have the same too much. */
-function keyOf({ order, generation, zipBytes, isOwn }: BundleWish): string {
+function keyOf({ order, content, zipBytes, isOwn }: BundleWish): string {
   const { missing, shared, extra, wanted = [] } = order;
   const surplus = [...extra].map(([name, { itemKey }]) => `${name}\0${itemKey}`).sort();
-  const hash = createHash('sha256').update(`${generation} ${zipBytes} ${isOwn}`);
+  const hash = createHash('sha256').update(`${content} ${zipBytes} ${isOwn}`);
   for (const names of [missing, shared, surplus, wanted]) {
     hash.update(`\n${names.length}\n${names.join('\n')}`);
   }

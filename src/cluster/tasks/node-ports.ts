@@ -4,6 +4,7 @@ import type { Log } from '../../log.ts';
 import type { ClusterConfig } from '../config.ts';
 import type { ClusterJson } from '../files/cluster-json.ts';
 import type { FileJobs } from '../files/jobs.ts';
+import { resumeFeature } from '../session/greeting.ts';
 import type { TransferStore } from '../store-queue.ts';
 import type { HeldBook } from './held-book.ts';
 import type { ClusterLog } from './node-log.ts';
@@ -29,8 +30,10 @@ export interface TransferFolder extends TransferStore {
   drop(transfer: number): Promise<void>;
   /** A folder for the content of this upload; whoever stages makes it. */
   stagingOf(transfer: number): string;
-  /** The link ended: nothing of it stays on disk. */
+  /** The link ended: nothing of it stays on disk but what is kept for the next one. */
   end(): Promise<void>;
+  /** Nor that. */
+  dropKept(): Promise<void>;
 }
 
 /** Which nodes have proved to be ours; survives restarts. */
@@ -69,4 +72,4 @@ export interface NodePorts {
 }
 
 /** What our own nodes can do for each other beyond the stock protocol. */
-export const ownFeatures = ['nudge', 'digest', 'blocks', 'extra-valid'] as const;
+export const ownFeatures = ['nudge', 'digest', 'blocks', 'extra-valid', resumeFeature] as const;

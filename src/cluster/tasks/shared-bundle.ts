@@ -8,6 +8,7 @@ import { PeerError } from '../../errors.ts';
 import type { SealedStream } from '../files/jobs.ts';
 import type { Packed } from '../files/pack.ts';
 import type { Link } from '../link.ts';
+import { heldBytesIn } from '../session/incoming.ts';
 import type { Answer } from '../session/output.ts';
 import { expectOk, Flight } from '../upload.ts';
 import { ChunkReads, type TakenChunk } from './chunk-reads.ts';
@@ -22,6 +23,17 @@ export interface BundleParts {
   readonly spool: SealedSpool;
   /** Chunks under way to one reader. */
   readonly window: number;
+}
+
+/** One worker that is being sent the bundle. */
+export interface BundleReader {
+  readonly link: Link;
+  readonly signal: AbortSignal;
+  /** An upload that its last link cut goes on. */
+  readonly mayResume: boolean;
+  progress(sentBytes: number): void;
+  /** It holds the first `bytes` already. */
+  resumed(bytes: number): void;
 }
 
 export class SharedBundle {
@@ -68,11 +80,12 @@ export class SharedBundle {
   }
 
   /** Upload to one worker. Throws what the peer refuses and what packing failed with. */
-  async sendTo(link: Link, signal: AbortSignal, progress: (bytes: number) => void): Promise<Sent> {
+  async sendTo(reader: BundleReader): Promise<Sent> {
+    const { link, signal } = reader;
     this.#readers += 1;
     try {
-      expectOk(await link.request('openFile', this.path), `the file ${this.path} was refused`);
-      const sentBytes = await this.#sendChunks(link, signal, progress);
+      const first = await this.#open(reader);
+      const sentBytes = await this.#sendChunks(reader, first);
       if (signal.aborted) await closeEarly(link, this.path);
       signal.throwIfAborted();
       const end = { path: this.path, digest: this.#digest };
@@ -83,14 +96,37 @@ export class SharedBundle {
     }
   }
 
-  async #sendChunks(
-    link: Link,
-    signal: AbortSignal,
-    progress: (bytes: number) => void,
-  ): Promise<number> {
+  /** Index of the first chunk that the worker lacks. */
+  async #open({ link, mayResume, resumed }: BundleReader): Promise<number> {
+    const what = `the file ${this.path} was refused`;
+    const answer = expectOk(await link.request('openFile', this.path), what);
+    const heldBytes = mayResume ? heldBytesIn(answer) : 0;
+    if (heldBytes === 0) return 0;
+    const first = await this.#chunkBehind(heldBytes);
+    if (first !== undefined) {
+      resumed(heldBytes);
+      return first;
+    }
+    expectOk(await link.request('openFile', this.path), what); // from the start: it holds no more
+    return 0;
+  }
+
+  /** Undefined: no chunk ends there. */
+  async #chunkBehind(bytes: number): Promise<number | undefined> {
+    let index = 0;
+    for (let at = 0; at < bytes; index++) {
+      const chunk = await this.#chunk(index);
+      if (chunk === undefined) return undefined;
+      at += chunk.contentBytes;
+      if (at > bytes) return undefined;
+    }
+    return index;
+  }
+
+  async #sendChunks({ link, signal, progress }: BundleReader, first: number): Promise<number> {
     const flight = new Flight(link, this.#window);
     let sentBytes = 0;
-    for (let index = 0; !signal.aborted; index++) {
+    for (let index = first; !signal.aborted; index++) {
       const chunk = await this.#chunk(index);
       if (chunk === undefined) break;
       await flight.room();

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { PeerError } from '../../errors.ts';
 import type { FileName } from '../files/name.ts';
 import { Link, type LinkEnd, type LinkHandler } from '../link.ts';
+import type { KeptFile } from '../session/incoming-files.ts';
 import type { Asked, PeerKind, Reply } from '../session/output.ts';
 import type { Deletions } from '../tasks/deletions.ts';
 import type { LocalIntegrity } from '../tasks/local-integrity.ts';
@@ -36,6 +37,8 @@ export interface ConnectionParts {
   readonly log: NodeLog;
   readonly local: LocalIntegrity;
   readonly deletions: Deletions;
+  /** Of an upload that the connection before this one began. */
+  readonly kept: KeptFile | undefined;
   readonly services: readonly Service<Connection>[];
 }
 
@@ -69,7 +72,7 @@ export class Connection {
     this.transfers = ports.openTransfers(node);
     this.link = new Link(
       socket,
-      { role: 'worker', seal, offer },
+      { role: 'worker', seal, offer, kept: parts.kept },
       { clock, random, store: this.transfers, handler: this.#handler() },
     );
     this.#ready.promise.catch(() => undefined); // a link that ends first says so itself

@@ -4,15 +4,17 @@
  * held deletions outlives each connection.
  */
 import type { Socket } from 'node:net';
-import { fullJitterMs, sleep } from '../../clock.ts';
+import { type Cancel, fullJitterMs, sleep } from '../../clock.ts';
 import { messageOf, systemCodeOf } from '../../guards.ts';
 import type { LinkEnd } from '../link.ts';
+import type { KeptFile } from '../session/incoming-files.ts';
 import type { PeerKind } from '../session/output.ts';
 import { Deletions } from '../tasks/deletions.ts';
 import { LocalIntegrity } from '../tasks/local-integrity.ts';
 import { NodeLog } from '../tasks/node-log.ts';
 import type { NodePorts, NodeSettings } from '../tasks/node-ports.ts';
 import type { Service } from '../tasks/services.ts';
+import { defaultLimits } from '../wire/limits.ts';
 import { createSeal, type Seal } from '../wire/seal.ts';
 import { Connection } from './connection.ts';
 
@@ -46,6 +48,9 @@ export class Worker {
   #connection: Connection | undefined;
   #connectedAtMs: number | undefined;
   #attempts = 0;
+  #kept: KeptFile | undefined;
+  #stopKeeping: Cancel | undefined;
+  #dropKept: () => Promise<void> = async () => undefined;
 
   constructor(
     settings: NodeSettings,
@@ -83,6 +88,7 @@ export class Worker {
   /** Connect, again and again, until `signal` aborts. */
   async run(signal: AbortSignal): Promise<void> {
     await Promise.all([this.#local.run(signal), this.#stayConnected(signal)]);
+    await this.#endKeeping();
   }
 
   get #masterHost(): string {
@@ -140,7 +146,24 @@ export class Worker {
       this.#connection = undefined;
       this.#connectedAtMs = undefined;
       await connection.link.close();
+      await this.#keep(connection);
     }
+  }
+
+  /** What a broken link cut is there for the next one, for a while. */
+  async #keep({ link, transfers }: Connection): Promise<void> {
+    this.#stopKeeping?.();
+    this.#stopKeeping = undefined;
+    this.#kept = link.kept;
+    this.#dropKept = () => transfers.dropKept().catch(() => undefined);
+    if (this.#kept === undefined) return this.#dropKept();
+    const drop = () => void this.#dropKept();
+    this.#stopKeeping = this.#ports.clock.after(defaultLimits.transferIdleMs, drop);
+  }
+
+  async #endKeeping(): Promise<void> {
+    this.#stopKeeping?.();
+    await this.#dropKept();
   }
 
   async #stay(connection: Connection, signal: AbortSignal): Promise<number> {
@@ -188,6 +211,7 @@ export class Worker {
       log: this.#log,
       local: this.#local,
       deletions: this.#deletions,
+      kept: this.#kept,
       services: this.#services,
     });
   }

@@ -24,6 +24,7 @@ const noTransfers = {
   drop: () => Promise.resolve(),
   stagingOf: () => '',
   end: () => Promise.resolve(),
+  dropKept: () => Promise.resolve(),
   perform: () => Promise.resolve(),
 };
 
