@@ -16,7 +16,7 @@ const maker = buildCertificateMaker(clock, random);
 /** The server certificate in use, made anew where it must be. */
 export async function openIdentity(
   folder: PublisherFolder,
-  config: PublisherConfig,
+  config: Pick<PublisherConfig, 'files'>,
   hosts: readonly string[],
   log: Log,
 ) {
@@ -24,14 +24,16 @@ export async function openIdentity(
   const authorityPem = await requireFile(folder, files.authority);
   let now = splitPem((await folder.read(files.server)) ?? '');
   const renew = async (): Promise<KeyedCertificate | undefined> => {
-    const why =
-      now &&
-      renewalReason(maker.inspect(now.certificatePem), { authorityPem, hosts }, clock.nowMs());
+    const facts = now && maker.inspect(now.certificatePem);
+    const why = facts && renewalReason(facts, { authorityPem, hosts }, clock.nowMs());
     if (now !== undefined && why === undefined) return undefined;
     log.info('certificate.due', { why: why ?? 'there is none' });
     const keyPem = await requireFile(folder, files.authorityKey);
     const authority = { certificatePem: authorityPem, keyPem };
-    now = maker.makeServer({ authority, hosts, validDays: serverValidDays });
+    // Sidecars know a node behind a virtual IP by this key: a later date must not look like a move.
+    const isOurs = facts?.isUnder(authorityPem) === true;
+    const kept = isOurs && now !== undefined ? { keyPem: now.keyPem } : {};
+    now = maker.makeServer({ authority, hosts, validDays: serverValidDays, ...kept });
     await folder.write(files.server, `${now.certificatePem}${now.keyPem}`);
     return now;
   };

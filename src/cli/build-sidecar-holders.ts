@@ -10,7 +10,11 @@ import type { Rooms } from './build-sidecar-rooms.ts';
 
 const enrollmentPort = 1_515;
 
-export function openHolderWatch({ config, log }: Rooms, bell: Bell): HolderWatch {
+export interface HolderRooms extends Pick<Rooms, 'log'> {
+  readonly config: { readonly probe: Pick<Rooms['config']['probe'], 'deadline'> };
+}
+
+export function openHolderWatch({ config, log }: HolderRooms, bell: Bell): HolderWatch {
   return new HolderWatch({
     ...{ clock, log, random },
     ask({ address, port, publishers }, signal) {

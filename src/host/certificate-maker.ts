@@ -40,8 +40,11 @@ export function buildCertificateMaker(clock: Clock, random: Random): Certificate
       );
       return { ...keyed(bytes, privateKey), pin: pinOf(spki) };
     },
-    makeServer({ authority, hosts, validDays }) {
-      const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    makeServer({ authority, hosts, validDays, keyPem }) {
+      const privateKey =
+        keyPem === undefined
+          ? generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
+          : readPrivateKey(keyPem);
       const issuer = readCertificate(authority.certificatePem);
       const issuerKey = readPrivateKey(authority.keyPem);
       const bytes = encodeCertificate(
@@ -52,7 +55,7 @@ export function buildCertificateMaker(clock: Clock, random: Random): Certificate
           serial: positiveSerial(random),
           notBeforeMs: clock.nowMs() - backdateMs,
           notAfterMs: Math.min(clock.nowMs() + validDays * dayMs, issuer.validToDate.getTime()),
-          publicKey: exportSpki(publicKey),
+          publicKey: exportSpki(createPublicKey(privateKey)),
           issuerKey: exportSpki(issuer.publicKey),
           hosts,
         },

@@ -23,10 +23,12 @@ export interface CertificateMaker {
     readonly org: string;
     readonly validDays: number;
   }): KeyedCertificate & { /** `sha256/<base64>` of its key. */ readonly pin: string };
+  /** With `keyPem` for that key, else for a new one. Throws HostError `state_unreadable`. */
   makeServer(request: {
     readonly authority: KeyedCertificate;
     readonly hosts: readonly string[];
     readonly validDays: number;
+    readonly keyPem?: string;
   }): KeyedCertificate;
   /** Throws HostError `state_unreadable`. */
   inspect(certificatePem: string): CertificateFacts;

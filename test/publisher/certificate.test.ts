@@ -4,8 +4,11 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { createServer, connect as tlsConnect } from 'node:tls';
+import { openIdentity } from '../../src/cli/build-publisher-identity.ts';
+import { parsePublisherConfig } from '../../src/cli/publisher-config.ts';
 import { buildCertificateMaker } from '../../src/host/certificate-maker.ts';
 import { systemClock, systemRandom } from '../../src/host/system-clock.ts';
+import { silentLog } from '../../src/log.ts';
 import { objectId, time, unsigned } from '../../src/publisher/der.ts';
 import { hostsOf, renewalReason } from '../../src/publisher/server-identity.ts';
 
@@ -77,6 +80,30 @@ test('a certificate is renewed when it ends soon, lacks a host or has another au
   );
   const other = maker.makeAuthority({ org: 'acme', validDays: 3650 }).certificatePem;
   assert.match(renewalReason(facts, { ...wanted, authorityPem: other }, nowMs) ?? '', /authority/);
+});
+
+test('a certificate made anew keeps its key, by which sidecars know the node; another authority gets a new one', async () => {
+  const files = new Map<string, string>();
+  const folder = {
+    path: '/publisher',
+    read: async (name: string) => files.get(name),
+    write: async (name: string, text: string) => void files.set(name, text),
+    list: async () => [],
+  };
+  const authority = (org: string): void => {
+    const made = maker.makeAuthority({ org, validDays: 3650 });
+    files.set('ca.crt', made.certificatePem).set('ca.key', made.keyPem);
+  };
+  const config = parsePublisherConfig('org: acme\nmanagers: [{id: a, address: 10.0.0.1}]\n', 'x');
+  const open = async (...hosts: readonly string[]) =>
+    (await openIdentity(folder, config, hosts, silentLog)).now.certificate;
+  authority('acme');
+  const first = await open('a.example');
+  const wider = await open('a.example', 'b.example');
+  assert.notEqual(wider.certificatePem, first.certificatePem);
+  assert.equal(wider.keyPem, first.keyPem);
+  authority('acme');
+  assert.notEqual((await open('a.example', 'b.example')).keyPem, first.keyPem);
 });
 
 test('hosts of URLs come without ports and brackets', () => {
