@@ -49,11 +49,17 @@ const patienceMs = 60_000;
 /** … and for so long the old node is asked again: it may answer once more before it lets go. */
 const watchfulMs = 6_000;
 
+interface KnownNeighbour extends Neighbour {
+  readonly address: string;
+  /** The host has no such entry any more; kept, so that another one is noticed as a change. */
+  readonly isGone: boolean;
+}
+
 export class HolderWatch implements HolderView {
   readonly #parts: HolderParts;
   readonly #bell = new Bell();
   readonly #holdings = new Map<string, Holding>();
-  readonly #neighbours = new Map<string, Neighbour & { readonly address: string }>();
+  readonly #neighbours = new Map<string, KnownNeighbour>();
   #target: HolderTarget | undefined;
   #shareMs = 0;
   #troubledAtMs: number | undefined;
@@ -69,8 +75,12 @@ export class HolderWatch implements HolderView {
     this.#shareMs = shareMs;
     const before = this.#target;
     this.#target = target;
+    const table = this.#parts.neighbours();
+    for (const [id, { address }] of this.#neighbours) {
+      if (id !== target?.id) this.#noteNeighbour({ id, address }, table); // left, and still told of
+    }
     if (target === undefined) return;
-    if (this.#noteNeighbour(target)) this.trouble(target.id);
+    if (this.#noteNeighbour(target, table)) this.trouble(target.id);
     if (before?.id !== target.id) this.#bell.ring();
   }
 
@@ -85,9 +95,9 @@ export class HolderWatch implements HolderView {
     const ids = new Set([...this.#holdings.keys(), ...this.#neighbours.keys()]);
     return new Map(
       [...ids].map((id) => {
-        const neighbour = this.#neighbours.get(id);
+        const { isGone = true, mac = '', sinceAtMs = 0 } = this.#neighbours.get(id) ?? {};
         const holding = this.#holdings.get(id) ?? { marks: {}, changes: [] };
-        return [id, { ...holding, ...(neighbour === undefined ? {} : { neighbour }) }];
+        return [id, { ...holding, ...(isGone ? {} : { neighbour: { mac, sinceAtMs } }) }];
       }),
     );
   }
@@ -163,11 +173,20 @@ export class HolderWatch implements HolderView {
   }
 
   /** True: the entry has changed. What an entry says is read, never written. */
-  #noteNeighbour({ id, address }: HolderTarget): boolean {
-    const mac = this.#parts.neighbours().get(address);
-    const before = this.#neighbours.get(id);
-    if (mac === undefined || (before?.mac === mac && before.address === address)) return false;
-    this.#neighbours.set(id, { mac, address, sinceAtMs: this.#parts.clock.nowMs() });
-    return before !== undefined && before.address === address;
+  #noteNeighbour(
+    { id, address }: Pick<HolderTarget, 'id' | 'address'>,
+    table: ReadonlyMap<string, string>,
+  ): boolean {
+    const mac = table.get(address);
+    const known = this.#neighbours.get(id);
+    const before = known?.address === address ? known : undefined;
+    if (before !== undefined && (mac === undefined || mac === before.mac)) {
+      this.#neighbours.set(id, { ...before, isGone: mac === undefined });
+      return false;
+    }
+    if (mac === undefined) return false;
+    const sinceAtMs = this.#parts.clock.nowMs();
+    this.#neighbours.set(id, { mac, address, sinceAtMs, isGone: false });
+    return before !== undefined;
   }
 }

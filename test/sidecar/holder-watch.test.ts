@@ -81,6 +81,27 @@ test('another hardware address behind the same one is trouble; managers that lef
   assert.equal(holders.seen().size, 0);
 });
 
+test('the entry of a manager that was left is told as it is now, and no more once it is gone', async (t) => {
+  const { holders, scene } = watch(t);
+  const both = new Set(['wm', 'other']);
+  scene.neighbours.set(target.address, '02:00:00:00:00:0a');
+  holders.look(target, both, 0);
+  const next = { ...target, id: 'other', address: '10.0.0.8' };
+  const macOf = (): string | undefined => holders.seen().get('wm')?.neighbour?.mac;
+  holders.look(next, both, 0);
+  const sinceAtMs = holders.seen().get('wm')?.neighbour?.sinceAtMs;
+  assert.equal(macOf(), '02:00:00:00:00:0a');
+  scene.neighbours.clear();
+  holders.look(next, both, 0);
+  assert.equal(macOf(), undefined);
+  scene.neighbours.set(target.address, '02:00:00:00:00:0a');
+  holders.look(next, both, 0);
+  assert.equal(holders.seen().get('wm')?.neighbour?.sinceAtMs, sinceAtMs);
+  scene.neighbours.set(target.address, '02:00:00:00:00:0b');
+  holders.look(next, both, 0);
+  assert.equal(macOf(), '02:00:00:00:00:0b');
+});
+
 test('trouble of a manager that is not in use asks nobody', async (t) => {
   const { holders, scene } = watch(t);
   holders.look(target, listed, 0);
