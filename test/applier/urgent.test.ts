@@ -57,6 +57,36 @@ test('whoever claims emergencies for ever gets 15 restarts an hour and not one m
   assert.equal(restarts, 15);
 });
 
+test('an agent on the first entry is restarted only where its connection leads nowhere', async () => {
+  const host = await HostInMemory.make();
+  await apply(host.world(), request());
+  const idle = await apply(host.world(), request());
+  assert.deepEqual([idle.outcome, idle.restarts], ['unchanged', 0]);
+  const renewed = await apply(host.world(), request({ urgent: true, renew: true }));
+  assert.deepEqual([renewed.outcome, renewed.restarts], ['moved', 1]);
+  const write = await apply(host.world(), request({ move: false, renew: true }));
+  assert.deepEqual([write.outcome, write.restarts], ['unchanged', 0]);
+});
+
+test('a freed connection spends from the emergency allowance, and no more than that has', async () => {
+  const host = await HostInMemory.make({ restartsPerHour: 1, urgentRestartsPerHour: 2 });
+  const startedAt = host.now;
+  let restarts = 0;
+  while (host.now - startedAt < hourMs) {
+    restarts += (await apply(host.world(), request({ urgent: true, renew: true }))).restarts;
+    host.now += 60_000;
+  }
+  assert.equal(restarts, 3);
+});
+
+test('renew travels through the spool; anything but true or false is refused', () => {
+  const sent = encodeApplyRequest(request({ renew: true }));
+  assert.equal(parseApplyRequest(sent).renew, true);
+  assert.equal('renew' in parseApplyRequest(encodeApplyRequest(request())), false);
+  const bent = Buffer.from(Buffer.from(sent).toString().replace('"renew":true', '"renew":"yes"'));
+  assert.throws(() => parseApplyRequest(bent), /'renew' must be true or false/);
+});
+
 test('an agent that lost its manager moves although the budget is used up and nobody says urgent', async () => {
   const host = await HostInMemory.make({ restartsPerHour: 1 });
   await apply(host.world(), request({ order: ['wm-01', 'wm-02'] }));
