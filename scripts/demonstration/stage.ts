@@ -209,6 +209,15 @@ export class Stage {
     return spawnSync(process.execPath, argv, { encoding: 'utf8', timeout: 60_000 });
   }
 
+  /** The same while this process goes on serving. */
+  sidecarTry(...args: readonly string[]): Promise<{ status: number; stderr: string }> {
+    const argv = [sidecarMain, ...args, '--config', this.configPath];
+    return run(process.execPath, argv, { encoding: 'utf8', timeout: 60_000 }).then(
+      ({ stderr }) => ({ status: 0, stderr }),
+      ({ code, stderr }: { code: number; stderr: string }) => ({ status: code, stderr }),
+    );
+  }
+
   async sidecarJson<Answer>(...args: readonly string[]): Promise<Answer> {
     const argv = [sidecarMain, ...args, '--config', this.configPath, '--json'];
     const { stdout } = await run(process.execPath, argv, { encoding: 'utf8', timeout: 30_000 });

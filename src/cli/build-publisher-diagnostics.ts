@@ -61,7 +61,7 @@ async function secretsOf(path: string, config: PublisherConfig): Promise<readonl
     files.authorityKey,
     files.server,
     ...rootKeys.map((name) => join('root-keys', name)),
-    ...(zone?.update === undefined ? [] : [zone.update.keyFile]),
+    ...(zone?.update?.keyFile === undefined ? [] : [zone.update.keyFile]),
   ];
   const found = await Promise.all([
     ...paths.map((name) => secretsOfFile(resolve(path, name))),

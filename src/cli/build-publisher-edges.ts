@@ -150,7 +150,8 @@ function newestOnly(tell: (zone: ZoneContent) => Promise<void>, signal: AbortSig
 }
 
 interface Updating {
-  readonly key: TsigKey;
+  /** Undefined: the server takes unsigned updates from us. */
+  readonly key: TsigKey | undefined;
   readonly log: Log;
   readonly signal: AbortSignal;
 }
@@ -182,7 +183,8 @@ function updater(
 async function readKey(
   folder: string,
   { keyName, keyFile }: NonNullable<ZoneConfig['update']>,
-): Promise<TsigKey> {
+): Promise<TsigKey | undefined> {
+  if (keyName === undefined || keyFile === undefined) return undefined;
   const path = resolve(folder, keyFile);
   const text = await readFile(path, 'utf8').catch((error: unknown) => {
     throw new ConfigError('config_unreadable', `zone.update.keyFile: ${messageOf(error)}`);

@@ -34,8 +34,7 @@ import {
   managersOfAddresses,
   managersOfServices,
 } from '../sidecar/dns-list.ts';
-import { readMemory } from '../sidecar/memory.ts';
-import { buildNames } from './build-sidecar-names.ts';
+import { type Memory, readMemory } from '../sidecar/memory.ts';
 import type { Rooms } from './build-sidecar-rooms.ts';
 import { parseConfig } from './config-file.ts';
 import type { JoinDnsFlags, NameTools } from './sidecar-host.ts';
@@ -115,11 +114,11 @@ export async function prepareDnsJoin(
 }
 
 /** A publisher's word is worth more than a name server's: going back to DNS would be a downgrade. */
-async function refuseLedHost({ files }: Rooms): Promise<void> {
-  const token = await files.readToken();
-  if (token === undefined) return;
-  const { org } = parseToken(token);
-  if (isLocalOrg(org)) return;
+async function refuseLedHost({ files, memoryFile }: Rooms): Promise<void> {
+  const tokens = [await files.readToken(), (await memoryOf(memoryFile))?.token];
+  const orgs = tokens.flatMap((token) => (token === undefined ? [] : [parseToken(token).org]));
+  const org = orgs.find((one) => !isLocalOrg(one));
+  if (org === undefined) return;
   throw new ConfigError(
     'token_other_org',
     `this host follows the publishers of ${org}; a list from DNS would be a downgrade, so it is refused (--reset does not change that: remove the state directory)`,
@@ -158,7 +157,6 @@ export async function openDnsSource(
   if (source === undefined || key === undefined || root === undefined) return undefined;
   const token = await rooms.files.readToken();
   if (token !== undefined && !isLocalOrg(parseToken(token).org)) return undefined;
-  const tools = await buildNames(rooms.config);
   const path = join(folder, names.list);
   const files = new DnsFiles({
     ...{ source: parseSource(source), path, files: sourceFiles, clock },
@@ -166,7 +164,7 @@ export async function openDnsSource(
     remembered: () => rememberedList(rooms, root),
     key: parseSigningKey(parseState(names.key, key)),
     write: (bytes) => writeDurably(path, bytes),
-    ask: (asked, maxAgeMs) => askDns(tools, asked, maxAgeMs),
+    ask: (asked, maxAgeMs) => askDns(rooms.names, asked, maxAgeMs),
   });
   return { files, path };
 }
@@ -204,12 +202,17 @@ async function rememberedList(
   { memoryFile }: Rooms,
   root: Uint8Array,
 ): Promise<Uint8Array | undefined> {
-  const memory = await readMemory(memoryFile).catch((thrown: unknown) => {
-    if (thrown instanceof PilotfishError) return undefined; // not joined yet, or damaged as well
-    throw thrown;
-  });
+  const memory = await memoryOf(memoryFile);
   const pin = sha256Tag(parseEnvelope(root).payloadBytes);
   return memory?.rootPin === pin ? memory.list?.envelope : undefined;
+}
+
+/** Undefined: not joined yet, or damaged. */
+function memoryOf(file: Rooms['memoryFile']): Promise<Memory | undefined> {
+  return readMemory(file).catch((thrown: unknown) => {
+    if (thrown instanceof PilotfishError) return undefined;
+    throw thrown;
+  });
 }
 
 async function askDns({ resolver, world }: NameTools, source: DnsSource, maxAgeMs?: number) {

@@ -8,6 +8,7 @@ import { systemClock as clock, systemRandom as random } from '../host/system-clo
 import { openTwoGenerationFile } from '../host/two-generation-file.ts';
 import { listLimits } from '../list/model.ts';
 import { parseToken } from '../list/token.ts';
+import { isLocalOrg } from '../sidecar/dns-list.ts';
 import { join } from '../sidecar/join.ts';
 import type { Memory } from '../sidecar/memory.ts';
 import { encodeMemory, readMemory } from '../sidecar/memory.ts';
@@ -21,15 +22,15 @@ export async function joinHost(rooms: Rooms, flags: JoinFlags): Promise<JoinedHo
   const { listFile, rootFile, reset } = flags;
   const rootEnvelope = rootFile === undefined ? undefined : await readDocument(rootFile);
   const files = listFile === undefined ? rooms.config.sources.files : [resolve(listFile)];
-  const joined = await join(
-    buildSourceWorld({ ...rooms.config.sources, files }, await openDnsSource(rooms)),
-    {
-      token: flags.token,
-      ...(rootEnvelope === undefined ? {} : { rootEnvelope }),
-      before: reset ? undefined : await rememberedBefore(rooms),
-      agentId: rooms.place.agentId,
-    },
-  );
+  // A publisher takes over from DNS: the root that is on disk by then is not the one it pins.
+  const isByDns = isLocalOrg(parseToken(flags.token).org);
+  const dns = isByDns ? await openDnsSource(rooms) : undefined;
+  const joined = await join(buildSourceWorld({ ...rooms.config.sources, files }, dns), {
+    token: flags.token,
+    ...(rootEnvelope === undefined ? {} : { rootEnvelope }),
+    before: reset ? undefined : await rememberedBefore(rooms),
+    agentId: rooms.place.agentId,
+  });
   const { memory, news } = joined;
   const trust = await readTrust(memory, clock.nowMs());
   const { audience } = trust;

@@ -68,6 +68,7 @@ export async function openRooms(config: SidecarConfig, version: string): Promise
   const applierDirectory =
     apart === undefined ? join(stateDirectory, 'applier') : `${stateDirectory}-apply`;
   await refuseExposed(applierDirectory);
+  const names = await buildNames(config);
   const agentId = config.agent.id ?? (await readAgentId(keys)) ?? hostname();
   const log: Log = buildLog(config.log.level);
   const journal = { folder: stateDirectory, program: 'sidecar', clock };
@@ -86,7 +87,8 @@ export async function openRooms(config: SidecarConfig, version: string): Promise
       os: home.platform,
       ...(config.zone === undefined ? {} : { zone: config.zone }),
     },
-    prober: buildProber(clock, resolveBy(await buildNames(config))),
+    names,
+    prober: buildProber(clock, resolveBy(names)),
     files: openSidecarFiles(stateDirectory),
     memoryFile: openTwoGenerationFile(join(stateDirectory, 'memory'), (path, why) =>
       log.warn('state.damaged', { path, why }),

@@ -1,4 +1,5 @@
 /** What every command of this host shares, and where lists come from. */
+
 import type { Prober } from '../health/probe.ts';
 import { buildPublisherLink, defaultHttpsLimits } from '../host/https-source.ts';
 import { parseProxy } from '../host/proxy-tunnel.ts';
@@ -12,6 +13,7 @@ import type { SourceFiles, SourceWorld } from '../sidecar/source.ts';
 import type { Place } from '../sidecar/world.ts';
 import type { AgentHome } from '../wazuh/agent-home.ts';
 import type { SidecarConfig } from './sidecar-config.ts';
+import type { NameTools } from './sidecar-host.ts';
 
 export interface ApplierApart {
   readonly spool: string;
@@ -33,6 +35,8 @@ export interface Rooms {
   readonly apart?: ApplierApart;
   readonly log: Log;
   readonly place: Place;
+  /** One resolver, with one cache, for whoever needs a name. */
+  readonly names: NameTools;
   readonly prober: Prober;
   readonly files: SidecarFiles;
   readonly memoryFile: TwoGenerationFile;

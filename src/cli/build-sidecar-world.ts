@@ -4,6 +4,7 @@ import { diffLines } from '../agent-config/diff.ts';
 import { draftConfig } from '../applier/draft.ts';
 import type { ApplierSettings } from '../applier/settings.ts';
 import { chooseServers, makeWish } from '../applier/wanted.ts';
+import { refusedAnswers } from '../dns/exchange.ts';
 import { ConfigError, PilotfishError } from '../errors.ts';
 import { openAgent } from '../host/agent-platform.ts';
 import { restMemory } from '../host/rest-memory.ts';
@@ -154,7 +155,11 @@ function buildStatusWriter(
   let faults: readonly SourceFault[] = [];
   return async (report) => {
     if (report.news.length > 0) faults = report.news.flatMap((news) => news.faults);
-    const status = reportOf(report, rooms.place.agentId, faults);
+    const dnsRefused = refusedAnswers(rooms.names.resolver.faults);
+    const status = {
+      ...reportOf(report, rooms.place.agentId, faults),
+      ...(dnsRefused === undefined ? {} : { dnsRefused }),
+    };
     const { atMs: _, ...lasting } = status;
     const text = JSON.stringify({
       ...lasting,

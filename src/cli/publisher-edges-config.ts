@@ -71,9 +71,15 @@ export const zoneSection = z.strictObject({
     .strictObject({
       server: nameServer,
       zone: name('the zone at that server, in which the name lies'),
-      keyName: name('its TSIG key, HMAC-SHA256'),
-      keyFile: path('file with the key in base64; relative to --dir'),
+      keyName: name(
+        'its TSIG key, HMAC-SHA256; without one updates are unsigned, as AD zones with "nonsecure and secure" updates take them',
+      ).optional(),
+      keyFile: path('file with the key in base64; relative to --dir').optional(),
     })
+    .refine(
+      ({ keyName, keyFile }) => (keyName === undefined) === (keyFile === undefined),
+      'expected both keyName and keyFile, or neither',
+    )
     .optional()
     .describe('also change the zone of an existing BIND or AD server (RFC 2136)'),
 });

@@ -1,5 +1,7 @@
 /** What the sidecar's commands print for people. */
+
 import type { ApplyResult } from '../applier/result.ts';
+import { refusedText } from '../dns/exchange.ts';
 import { expiresAtMs } from '../list/freshness.ts';
 import { renderPosition } from '../list/position.ts';
 import type { StatusReport } from '../sidecar/report.ts';
@@ -109,6 +111,9 @@ export function statusText(
       ? 'list: none'
       : `list ${list.position} of ${status.org}, root ${status.rootVersion}, proven fresh ${status.freshAtMs === undefined ? 'never' : ago(status.freshAtMs)}`,
     ...(status.relay?.kind === 'open' ? [relayText(status.relay)] : []),
+    ...(status.dnsRefused === undefined
+      ? []
+      : [`DNS answers refused: ${refusedText(status.dnsRefused)}`]),
     stepText(status.step),
   ];
   return [

@@ -1,7 +1,9 @@
 /** `pilotfish resolve NAME`: what name servers say, what the agent would take, what a failover takes. */
+
 import type { Command } from 'commander';
 import { type Clock, deadline } from '../clock.ts';
 import { type Addresses, resolveAddresses } from '../dns/addresses.ts';
+import { type FaultCounts, refusedAnswers, refusedText } from '../dns/exchange.ts';
 import { type AgentTimes, type LintFinding, lintName } from '../dns/failover-lint.ts';
 import { candidateNames } from '../dns/name.ts';
 import { isRecordType, type RecordType, type ResourceRecord, typeNumbers } from '../dns/record.ts';
@@ -34,6 +36,8 @@ interface Findings {
   readonly system: readonly string[];
   readonly systemProblem?: string;
   readonly agentUses: string | undefined;
+  /** What came back and was no answer, by kind; absent when nothing did. */
+  readonly refused?: Partial<FaultCounts>;
   readonly lint: readonly LintFinding[];
 }
 
@@ -86,6 +90,7 @@ async function look(tools: NameTools, { name, types, times, clock }: Wish): Prom
   const isAsked = found === undefined || found.source === 'dns';
   const records = isAsked ? await askRecords(tools, owner, types) : [];
   const standings = await tools.resolver.standings();
+  const refused = refusedAnswers(tools.resolver.faults);
   return {
     name: owner,
     records,
@@ -96,6 +101,7 @@ async function look(tools: NameTools, { name, types, times, clock }: Wish): Prom
     system: system.addresses,
     ...(system.problem === undefined ? {} : { systemProblem: system.problem }),
     agentUses: system.addresses[0],
+    ...(refused === undefined ? {} : { refused }),
     lint: [...lintOf(found, records, times), ...differences(found, system)],
   };
 }
@@ -198,8 +204,7 @@ function differences(found: Addresses | undefined, system: SystemAnswer): readon
 }
 
 function findingsText(found: Findings): string {
-  const { name, records, servers, addresses, source, system, systemProblem, agentUses, lint } =
-    found;
+  const { name, records, servers, addresses, source, system, systemProblem, agentUses } = found;
   const rows = records.map(({ type, ttlLeftSec, value }) => [type, `${ttlLeftSec} s`, value]);
   const asked = servers.map(({ server, answered, failed, rttMs }) => [
     ...[server, String(answered), String(failed)],
@@ -213,6 +218,7 @@ function findingsText(found: Findings): string {
     ...(asked.length === 0 ? [] : [renderTable(['server', 'answered', 'failed', 'rtt'], asked)]),
     `system   ${printable(system.join(', ') || (systemProblem ?? 'nothing'))}`,
     `agent    ${agentUses === undefined ? 'would not connect' : `would dial ${agentUses}, the first of them, and no other`}`,
-    ...lint.map(({ level, text }) => `${level.padEnd(8)} ${printable(text)}`),
+    ...(found.refused === undefined ? [] : [`refused  ${refusedText(found.refused)}`]),
+    ...found.lint.map(({ level, text }) => `${level.padEnd(8)} ${printable(text)}`),
   ].join('\n');
 }

@@ -31,6 +31,19 @@ export function noFaults(): FaultCounts {
   return Object.fromEntries(dnsFaults.map((kind) => [kind, 0])) as FaultCounts;
 }
 
+/** Only what happened; undefined when nothing did. */
+export function refusedAnswers(faults: FaultCounts): Partial<FaultCounts> | undefined {
+  const happened = Object.entries(faults).filter(([, count]) => count > 0);
+  return happened.length === 0 ? undefined : (Object.fromEntries(happened) as Partial<FaultCounts>);
+}
+
+/** `wrong_id 3, malformed 1`, for people. */
+export function refusedText(refused: Partial<FaultCounts>): string {
+  return Object.entries(refused)
+    .map(([kind, count]) => `${kind} ${count}`)
+    .join(', ');
+}
+
 export interface ExchangeParts {
   readonly transport: DnsTransport;
   readonly random: Random;

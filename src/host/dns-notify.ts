@@ -21,7 +21,13 @@ export interface ZonePeers {
   /** True once the secondary said that it heard; false when it never did. Rejects with `signal`. */
   notify(server: NameServer, zone: string, signal: AbortSignal): Promise<boolean>;
   /** Throws PeerError `peer_refused` with the server's reason, `connect_failed` when it is not reached. */
-  update(server: NameServer, change: ZoneChange, key: TsigKey, signal: AbortSignal): Promise<void>;
+  update(
+    server: NameServer,
+    change: ZoneChange,
+    /** Undefined: unsigned, for servers that know us by our address alone. */
+    key: TsigKey | undefined,
+    signal: AbortSignal,
+  ): Promise<void>;
 }
 
 export function buildZonePeers(clock: Clock, random: Random): ZonePeers {
@@ -51,11 +57,15 @@ export function buildZonePeers(clock: Clock, random: Random): ZonePeers {
       const limit = deadline(clock, updateMs, signal);
       const messageId = id();
       const nowSec = Math.floor(clock.nowMs() / 1_000);
-      const { bytes, mac } = signMessage(encodeUpdate(change, messageId), key, nowSec);
+      const message = encodeUpdate(change, messageId);
+      const signed = key && signMessage(message, key, nowSec);
       try {
+        const bytes = signed?.bytes ?? message;
         const reply = Buffer.from(await sockets.stream(server, bytes, limit.signal));
         checkUpdateReply(reply, messageId);
-        checkSignature(reply, key, mac, nowSec);
+        if (key !== undefined && signed !== undefined) {
+          checkSignature(reply, key, signed.mac, nowSec);
+        }
       } catch (thrown) {
         signal.throwIfAborted();
         const reason = thrown instanceof DnsFault ? 'peer_refused' : 'connect_failed';

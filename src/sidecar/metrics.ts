@@ -64,6 +64,11 @@ function statusFamilies(status: StatusReport): readonly Family[] {
       help: 'The agent is connected to this manager.',
       samples: managers.map(({ id, isCurrent }) => [Number(isCurrent), { manager: id }]),
     },
+    {
+      name: 'pilotfish_dns_refused_answers',
+      help: 'DNS answers since the start that were no answer to what was asked.',
+      samples: Object.entries(status.dnsRefused ?? {}).map(([kind, count]) => [count, { kind }]),
+    },
   ];
 }
 

@@ -1,6 +1,7 @@
 /** What `status`, `check` and the dashboard read: one plain JSON value of the last cycle. Pure. */
 
 import type { ApplierReport } from '../applier/report.ts';
+import type { FaultCounts } from '../dns/exchange.ts';
 import type { PilotfishError } from '../errors.ts';
 import { verdictOf } from '../health/judge.ts';
 import { expiresAtMs } from '../list/freshness.ts';
@@ -72,6 +73,8 @@ export interface StatusReport {
     readonly error: ReturnType<PilotfishError['toJSON']>;
   }[];
   readonly alarms: readonly Alarm[];
+  /** Forged, damaged or oversized DNS answers since the start, by kind; absent while there are none. */
+  readonly dnsRefused?: Partial<FaultCounts>;
   /** Drift and spending of the applier; absent where its state may not be read. */
   readonly applier?: ApplierReport;
 }

@@ -1,10 +1,14 @@
 /** `pilotfish resolve` as a person runs it, against a real name server. */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { execFile, spawnSync } from 'node:child_process';
+import { createSocket } from 'node:dgram';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { decode, encode } from 'dns-packet';
 import { missing, startDnsmasq } from '../fakes/name-servers.ts';
 
 const program = fileURLToPath(new URL('../../scripts/pilotfish', import.meta.url));
@@ -38,6 +42,31 @@ test('resolve --json --type SRV is one document', { skip: missing('dnsmasq') }, 
     records.map(({ value }) => value),
     ['wm.example.test:1514 priority 5 weight 7'],
   );
+});
+
+test('answers that are none are counted and shown', async (t) => {
+  const udp = createSocket('udp4');
+  udp.on('message', (raw, { port, address }) => {
+    const { id = 0, questions = [] } = decode(raw);
+    const [{ name = '', type = 'A' } = {}] = questions;
+    const answers = type === 'A' ? [{ name, type, ttl: 60, data: '192.0.2.1' }] : [];
+    for (const claimed of [id ^ 1, id]) {
+      const reply = { type: 'response', id: claimed, flags: 0x180, questions, answers } as const;
+      udp.send(encode(reply), port, address, () => undefined);
+    }
+  });
+  await new Promise<void>((resolve) => udp.bind(0, '127.0.0.1', resolve));
+  t.after(() => udp.close());
+  const folder = mkdtempSync(join(tmpdir(), 'pf-resolve-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const config = join(folder, 'pilotfish.yml');
+  writeFileSync(config, `dns: { servers: ["127.0.0.1:${udp.address().port}"] }\n`);
+  const argv = ['resolve', 'wm.example.test', '--type', 'a', '--config', config];
+  const { stdout } = await promisify(execFile)(program, argv, { encoding: 'utf8' }).catch(
+    (thrown: { stdout: string }) => thrown, // exit 3: the system's resolver knows no such name
+  );
+  assert.match(stdout, /^refused {2}wrong_id [12]$/m);
+  assert.match(stdout, /^A +60 s +192\.0\.2\.1$/m);
 });
 
 test('resolve of a name that is none, and of an unknown type, says so', {

@@ -10,7 +10,7 @@ import { buildDnsSockets } from '../../src/host/dns-sockets.ts';
 import { systemClock, systemRandom } from '../../src/host/system-clock.ts';
 
 type Send = (bytes: Buffer) => void;
-type Behave = (query: DecodedPacket, raw: Buffer, send: Send) => void;
+type Behave = (query: DecodedPacket, raw: Buffer, send: Send, from: RemoteInfo) => void;
 
 /** UDP as `behave` says; TCP on the same port answers honestly. */
 async function startServer(
@@ -33,7 +33,8 @@ async function startServer(
   const udp: Socket = createSocket('udp4');
   udp.on('message', (raw: Buffer, from: RemoteInfo) => {
     asked += 1;
-    behave(decode(raw), raw, (bytes) => udp.send(bytes, from.port, from.address, () => undefined));
+    const send = (bytes: Buffer): void => udp.send(bytes, from.port, from.address, () => undefined);
+    behave(decode(raw), raw, send, from);
   });
   await new Promise<void>((resolve) => udp.bind(address.port, '127.0.0.1', resolve));
   t.after(() => {
@@ -121,6 +122,23 @@ test('a flood of wrong answers ends the question long before its deadline', asyn
   const resolver = resolverFor(port);
   await assert.rejects(addressFrom(resolver), /flooded|no answer/);
   assert.ok(resolver.faults.wrong_id >= 64);
+});
+
+test('every question has a random id, a port of its own and letters mixed anew', async (t) => {
+  const ports = new Set<number>();
+  const spellings = new Set<string>();
+  const ids = new Set<number>();
+  const { port } = await startServer(t, (query, _raw, send, from) => {
+    ports.add(from.port);
+    ids.add(query.id ?? 0);
+    spellings.add(query.questions?.[0]?.name ?? '');
+    send(honest(query, '192.0.2.1', { answers: [], flags: 0x182 })); // SERVFAIL: nothing is kept
+  });
+  const resolver = resolverFor(port);
+  for (let times = 0; times < 40; times += 1) {
+    await assert.rejects(addressFrom(resolver), /SERVFAIL/);
+  }
+  for (const seen of [ports, ids, spellings]) assert.ok(seen.size > 35, `${seen.size}`);
 });
 
 test('the same question asked at the same time is asked once', async (t) => {

@@ -13,10 +13,11 @@ import { listenDns } from '../../src/host/dns-listener.ts';
 import { buildZonePeers } from '../../src/host/dns-notify.ts';
 import { systemClock, systemRandom } from '../../src/host/system-clock.ts';
 import { ZoneDesk, type ZoneDeskSettings } from '../../src/publisher/zone-desk.ts';
-import { missing, startBind } from '../fakes/name-servers.ts';
+import { missing, startBind, startKnot } from '../fakes/name-servers.ts';
 import { eventually } from '../fakes/processes.ts';
 
 const skip = existsSync('/usr/bin/dig') ? false : 'needs dig';
+const kdig = '/usr/bin/kdig';
 const origin = 'wm.example.test';
 
 const settings: ZoneDeskSettings = {
@@ -210,6 +211,51 @@ test('a real BIND secondary transfers the zone, and again when it is told of a c
   const server = { address: '127.0.0.1', port: secondary.port, transport: 'udp' } as const;
   assert.equal(await peers.notify(server, origin, AbortSignal.timeout(30_000)), true);
   await eventually('the change', async () => (await ask()) === '192.0.2.2' || undefined);
+});
+
+test('a real knot secondary transfers the zone for kdig, and again when it is told of a change', {
+  skip: missing('knot') || (existsSync(kdig) ? false : 'needs kdig'),
+}, async (t) => {
+  const { desk, port } = await startZone(t);
+  const more = `remote:\n  - id: ours\n    address: 127.0.0.1@${port}\nacl:\n  - id: told\n    address: 127.0.0.1\n    action: notify\nzone:\n  - domain: ${origin}\n    master: ours\n    acl: told\n`;
+  const secondary = await startKnot(t, {}, more);
+  const at = ['@127.0.0.1', '-p', String(secondary.port)];
+  const ask = async (...question: readonly string[]): Promise<string> =>
+    (await run(kdig, [...at, '+short', ...question]).catch(() => ({ stdout: '' }))).stdout.trim();
+  const addresses = async () => lines(await ask(origin, 'A'));
+  await eventually('the first transfer', async () => (await addresses()).length === 2);
+  assert.match(await ask(`_wazuh._tcp.${origin}`, 'SRV'), /0 300 1514 wm2/);
+  desk.update(fleet.slice(1), '1.0.8');
+  const peers = buildZonePeers(systemClock, systemRandom);
+  const server = { address: '127.0.0.1', port: secondary.port, transport: 'udp' } as const;
+  assert.equal(await peers.notify(server, origin, AbortSignal.timeout(30_000)), true);
+  await eventually('the change', async () => String(await addresses()) === '192.0.2.2');
+});
+
+test('a primary that knows us by our address alone takes updates without a signature', {
+  skip: missing('bind'),
+}, async (t) => {
+  const dynamic = (allowed: string) => (folder: string) => {
+    writeFileSync(
+      `${folder}/dyn`,
+      '$TTL 5\n@ IN SOA ns admin 1 60 10 600 5\n@ IN NS ns\nns IN A 127.0.0.1\n',
+    );
+    return `zone "${origin}" { type primary; file "${folder}/dyn"; allow-update { ${allowed}; }; };`;
+  };
+  const sets = recordSets([], [{ type: 'A', name: origin, ttlSec: 5, address: '192.0.2.1' }]);
+  const peers = buildZonePeers(systemClock, systemRandom);
+  const update = ({ port }: { readonly port: number }) =>
+    peers.update(
+      { address: '127.0.0.1', port, transport: 'udp' },
+      { zone: origin, sets },
+      undefined,
+      AbortSignal.timeout(30_000),
+    );
+  const open = await startBind(t, {}, '', dynamic('127.0.0.1'));
+  await update(open);
+  assert.equal((await dig(open.port, origin, 'A', '+short')).trim(), '192.0.2.1');
+  const closed = await startBind(t, {}, '', dynamic('none'));
+  await assert.rejects(update(closed), { reason: 'peer_refused' });
 });
 
 test('a real BIND primary takes signed updates, and refuses those of another key', {

@@ -96,6 +96,7 @@ export async function startDnsmasq(
 export async function startKnot(
   t: Pick<TestContext, 'after'>,
   zones: Readonly<Record<string, string>>,
+  more = '',
 ): Promise<RunningServer> {
   const folder = makeFolder(t);
   const port = await freePort('127.0.0.1');
@@ -107,7 +108,7 @@ export async function startKnot(
   writeFileSync(
     join(folder, 'knot.conf'),
     `server:\n  rundir: ${folder}\n  listen: 127.0.0.1@${port}\n  udp-workers: 1\n  tcp-workers: 1\n  background-workers: 1\n` +
-      `database:\n  storage: ${folder}/db\nlog:\n  - target: stderr\n    any: info\nzone:\n${zoneText.join('')}`,
+      `database:\n  storage: ${folder}/db\nlog:\n  - target: stderr\n    any: info\n${more || `zone:\n${zoneText.join('')}`}`,
   );
   return run(t, folder, port, {
     program: programs.knot,

@@ -38,7 +38,7 @@ const applier: ApplierReport = {
 };
 
 test('list, managers, agent and drift are metrics in base units', () => {
-  const text = renderMetrics(status, applier);
+  const text = renderMetrics({ ...status, dnsRefused: { wrong_id: 3 } }, applier);
   for (const line of [
     'pilotfish_list_version 4211',
     'pilotfish_list_epoch 3',
@@ -46,6 +46,7 @@ test('list, managers, agent and drift are metrics in base units', () => {
     'pilotfish_agent_connected 1',
     'pilotfish_manager_up{manager="wm-1"} 1',
     'pilotfish_manager_current{manager="wm-1"} 1',
+    'pilotfish_dns_refused_answers{kind="wrong_id"} 3',
     'pilotfish_config_drift 1',
     'pilotfish_fim_blind_seconds_last_day 4.5',
   ]) {

@@ -3,13 +3,14 @@
  * follows a changed record while it is connected, and keeps what it has when DNS goes away.
  */
 import assert from 'node:assert/strict';
-import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { currentSession } from '../../scripts/demonstration/acts.ts';
 import { serverAddresses } from '../../scripts/demonstration/outside.ts';
 import { Stage } from '../../scripts/demonstration/stage.ts';
 import { renderToken } from '../../src/list/token.ts';
+import { localOrg } from '../../src/sidecar/dns-list.ts';
 import { control } from '../fakes/agent-home.ts';
 import { missing, startDnsmasq } from '../fakes/name-servers.ts';
 import { eventually, ownAddress } from '../fakes/processes.ts';
@@ -91,6 +92,60 @@ test('an agent follows a DNS record, refuses what the constraints do not allow, 
   assert.equal((await currentSession(stage)).manager.address, third);
 });
 
+interface Listed {
+  readonly managers: readonly {
+    readonly address: string;
+    readonly port: number;
+    readonly prio: number;
+  }[];
+}
+
+test('SRV records alone make a list within the constraints; whoever was led by publishers goes back to DNS never', {
+  skip: missing('dnsmasq'),
+}, async (t) => {
+  const service = '_wazuh._tcp.example.test';
+  const server = await startDnsmasq(t, [
+    ...['--local-ttl=1', '--local=/test/', `--srv-host=${service},wm1.example.test,1514,5,7`],
+    `--srv-host=${service},wm2.example.test,1515,9,1`,
+  ]);
+  const stage = Stage.make({ addresses: [97].map(ownAddress) });
+  t.after(() => stage.stop());
+  const dns = { servers: [`127.0.0.1:${server.port}`] };
+  stage.writeSidecarConfig({ ...stage.impatientConfig(), dns });
+  const constraints = join(stage.directory, 'constraints.yml');
+  const byDns = ['join', '--dns', service, '--constraints', constraints];
+  const allow = (ports: string): void =>
+    writeFileSync(constraints, `hosts: ['*.example.test']\nports: ${ports}\n`, { mode: 0o644 });
+
+  allow('[1514]');
+  const outside = await stage.sidecarTry(...byDns);
+  assert.equal(outside.status, 4, outside.stderr);
+  assert.match(outside.stderr, /E408/);
+  allow('[1514, 1515]');
+  const joined = await stage.sidecarTry(...byDns);
+  assert.equal(joined.status, 0, joined.stderr);
+  const ranked = async () =>
+    (await stage.sidecarJson<Listed>('list')).managers.map(
+      ({ address, port, prio }) => `${address}:${port} ${prio}`,
+    );
+  assert.deepEqual(await ranked(), ['wm1.example.test:1514 0', 'wm2.example.test:1515 1']);
+  await server.kill();
+  assert.equal((await stage.sidecarTry('once')).status, 3); // the agent does not run
+  assert.equal((await ranked()).length, 2);
+
+  await stage.startPublisher();
+  const token = stage.publisherRun('token').trim().split('\n').at(-1) ?? '';
+  await eventually(
+    'joined to the publisher',
+    async () => (await stage.sidecarTry('join', token, '--reset')).status === 0,
+    60_000,
+  );
+  rmSync(join(stage.directory, 'state/token'));
+  const back = await stage.sidecarTry(...byDns);
+  assert.equal(back.status, 4, back.stderr);
+  assert.match(back.stderr, /E011.*downgrade/s);
+});
+
 test('constraints must be root-owned; damaged state is told; a host that publishers ever led takes no list from DNS', (t) => {
   const stage = Stage.make({ addresses: [96].map(ownAddress) });
   t.after(() => stage.stop());
@@ -106,22 +161,24 @@ test('constraints must be root-owned; damaged state is told; a host that publish
 
   chmodSync(constraints, 0o644);
   stage.sidecarRun(...byDns);
+  const tokenOf = (org: string): string =>
+    renderToken({
+      ...{ org, publishers: ['https://wm1.example.test:8443'], kids: ['a'.repeat(43)] },
+      ...{ rootHash: `sha256:${'0'.repeat(64)}`, rootVersion: 1, threshold: 1 },
+      ...{ group: 'default', site: 'default', id: 'x' },
+    });
+  const own = tokenOf(localOrg({ name, port: 1_514 }));
   for (const file of ['list-key.jwk', 'root/1']) {
     const path = join(stage.directory, 'state/dns', file);
     const whole = readFileSync(path);
     writeFileSync(path, whole.subarray(0, 9));
-    const ran = stage.sidecarRun('join', 'pfj1.x.y');
+    const ran = stage.sidecarRun('join', own);
     assert.equal(ran.status, 1, ran.stderr);
     assert.match(ran.stderr, /E701.*join again/s);
     writeFileSync(path, whole);
   }
 
-  const token = renderToken({
-    ...{ org: 'acme', publishers: ['https://wm1.example.test:8443'], kids: ['a'.repeat(43)] },
-    ...{ rootHash: `sha256:${'0'.repeat(64)}`, rootVersion: 1, threshold: 1 },
-    ...{ group: 'default', site: 'default', id: 'x' },
-  });
-  writeFileSync(join(stage.directory, 'state/token'), token);
+  writeFileSync(join(stage.directory, 'state/token'), tokenOf('acme'));
   const led = stage.sidecarRun(...byDns, '--reset');
   assert.equal(led.status, 4, led.stderr);
   assert.match(led.stderr, /E011.*downgrade/s);
