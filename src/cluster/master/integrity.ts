@@ -132,7 +132,9 @@ export class RemoteIntegrity {
     const { report } = this.#desk.local;
     if (digest === undefined || report?.digest !== digest) return false;
     if (!this.#permission.isFree || this.hasHeldDeletions) return false;
-    const atMs = this.#desk.ports.clock.nowMs();
+    const { clock } = this.#desk.ports;
+    if (!this.#permission.spend(clock.monotonicMs())) return false;
+    const atMs = clock.nowMs();
     this.#lastCheck = { startAtMs: atMs, endAtMs: atMs };
     this.#inStepWith = report.generation;
     this.#noteCheck({ generation: report.generation, order: undefined, files: report.files });
@@ -146,7 +148,8 @@ export class RemoteIntegrity {
   start(): Reply {
     const { local, ports } = this.#desk;
     if (local.report === undefined || !this.#permission.lock(ports.clock.monotonicMs())) {
-      const why = local.report === undefined ? 'no local scan yet' : 'a check is under way';
+      const why =
+        local.report === undefined ? 'no local scan yet' : 'a check is under way, or too many';
       return { kind: 'fault', fault: fault(1000, `Permission not granted: ${why}`) };
     }
     const task = this.#worker.receiving.start();

@@ -1,7 +1,8 @@
 /**
  * Who may check its integrity now, judged by a master for one worker (cluster-protocol.md 4.3):
  * never before the first complete scan, once a round, and not while a check or a
- * synchronisation is under way. A lock that is held too long is freed. Pure.
+ * synchronisation is under way, and no more often than a busy cluster needs: the cluster key alone
+ * must not keep a master busy. A lock that is held too long is freed. Pure.
  */
 
 export interface PermissionRules {
@@ -24,11 +25,17 @@ export interface PermissionAnswer {
   readonly isReleased: boolean;
 }
 
+/** Checks that a worker may have in a row, and in a second in the long run. */
+const burst = 120;
+const perSecond = 4;
+
 /** The state of one worker's lock. */
 export class IntegrityPermission {
   readonly #rules: PermissionRules;
   #lockedAtMs: number | undefined;
   #servedRound = -1;
+  #credits = burst;
+  #countedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(rules: PermissionRules) {
     this.#rules = rules;
@@ -45,19 +52,33 @@ export class IntegrityPermission {
       return { isGranted: false, isReleased };
     }
     this.#servedRound = round;
-    return { isGranted: this.isFree, isReleased };
+    return { isGranted: this.isFree && this.#hasCredit(nowMs), isReleased };
   }
 
-  /** False: a check is under way already; a second one is refused (stock starts it anyway). */
+  /** False: a check is under way (stock starts a second one anyway), or there were too many. */
   lock(nowMs: number): boolean {
     this.#releaseStuck(nowMs);
-    if (!this.isFree) return false;
+    if (!this.isFree || !this.spend(nowMs)) return false;
     this.#lockedAtMs = nowMs;
     return true;
   }
 
+  /** Counts as a check. False: there were too many. */
+  spend(nowMs: number): boolean {
+    const isThere = this.#hasCredit(nowMs);
+    if (isThere) this.#credits -= 1;
+    return isThere;
+  }
+
   release(): void {
     this.#lockedAtMs = undefined;
+  }
+
+  #hasCredit(nowMs: number): boolean {
+    const gained = ((nowMs - this.#countedAtMs) / 1000) * perSecond;
+    this.#credits = Math.min(burst, this.#credits + gained);
+    this.#countedAtMs = nowMs;
+    return this.#credits >= 1;
   }
 
   #releaseStuck(nowMs: number): boolean {

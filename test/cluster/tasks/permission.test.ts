@@ -50,3 +50,16 @@ test('a lock held longer than max_locked_integrity_time is freed, and that is sa
     isReleased: true,
   });
 });
+
+test('who checks without end is held to a pace, whatever the key it has', () => {
+  const permission = fresh();
+  const own = { ...question, isOncePerRound: false };
+  let checks = 0;
+  for (let nowMs = 0; nowMs <= 60_000; nowMs += 10) {
+    if (permission.lock(nowMs)) checks += 1;
+    permission.release();
+  }
+  assert.ok(checks >= 300 && checks <= 361, `${checks} checks in a minute`);
+  assert.equal(permission.ask({ ...own, nowMs: 60_001 }).isGranted, false);
+  assert.equal(permission.ask({ ...own, nowMs: 60_300 }).isGranted, true);
+});
