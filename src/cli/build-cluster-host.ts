@@ -119,25 +119,32 @@ async function prepareOrSay(flags: NodeFlags): Promise<Prepared> {
 
 async function prepare(section: ClusterSection, flags: NodeFlags): Promise<Prepared> {
   const home = resolve(flags.home ?? section.home);
-  const known = await findVersion(section, home);
-  const edition = editionOf(known ?? '');
+  const edition = await editionOfHome(section, home);
   const path = resolve(home, flags.config ?? section.config ?? edition.config);
   const text = section.node === undefined ? await readText(path) : undefined;
-  const read = readNodeConfig(section, { path, text }, ownAddresses());
+  const read = readNodeConfig(section, { path, text }, ownAddresses(), edition);
   const cluster = await clusterJsonOf(section, flags.dir, edition);
   const version = read.config.disabled ? '' : await versionOf(section, home);
-  const debugLevel = (await internalDebugLevel(home)) || flags.debugLevel;
+  const debugLevel = (await internalDebugLevel(home, edition)) || flags.debugLevel;
   return { ...read, section, home, version, cluster, debugLevel };
 }
 
 /** `wazuh_clusterd.debug` of the manager's internal options, local ones first; it outranks `-d`. */
-async function internalDebugLevel(home: string): Promise<number> {
-  for (const name of ['local_internal_options.conf', 'internal_options.conf']) {
-    const text = (await readText(join(home, 'etc', name))) ?? '';
+async function internalDebugLevel(home: string, edition: ManagerEdition): Promise<number> {
+  for (const name of edition.internalOptions) {
+    const text = (await readText(join(home, name))) ?? '';
     const [, level] = /^[ \t]*wazuh_clusterd\.debug[ \t]*=[ \t]*(\d+)[ \t]*$/m.exec(text) ?? [];
     if (level !== undefined) return /^0*[0-2]$/.test(level) ? Number(level) : 0;
   }
   return 0;
+}
+
+/** By the version that is configured or that the home tells. */
+export async function editionOfHome(
+  section: ClusterSection,
+  home = section.home,
+): Promise<ManagerEdition> {
+  return editionOf((await findVersion(section, home)) ?? '');
 }
 
 async function findVersion(section: ClusterSection, home: string): Promise<string | undefined> {

@@ -15,6 +15,7 @@ import { readJournal } from '../host/event-journal.ts';
 import { openPublisherFolder } from '../host/publisher-folder.ts';
 import { systemClock as clock } from '../host/system-clock.ts';
 import { listOf } from '../publisher/publish.ts';
+import { editionOfHome } from './build-cluster-host.ts';
 import { examinePublisher } from './build-publisher-doctor.ts';
 import { openOffice, readConfig } from './build-publisher-office.ts';
 import { defaultClusterSection, readNodeConfig } from './cluster-config.ts';
@@ -74,10 +75,11 @@ async function secretsOf(path: string, config: PublisherConfig): Promise<readonl
 
 async function clusterSecrets({ cluster }: PublisherConfig): Promise<readonly string[]> {
   const section = cluster ?? defaultClusterSection;
-  const path = section.config ?? join(section.home, 'etc/ossec.conf');
   try {
+    const edition = await editionOfHome(section);
+    const path = section.config ?? join(section.home, edition.config);
     const text = await readText(path);
-    return [readNodeConfig(section, { path, text }, []).config.key];
+    return [readNodeConfig(section, { path, text }, [], edition).config.key];
   } catch {
     // A block that stock refuses may hold a key all the same.
     return section.node === undefined ? [] : [section.node.key];

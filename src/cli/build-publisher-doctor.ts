@@ -45,6 +45,7 @@ import { hostsOf } from '../publisher/server-identity.ts';
 import { probeManagers } from '../publisher/watch-managers.ts';
 import { parseClientKeys } from '../wazuh/client-keys.ts';
 import { parseManagerVersion } from '../wazuh/manager-version.ts';
+import { editionOfHome } from './build-cluster-host.ts';
 import { openOffice, readConfig } from './build-publisher-office.ts';
 import { buildNames } from './build-sidecar-names.ts';
 import { defaultClusterSection, readNodeConfig } from './cluster-config.ts';
@@ -280,12 +281,13 @@ async function checkVersions(ground: Ground): Promise<readonly Finding[]> {
 /** Of the node beside us: our own section, or the manager's own file. Its value is never told. */
 async function checkClusterKey({ config }: Ground): Promise<readonly Finding[]> {
   const section = config.cluster ?? defaultClusterSection;
-  const path = section.config ?? join(section.home, 'etc/ossec.conf');
+  const edition = await editionOfHome(section);
+  const path = section.config ?? join(section.home, edition.config);
   const text = (await readBounded(path, maxKeysBytes))?.toString('utf8');
   if (section.node === undefined && text === undefined) {
     return [skip('cluster key', `${path} cannot be read`)];
   }
-  const { config: node } = readNodeConfig(section, { path, text }, []);
+  const { config: node } = readNodeConfig(section, { path, text }, [], edition);
   if (node.disabled || node.key === '') return [skip('cluster key', 'the cluster is off here')];
   return [judgeClusterKey(node.key)];
 }

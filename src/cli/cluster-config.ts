@@ -4,6 +4,7 @@ import { defaultDaemons } from '../cluster/calls/daemon-request.ts';
 import { clusterConfigOf, type ReadConfig } from '../cluster/config.ts';
 import { ConfigError } from '../errors.ts';
 import { type BlockValue, readClusterBlock } from '../wazuh/manager-cluster-block.ts';
+import type { ManagerEdition } from '../wazuh/manager-edition.ts';
 import { isVersion } from '../wazuh/manager-version.ts';
 
 const whole = (min: number, max: number) => z.number().int().min(min).max(max);
@@ -68,19 +69,21 @@ export type ClusterSection = z.output<typeof clusterSection>;
 
 export const defaultClusterSection: ClusterSection = clusterSection.parse({});
 
-/** Stock block or our own options, through the same checks. Throws `ConfigError`. */
+/** Stock block of this edition or our own options, through the same checks. Throws `ConfigError`. */
 export function readNodeConfig(
   section: ClusterSection,
   file: { readonly path: string; readonly text: string | undefined },
   ownAddresses: readonly string[],
+  { cluster, configRoot }: Pick<ManagerEdition, 'cluster' | 'configRoot'>,
 ): ReadConfig {
   if (section.node !== undefined) {
-    return clusterConfigOf({ options: optionsOf(section.node), count: 1 }, ownAddresses);
+    return clusterConfigOf({ options: optionsOf(section.node), count: 1 }, ownAddresses, cluster);
   }
   if (file.text === undefined) {
     throw new ConfigError('config_unreadable', `${file.path}: cannot be read`);
   }
-  return clusterConfigOf(readClusterBlock(file.text, file.path), ownAddresses);
+  const block = readClusterBlock(file.text, file.path, configRoot);
+  return clusterConfigOf(block, ownAddresses, cluster);
 }
 
 function optionsOf(value: z.output<typeof node>): Readonly<Record<string, BlockValue>> {

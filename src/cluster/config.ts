@@ -4,6 +4,7 @@
  */
 import { ConfigError } from '../errors.ts';
 import type { BlockValue, ClusterBlock } from '../wazuh/manager-cluster-block.ts';
+import { type ClusterDefaults, editionOf } from '../wazuh/manager-edition.ts';
 import { type HaproxyHelper, haproxyHelperOf } from './haproxy-helper.ts';
 
 export interface ClusterConfig {
@@ -50,7 +51,7 @@ const known: ReadonlySet<string> = new Set([
 ]);
 const allowedInNames = /^[!"#$%&'\-.0-9:<=>?A-Z[\]^_a-z{|}~]+$/;
 const nameSet = '!"#$%&\'-.0-9:<=>?A-Z[\\]^_a-z{|}~';
-const reserved = ['localhost', 'NODE_IP', '0.0.0.0', '127.0.1.1'];
+const defaultsOfFour = editionOf('4').cluster;
 
 /**
  * Checked in stock's order, so that of several faults the same one is told; what is wrong in a
@@ -60,24 +61,27 @@ const reserved = ['localhost', 'NODE_IP', '0.0.0.0', '127.0.1.1'];
 export function clusterConfigOf(
   block: ClusterBlock | undefined,
   ownAddresses: readonly string[] = [],
+  defaults: ClusterDefaults = defaultsOfFour,
 ): ReadConfig {
   const notes: ConfigNote[] = [];
-  const options = block?.options ?? { disabled: 'yes' };
+  const options = block?.options ?? (defaults.isAlwaysOn ? {} : { disabled: 'yes' });
   if ((block?.count ?? 0) > 1) notes.push(warning(manyBlocks));
   const port = readPort(options);
-  const disabled = readDisabled(options);
-  const type = readType(options, notes);
+  const disabled = !defaults.isAlwaysOn && readDisabled(options);
+  const type = readType(options, defaults, notes);
   const haproxyHelper = readHelper(options, notes);
-  const listed = listedNodes(options);
-  if (!disabled) checkUsable({ key: textOf(options, 'key', ''), type, port, listed });
+  const listed = listedNodes(options, defaults);
+  const key = textOf(options, 'key', defaults.key);
+  if (!disabled) checkUsable({ key, type, port, listed, reserved: defaults.reserved });
+  if (key !== '' && key === defaults.key) notes.push(warning(knownKey));
   const config: ClusterConfig = {
     disabled,
     nodeType: type === 'worker' ? 'worker' : 'master',
     name: textOf(options, 'name', 'wazuh'),
     nodeName: textOf(options, 'node_name', 'node01'),
-    key: textOf(options, 'key', ''),
+    key,
     port,
-    bindAddress: textOf(options, 'bind_addr', '0.0.0.0'),
+    bindAddress: textOf(options, 'bind_addr', defaults.bindAddress),
     nodes: readNodes(options, listed, ownAddresses, notes),
     hidden: disabled ? 'yes' : textOf(options, 'hidden', 'no'),
     haproxyHelper,
@@ -104,6 +108,8 @@ function unknownText(name: string): string {
 }
 
 const manyBlocks = 'There are multiple cluster sections in configuration. Using only last section.';
+const knownKey =
+  'The key is the one that every manager is shipped with: whoever reaches the port may join. Set your own.';
 const oldInterval =
   'Detected a deprecated configuration for cluster. Interval option is not longer available.';
 
@@ -112,10 +118,11 @@ interface Usable {
   readonly type: string;
   readonly port: number;
   readonly listed: readonly string[];
+  readonly reserved: readonly string[];
 }
 
 /** What stock checks before it starts a node. */
-function checkUsable({ key, type, port, listed }: Usable): void {
+function checkUsable({ key, type, port, listed, reserved }: Usable): void {
   if (key === '') throw invalid('Unspecified key');
   if (!/^[A-Za-z0-9_]{32}$/.test(key)) {
     throw invalid('Key must be 32 characters long and only have alphanumeric characters');
@@ -155,9 +162,9 @@ function readDisabled(options: Options): boolean {
   throw invalid(`Allowed values for 'disabled' field are 'yes' and 'no'. Found: '${text}'`);
 }
 
-function readType(options: Options, notes: ConfigNote[]): string {
+function readType(options: Options, { knowsClient }: ClusterDefaults, notes: ConfigNote[]): string {
   const text = textOf(options, 'node_type', 'master');
-  if (text !== 'client') return text;
+  if (text !== 'client' || !knowsClient) return text;
   notes.push({ level: 'INFO', text: "Deprecated node type 'client'. Using 'worker' instead." });
   return 'worker';
 }
@@ -175,10 +182,10 @@ function readPort(options: Options): number {
   return Number(text);
 }
 
-function listedNodes({ nodes }: Options): readonly string[] {
+function listedNodes({ nodes }: Options, defaults: ClusterDefaults): readonly string[] {
   const listed = Array.isArray(nodes) ? (nodes as readonly string[]) : [];
   const filled = listed.filter((node) => node !== '');
-  return filled.length > 0 ? filled : ['NODE_IP'];
+  return filled.length > 0 ? filled : defaults.nodes;
 }
 
 /**

@@ -32,10 +32,15 @@ const parser = new XMLParser({
 });
 const deepest = 12;
 
-/** Undefined: the file has no such block, so the cluster is off. Throws `ConfigError`. */
-export function readClusterBlock(text: string, path: string): ClusterBlock | undefined {
+/** Below elements `root`. Undefined: the file has no such block. Throws `ConfigError`. */
+export function readClusterBlock(
+  text: string,
+  path: string,
+  root = 'ossec_config',
+): ClusterBlock | undefined {
   const sections = parseRoots(text, path)
-    .flatMap((root) => root.children)
+    .filter(({ name }) => name === root)
+    .flatMap(({ children }) => children)
     .filter(({ name }) => name === 'cluster');
   const last = sections.at(-1);
   if (last === undefined) return undefined;
