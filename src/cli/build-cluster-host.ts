@@ -5,6 +5,7 @@ import { type Clock, sleep } from '../clock.ts';
 import type { ReadConfig } from '../cluster/config.ts';
 import { type ClusterJson, parseClusterJson } from '../cluster/files/cluster-json.ts';
 import { Master } from '../cluster/master/master.ts';
+import type { ListDesk } from '../cluster/tasks/list-courier.ts';
 import { NodeLog } from '../cluster/tasks/node-log.ts';
 import { ConfigError, HostError } from '../errors.ts';
 import { messageOf, systemCodeOf } from '../guards.ts';
@@ -71,6 +72,7 @@ export async function runClusterBeside(
   signal: AbortSignal,
   /** Told of the node that runs now. */
   onNode: (node: ClusterNode | undefined) => void = () => undefined,
+  lists?: ListDesk,
 ): Promise<void> {
   const flags: NodeFlags = {
     dir,
@@ -80,9 +82,10 @@ export async function runClusterBeside(
     isForeground: false,
     keepsRoot: true,
   };
+  const told = { events: log, onNode, ...(lists === undefined ? {} : { lists }) };
   while (!signal.aborted) {
     try {
-      await runPrepared(await prepare(section, flags), flags, { events: log, onNode }, signal);
+      await runPrepared(await prepare(section, flags), flags, told, signal);
       if (!signal.aborted) return; // disabled
     } catch (error) {
       if (signal.aborted) return;
@@ -177,13 +180,14 @@ async function clusterJsonOf(
 
 interface Told {
   readonly events: Log;
+  readonly lists?: ListDesk;
   onNode(node: ClusterNode | undefined): void;
 }
 
 async function runPrepared(
   prepared: Prepared,
   flags: NodeFlags,
-  { events, onNode }: Told,
+  { events, onNode, lists }: Told,
   signal: AbortSignal,
 ): Promise<void> {
   const { config, notes, home, version, cluster, section, debugLevel } = prepared;
@@ -209,6 +213,7 @@ async function runPrepared(
     ...{ home, stateFolder, config, version, cluster, peers, maxConnectionsPerAddress, daemons },
     owner: flags.keepsRoot ? owner : undefined,
     ...(section.database === 'none' ? {} : { database: section.database }),
+    ...(lists === undefined ? {} : { lists }),
     log,
     events,
   });

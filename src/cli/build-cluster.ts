@@ -12,6 +12,7 @@ import type { LocalServer } from '../cluster/local/local-server.ts';
 import type { ClusterHealth } from '../cluster/local/node-health.ts';
 import { type Listening, Master } from '../cluster/master/master.ts';
 import type { RemoteWorker } from '../cluster/master/remote-worker.ts';
+import { type ListDesk, listCourier } from '../cluster/tasks/list-courier.ts';
 import { type ClusterLog, NodeLog } from '../cluster/tasks/node-log.ts';
 import type { NodePorts, NodeSettings, PeerPolicy } from '../cluster/tasks/node-ports.ts';
 import type { Service } from '../cluster/tasks/services.ts';
@@ -54,6 +55,8 @@ export interface NodeOptions {
   readonly fileStates?: FileStates;
   /** Daemons of a master that its workers may ask. */
   readonly daemons?: readonly DaemonName[];
+  /** What the publisher beside this node serves, for our other nodes, and what it takes of them. */
+  readonly lists?: ListDesk;
   /** From where a worker dials; unset: as the host chooses. */
   readonly localAddress?: string;
   /** Where a bundled program has the thread for files. */
@@ -137,7 +140,7 @@ function buildMaster(
   const spoolFolder = join(options.home, 'queue', 'cluster', '.sealed');
   const openSpool = () => openClusterSpool(spoolFolder, random);
   const calls = buildMasterCalls(settings, ports, callsOptions(options, data), () => role);
-  const parts = [...masterParts(data), calls.service];
+  const parts = [...masterParts(data), calls.service, ...courierParts(options)];
   const role: Master = new Master(settings, { ...ports, listen: listenCluster, openSpool }, parts);
   return { role, local: calls.local, health: (signal) => calls.view.health(null, signal) };
 }
@@ -149,7 +152,7 @@ function buildWorker(
 ): RoleParts<Worker> {
   const settings = settingsOf(options);
   const calls = buildWorkerCalls(settings, ports, callsOptions(options, data), () => role);
-  const parts = [...workerParts(data), calls.service];
+  const parts = [...workerParts(data), calls.service, ...courierParts(options)];
   const role: Worker = new Worker(
     settings,
     { ...ports, dial: dialCluster(clock, options.localAddress) },
@@ -188,6 +191,11 @@ function masterParts(data: AgentData | undefined): readonly Service<RemoteWorker
 /** What a worker serves beside integrity. */
 function workerParts(data: AgentData | undefined): readonly Service<Connection>[] {
   return data?.worker === undefined ? [] : [data.worker.service()];
+}
+
+/** The list between our own nodes, whoever is the master. */
+function courierParts({ lists }: NodeOptions): readonly Service<RemoteWorker | Connection>[] {
+  return lists === undefined ? [] : [listCourier(lists, clock)];
 }
 
 function settingsOf({ config, version, cluster, peers }: NodeOptions): NodeSettings {

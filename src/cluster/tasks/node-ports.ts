@@ -72,4 +72,11 @@ export interface NodePorts {
 }
 
 /** What our own nodes can do for each other beyond the stock protocol. */
-export const ownFeatures = ['nudge', 'digest', 'blocks', 'extra-valid', resumeFeature] as const;
+export const ownFeatures = [
+  'nudge',
+  'digest',
+  'blocks',
+  'extra-valid',
+  resumeFeature,
+  'list',
+] as const;

@@ -80,6 +80,8 @@ export const commands = {
   call: { wire: 'dapi', from: node, payload: addressedPayload },
   callResult: { wire: 'dapi_res', from: node, payload: addressedStringPayload },
   callFailed: { wire: 'dapi_err', from: node, payload: addressedTextPayload },
+  /** Ours alone, after both said `list`: a string holds what the publisher there serves. */
+  listReady: { wire: 'pf_list', from: node, payload: wordPayload },
   // Master to worker.
   integrityUnchanged: { wire: 'syn_m_c_ok', from: master, payload: emptyPayload },
   updateStart: { wire: 'syn_m_c', from: master, payload: emptyPayload },

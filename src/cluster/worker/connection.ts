@@ -87,6 +87,16 @@ export class Connection {
     return this.#peer;
   }
 
+  /** What both ends can do beyond the stock protocol; empty until that is told. */
+  get features(): ReadonlySet<string> {
+    return this.#features;
+  }
+
+  /** The master, as configured. */
+  get name(): string {
+    return this.#parts.masterName;
+  }
+
   /** Show our files to the master soon, whatever the clock says. */
   wantCheck(): void {
     this.#loop?.want();
