@@ -73,6 +73,11 @@ const reasons = {
     exit: 2,
     fix: '`pilotfish-publisher agents` shows the agents that report here',
   },
+  is_follower: {
+    code: 'E046',
+    exit: 2,
+    fix: 'run the command on the writer; every follower serves what it signs within seconds',
+  },
   no_rollout: {
     code: 'E045',
     exit: 2,

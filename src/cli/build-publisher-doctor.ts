@@ -45,7 +45,11 @@ import { hostsOf } from '../publisher/server-identity.ts';
 import { probeManagers } from '../publisher/watch-managers.ts';
 import { parseClientKeys } from '../wazuh/client-keys.ts';
 import { parseManagerVersion } from '../wazuh/manager-version.ts';
+<<<<<<< HEAD
 import { editionOfHome } from './build-cluster-host.ts';
+=======
+import { readFollowed } from './build-publisher-follow.ts';
+>>>>>>> 83a6012 (feat(publisher): followers serve what another publisher signs, and go on while it is away; certificates of other servers are kept fresh)
 import { openOffice, readConfig } from './build-publisher-office.ts';
 import { buildNames } from './build-sidecar-names.ts';
 import { defaultClusterSection, readNodeConfig } from './cluster-config.ts';
@@ -80,6 +84,7 @@ interface Ground {
 }
 
 function checksOf(ground: Ground): readonly Check[] {
+  if (ground.config.follow !== undefined) return followerChecks(ground);
   return [
     { name: 'permissions', run: () => checkModes(ground) },
     { name: 'root', run: () => checkRoot(ground) },
@@ -93,6 +98,42 @@ function checksOf(ground: Ground): readonly Check[] {
     { name: 'versions', run: () => checkVersions(ground) },
     { name: 'cluster key', run: () => checkClusterKey(ground) },
   ];
+}
+
+/** What a follower has no part in is not looked at: keys, roots to renew, reports. */
+function followerChecks(ground: Ground): readonly Check[] {
+  const { path, config } = ground;
+  const modes = async () => [
+    judgeMode(await readMode(path), 'owned'),
+    judgeMode(await readMode(resolve(path, config.files.server)), 'secret'),
+    judgeDisk(path, await readFreeBytes(path)),
+  ];
+  return [
+    { name: 'permissions', run: modes },
+    { name: 'list', run: () => checkFollowed(ground) },
+    { name: 'certificate', run: () => checkCertificate(ground) },
+    { name: 'port', run: () => checkPorts(ground) },
+    {
+      name: 'clock',
+      run: async () => judgeClock(undefined, 'the writer', await isClockSynchronised()),
+    },
+    { name: 'cluster key', run: () => checkClusterKey(ground) },
+  ];
+}
+
+async function checkFollowed({ path, config }: Ground): Promise<readonly Finding[]> {
+  const held = (await readFollowed(path))?.held;
+  const from = config.follow?.from.join(', ');
+  if (held === undefined) {
+    return [warn('list', `none came yet from ${from}`, '`run`, then `status` says what is wrong')];
+  }
+  const { entry, root } = held;
+  const fix = 'does the writer run, and can it be reached from here?';
+  const facts = { expiresAtMs: listExpiresAtMs(entry), nowMs: clock.nowMs(), warnMs: 0, fix };
+  const list = judgeExpiry('list', `version ${entry.version} from ${held.source}`, facts);
+  const rootFix = '`pilotfish-publisher root renew` on the writer, with the root keys';
+  const ends = { expiresAtMs: root.expiresAtMs, warnMs: 60 * dayMs, fix: rootFix };
+  return [list, judgeExpiry('root', `root ${root.version}`, { ...ends, nowMs: clock.nowMs() })];
 }
 
 async function checkModes({ path, config }: Ground): Promise<readonly Finding[]> {
@@ -159,11 +200,31 @@ async function checkList({ path }: Ground): Promise<readonly Finding[]> {
 async function checkCertificate({ path, config }: Ground): Promise<readonly Finding[]> {
   const pem = await openPublisherFolder(path).read(config.files.server);
   const found = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/.exec(pem ?? '');
-  if (found === null) return [skip('certificate', 'none yet: `run` makes it')];
+  const others = await Promise.all(
+    config.export.certificates.map(({ file }) => checkOther(path, file)),
+  );
+  const isFollower = config.follow !== undefined;
+  const todo = '`export.certificates` on the writer makes it; carry it here';
+  if (found === null && isFollower) return [fail('certificate', 'there is none', todo)];
+  if (found === null) return [...others, skip('certificate', 'none yet: `run` makes it')];
   const { notAfterMs } = buildCertificateMaker(clock, random).inspect(found[0]);
-  const fix = '`run` renews it by itself; see `certificate.failed` in its log';
+  const fix = isFollower ? todo : '`run` renews it by itself; see `certificate.failed` in its log';
   const facts = { expiresAtMs: notAfterMs, nowMs: clock.nowMs(), warnMs: 5 * dayMs, fix };
-  return [judgeExpiry('certificate', 'the server certificate', facts)];
+  return [judgeExpiry('certificate', 'the server certificate', facts), ...others];
+}
+
+/** One that is kept for another server. */
+async function checkOther(path: string, file: string): Promise<Finding> {
+  const check = `certificate ${file}`;
+  const fix = '`run` writes it anew; `status` says why it did not';
+  const pem = await readBounded(resolve(path, file), 64 * 1024);
+  const found = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/.exec(`${pem ?? ''}`);
+  if (found === null) return warn(check, 'it is not there yet, or may not be read', fix);
+  const { notAfterMs } = buildCertificateMaker(clock, random).inspect(found[0]);
+  return judgeExpiry(check, file, {
+    ...{ expiresAtMs: notAfterMs, nowMs: clock.nowMs() },
+    ...{ warnMs: 5 * dayMs, fix },
+  });
 }
 
 const portTexts: Readonly<Record<Exclude<PortSeen, 'free'>, readonly [string, string]>> = {

@@ -3,15 +3,15 @@ import { resolve } from 'node:path';
 import { encodeUtf8 } from '../bytes.ts';
 import { sleep } from '../clock.ts';
 import { ConfigError, PilotfishError } from '../errors.ts';
-import { buildCertificateMaker } from '../host/certificate-maker.ts';
 import { openPublisherFolder } from '../host/publisher-folder.ts';
 import { writeSite } from '../host/static-site-folder.ts';
-import { systemClock as clock, systemRandom as random } from '../host/system-clock.ts';
-import { writeDurably } from '../host/two-generation-file.ts';
+import { systemClock as clock } from '../host/system-clock.ts';
+import { signFlat } from '../list/flat.ts';
 import type { Complaints } from '../publisher/complaints.ts';
-import type { PublishedList } from '../publisher/history.ts';
-import { serverValidDays } from '../publisher/server-identity.ts';
+import type { ServedList } from '../publisher/list-service.ts';
+import { listOf } from '../publisher/publish.ts';
 import { nginxSnippet, type SiteGround, siteFiles } from '../publisher/static-site.ts';
+import { writeCertificate } from './build-publisher-certificates.ts';
 import { openOffice, requireFile } from './build-publisher-office.ts';
 import type { CertificateWish, Exported } from './publisher-host.ts';
 
@@ -28,11 +28,12 @@ export async function exportSite(
       throw new ConfigError('unknown_version', 'nothing was published yet; `publish` does it');
     }
     const roots = office.roots.envelopes;
-    const files = siteFiles({ newest, roots, listKey: office.desk.listKey });
+    const flat = signFlat(listOf(newest), newest.hash, office.desk.listKey);
+    const files = siteFiles({ newest, roots, flat });
     const target = resolve(folder);
     const snippet = { name: 'nginx.conf', bytes: encodeUtf8(nginxSnippet(target)) };
     const written = await writeSite(target, [...files, snippet]);
-    if (wish !== undefined) await writeCertificate(directory, office.config.files, wish);
+    if (wish !== undefined) await exportCertificate(directory, office.config.files, wish);
     return {
       version: newest.version,
       written: wish === undefined ? written : [...written, wish.file],
@@ -42,7 +43,7 @@ export async function exportSite(
   }
 }
 
-async function writeCertificate(
+async function exportCertificate(
   directory: string,
   files: { readonly authority: string; readonly authorityKey: string },
   { file, hosts }: CertificateWish,
@@ -50,11 +51,7 @@ async function writeCertificate(
   const folder = openPublisherFolder(directory);
   const certificatePem = await requireFile(folder, files.authority);
   const keyPem = await requireFile(folder, files.authorityKey);
-  const maker = buildCertificateMaker(clock, random);
-  const authority = { certificatePem, keyPem };
-  const made = maker.makeServer({ authority, hosts, validDays: serverValidDays });
-  const text = `${made.certificatePem}${certificatePem}${made.keyPem}`;
-  await writeDurably(resolve(file), encodeUtf8(text));
+  await writeCertificate(resolve(file), { certificatePem, keyPem }, hosts);
 }
 
 const lookEveryMs = 1_000;
@@ -62,9 +59,8 @@ const againMs = 60_000;
 const topic = 'export.folder';
 
 export interface ExportView {
-  served(): PublishedList | undefined;
+  served(): ServedList | undefined;
   roots(): SiteGround['roots'];
-  readonly listKey: SiteGround['listKey'];
 }
 
 /** Keeps `folder` as what is served, until `signal` aborts; a disk that refuses is told and tried again. */
@@ -76,13 +72,14 @@ export async function followExport(
 ): Promise<void> {
   let done = '';
   while (!signal.aborted) {
-    const newest = view.served();
+    const served = view.served();
     const roots = view.roots();
-    const mark = `${newest?.hash ?? ''} ${roots.size}`;
+    const mark = `${served?.etag ?? ''} ${roots.size}`;
     let waitMs = lookEveryMs;
-    if (newest !== undefined && mark !== done) {
+    if (served !== undefined && mark !== done) {
       try {
-        await writeSite(folder, siteFiles({ newest, roots, listKey: view.listKey }));
+        const { entry: newest, flat } = served;
+        await writeSite(folder, siteFiles({ newest, roots, flat }));
         complaints.end(topic);
         done = mark;
       } catch (thrown) {

@@ -1,8 +1,10 @@
 /** The metrics of a running publisher from its parts. */
 import type { Health } from '../health/judge.ts';
 import { systemClock as clock } from '../host/system-clock.ts';
+import type { Manager } from '../list/model.ts';
 import type { Complaints } from '../publisher/complaints.ts';
 import { listedManagers } from '../publisher/content.ts';
+import type { Follower } from '../publisher/follow/follower.ts';
 import type { ListService } from '../publisher/list-service.ts';
 import { buildFleetMetrics, type FleetMetrics } from '../publisher/observe/fleet-metrics.ts';
 import { isInNetworks, type MetricsSource } from '../publisher/observe/metrics-route.ts';
@@ -63,4 +65,35 @@ function keyLags(roster: RunningStatus['roster']): ReadonlyMap<string, number> {
     lags === undefined ? [] : [[id, lags.keysMs] as const],
   );
   return new Map(known);
+}
+
+export interface FollowerGround
+  extends Pick<MetricsGround, 'service' | 'complaints' | 'lagMs' | 'config'> {
+  readonly follower: Pick<Follower, 'facts' | 'held'>;
+  readonly view: { healths(): ReadonlyMap<string, Health>; managers(): readonly Manager[] };
+}
+
+/** Of a follower; undefined where `metrics.enabled` is off. */
+export function buildFollowerMetrics(ground: FollowerGround): MetricsSource | undefined {
+  const { service, complaints, lagMs, config, follower, view } = ground;
+  if (!config.metrics.enabled) return undefined;
+  const metrics = buildFleetMetrics(
+    {
+      newest: () => service.served()?.entry,
+      target: () => undefined,
+      managers: () => view.managers(),
+      healths: () => view.healths(),
+      rows: () => [],
+      reports: () => undefined,
+      complaints: () => complaints.list(),
+      waiting: () => service.waiting(),
+      lagMs,
+      rootExpiresAtMs: () => follower.held?.chain.newest.root.expiresAtMs ?? 0,
+      keyLagsMs: () => new Map(),
+      followed: () => follower.facts,
+      version: versionText(),
+    },
+    clock,
+  );
+  return { ...metrics, admits: (ip) => isInNetworks(config.metrics.networks, ip) };
 }

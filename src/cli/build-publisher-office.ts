@@ -25,9 +25,27 @@ import { renewRoot } from '../publisher/renew-root.ts';
 import type { AgentRow } from '../publisher/reports/agent-book.ts';
 import type { ReportStore } from '../publisher/reports/report-keeper.ts';
 import { planRollout } from '../publisher/rollout/plan.ts';
+import type { FollowConfig } from './follow-config.ts';
 import { type PublisherConfig, parsePublisherConfig } from './publisher-config.ts';
 import type { PublisherOffice, RenewFlags } from './publisher-host.ts';
 import { planSettingsOf } from './rollout-config.ts';
+
+/** A follower signs nothing: the error names where the writer is. */
+export function followerError(path: string, { from, token }: FollowConfig): ConfigError {
+  const writers = [...new Set([...from, ...token.publishers])].join(', ');
+  const seen = `${path} follows a writer and signs nothing`;
+  return new ConfigError('is_follower', `${seen}; the writer is behind ${writers}`);
+}
+
+/** Throws ConfigError `is_follower` where one is; what else is wrong there is told elsewhere. */
+export async function refuseOnFollower(path: string): Promise<void> {
+  const text = await openPublisherFolder(path)
+    .read(configName)
+    .catch(() => undefined);
+  if (text === undefined || !/^follow:/m.test(text)) return;
+  const { follow } = parsePublisherConfig(text, join(path, configName));
+  if (follow !== undefined) throw followerError(path, follow);
+}
 
 const clock = systemClock;
 export const configName = 'publisher.yml';
@@ -36,6 +54,7 @@ export const configName = 'publisher.yml';
 export async function openOffice(path: string): Promise<PublisherOffice> {
   const folder = openPublisherFolder(path);
   const config = await readConfig(folder);
+  if (config.follow !== undefined) throw followerError(path, config.follow);
   const roots = await loadRoots(folder, config.files.roots, config.org);
   const { root } = roots.newest;
   const listKey = await openListKey(folder, config.files.listKey, root);

@@ -15,6 +15,8 @@ import { buildLog, type Log } from '../log.ts';
 import { Complaints } from '../publisher/complaints.ts';
 import { buildConnectionLedger } from '../publisher/connection-ledger.ts';
 import { type DaemonWorld, type ListeningFront, runDaemon, stableOf } from '../publisher/daemon.ts';
+import { BundleBoard } from '../publisher/follow/bundle-board.ts';
+import type { Bundle } from '../publisher/follow/offer.ts';
 import type { PublisherFolder } from '../publisher/init.ts';
 import { buildListService } from '../publisher/list-service.ts';
 import { followRoots } from '../publisher/load-roots.ts';
@@ -30,6 +32,7 @@ import type { ClusterNode } from './build-cluster.ts';
 import { runClusterBeside } from './build-cluster-host.ts';
 import { type OpenedApi, openApi } from './build-publisher-api.ts';
 import { runBalance } from './build-publisher-balance.ts';
+import { keepCertificates } from './build-publisher-certificates.ts';
 import { runEdges } from './build-publisher-edges.ts';
 import { followExport } from './build-publisher-export.ts';
 import { openIdentity } from './build-publisher-identity.ts';
@@ -91,8 +94,10 @@ async function serveOffice(serving: Serving): Promise<void> {
   let onEvent: FleetMetrics['note'] = () => undefined;
   const tell: FleetMetrics['note'] = (event) => onEvent(event);
   const reports = await openReportOffice(path, office.config, complaints, tell);
+  const board = new BundleBoard();
+  const onServed: Served = (served, first) => board.hang(bundleOf(running.roots, served, first));
   const running: Running = {
-    ...{ ...serving, ...openService(office, serving.lagMs), complaints, reports },
+    ...{ ...serving, ...openService(office, serving.lagMs, onServed), complaints, reports, board },
     folder: openPublisherFolder(path),
     refusals: new Refusals(),
     roots: office.roots,
@@ -115,7 +120,7 @@ async function serveOffice(serving: Serving): Promise<void> {
   try {
     await Promise.all([
       ...[daemon, watch, beside, runNode(running), runRosterOf(running), runChannel(running)],
-      ...[reports?.run(signals.stop), runExport(running), api?.run()],
+      ...[reports?.run(signals.stop), runExport(running), api?.run(), runCertificates(running)],
       reports && runBalanceOf(running, reports),
     ]);
   } finally {
@@ -129,6 +134,8 @@ interface Running extends Serving, ReturnType<typeof openService> {
   readonly complaints: Complaints;
   readonly refusals: Refusals;
   readonly reports: ReportOffice | undefined;
+  /** What our own nodes of the cluster carry to followers. */
+  readonly board: BundleBoard;
   /** The daemon follows new ones. */
   roots: PublisherOffice['roots'];
   /** As read last. */
@@ -211,24 +218,28 @@ async function sayGoodbye(running: Running): Promise<void> {
 
 /** The site that another web server serves, where one is configured. */
 function runExport(running: Running): Promise<void> | undefined {
-  const { config, path, service, office, complaints, signals } = running;
+  const { config, path, service, complaints, signals } = running;
   const { folder } = config.export;
   if (folder === undefined) return undefined;
-  const view = {
-    served: () => service.served()?.entry,
-    roots: () => running.roots.envelopes,
-    listKey: office.desk.listKey,
-  };
+  const view = { served: () => service.served(), roots: () => running.roots.envelopes };
   return followExport(resolve(path, folder), view, complaints, signals.stop);
+}
+
+/** Certificates of other servers, kept fresh. */
+function runCertificates(running: Running): Promise<void> {
+  const { path, log, complaints, signals } = running;
+  const ground = { path, log, complaints, config: () => running.config };
+  return keepCertificates(ground, signals.stop);
 }
 
 /** Our own node of the cluster, where one is configured. */
 function runNode(running: Running): Promise<void> | undefined {
-  const { config, path, log, signals } = running;
+  const { config, path, log, signals, board } = running;
   if (config.cluster === undefined) return undefined;
-  return runClusterBeside(config.cluster, path, log, signals.stop, (node) => {
+  const onNode = (node: ClusterNode | undefined): void => {
     running.node = node;
-  });
+  };
+  return runClusterBeside(config.cluster, path, log, signals.stop, onNode, board.desk());
 }
 
 function runBalanceOf(running: Running, { book }: ReportOffice): Promise<void> {
@@ -270,7 +281,23 @@ function runRosterOf(running: Running): Promise<void> {
   );
 }
 
-function openService({ config, desk }: PublisherOffice, lagMs: () => number) {
+type Served = NonNullable<Parameters<typeof buildListService>[0]['onServed']>;
+
+function bundleOf(
+  { envelopes }: PublisherOffice['roots'],
+  ...[served, first]: Parameters<Served>
+): Bundle {
+  const roots = [...envelopes].sort(([left], [right]) => left - right).map(([, bytes]) => bytes);
+  const { flat } = first ?? served;
+  return {
+    roots,
+    list: served.entry.envelope,
+    ...(first === undefined ? {} : { newcomers: first.entry.envelope }),
+    ...(flat === undefined ? {} : { flat }),
+  };
+}
+
+function openService({ config, desk }: PublisherOffice, lagMs: () => number, onServed: Served) {
   const ledger = buildConnectionLedger(config.limits);
   const service = buildListService({
     clock,
@@ -278,12 +305,13 @@ function openService({ config, desk }: PublisherOffice, lagMs: () => number) {
     ledger,
     maxReceiptsPerSecond: config.limits.maxReceiptsPerSecond,
     isBusy: () => lagMs() > shedReceiptsLagMs,
+    onServed,
   });
   return { ledger, service };
 }
 
 /** Zone and balancers are extras: what goes wrong there never stops the list. */
-function tellEdges(log: Log): (thrown: unknown) => void {
+export function tellEdges(log: Log): (thrown: unknown) => void {
   return (thrown) => {
     if (!(thrown instanceof PilotfishError)) throw thrown;
     log.error('edges.failed', { code: thrown.code, message: thrown.message });
@@ -291,7 +319,7 @@ function tellEdges(log: Log): (thrown: unknown) => void {
 }
 
 /** The service manager hears when questions can be asked; rounds end by themselves in a second. */
-function announced(front: ListeningFront, log: Log): ListeningFront {
+export function announced(front: ListeningFront, log: Log): ListeningFront {
   const notice = openServiceNotice({ isAlive: () => true, log });
   return {
     server: front.server,
@@ -310,7 +338,7 @@ function announced(front: ListeningFront, log: Log): ListeningFront {
 
 type FrontOptions = Parameters<typeof buildHttpsFront>[1];
 
-async function buildFront(
+export async function buildFront(
   parts: Parameters<typeof buildRoutes>[0],
   options: FrontOptions,
 ): Promise<ListeningFront> {

@@ -18,6 +18,8 @@ export interface StatusGround {
   readonly lagMs: () => number;
   readonly healths: () => ReadonlyMap<string, Health>;
   readonly roster: () => RunningStatus['roster'];
+  /** Present on a follower. */
+  readonly follows?: () => RunningStatus['follows'];
 }
 
 /** `startedAtMs` is now. Called for every question, so that nothing is told that is not so. */
@@ -53,5 +55,6 @@ function statusOf(ground: StatusGround, startedAtMs: number): RunningStatus {
           },
         }),
     ...(roster === undefined ? {} : { roster }),
+    ...(ground.follows === undefined ? {} : { follows: ground.follows() }),
   };
 }

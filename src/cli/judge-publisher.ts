@@ -21,6 +21,8 @@ export interface StatusGround {
   readonly running: RunningStatus | undefined;
   readonly overview: Overview | undefined;
   readonly isRosterEnabled: boolean;
+  /** It signs nothing itself. */
+  readonly isFollower?: boolean;
   readonly nowMs: number;
 }
 
@@ -49,13 +51,27 @@ function degraded(what: string, todo: string): Finding {
   return { severity: 'degraded', what, todo };
 }
 
-function listFindings({ newest, nowMs }: StatusGround): readonly Finding[] {
-  if (newest === undefined) return [failed('nothing was published yet', 'start `run`')];
+const signTexts = {
+  writer: {
+    none: ['nothing was published yet', 'start `run`'],
+    expired: '`run` signs it anew; its log says why it did not',
+    late: 'look for resign.failed in the log of `run`',
+  },
+  follower: {
+    none: ['no list came yet', 'see the sources in `follow.from`, and what is said of them here'],
+    expired: 'does the writer run? sidecars keep their last list meanwhile',
+    late: 'does the writer run, and can it be reached from here?',
+  },
+} as const;
+
+function listFindings({ newest, nowMs, isFollower }: StatusGround): readonly Finding[] {
+  const texts = signTexts[isFollower ? 'follower' : 'writer'];
+  if (newest === undefined) return [failed(texts.none[0], texts.none[1])];
   const leftMs = listExpiresAtMs(newest) - nowMs;
   const validMs = newest.content.validFor * 1_000;
   if (leftMs <= 0) {
     const what = `list ${newest.version} expired ${renderDuration(-leftMs)} ago`;
-    return [failed(what, '`run` signs it anew; its log says why it did not')];
+    return [failed(what, texts.expired)];
   }
   const managers = listedManagers(newest.content);
   const offered = managers.filter(({ state }) => state === 'up').length;
@@ -64,7 +80,7 @@ function listFindings({ newest, nowMs }: StatusGround): readonly Finding[] {
       ? [
           degraded(
             `list ${newest.version} expires in ${renderDuration(leftMs)} and was not signed anew`,
-            'look for resign.failed in the log of `run`',
+            texts.late,
           ),
         ]
       : []),

@@ -7,6 +7,7 @@ import { type CommandParts, defaultDirectory, firstForm } from './publisher-comm
 import { publisherSchema } from './publisher-config.ts';
 import { addDiagnostics, addDoctor } from './publisher-doctor.ts';
 import { addExport } from './publisher-export.ts';
+import { addFollow } from './publisher-follow.ts';
 import { addImport } from './publisher-import.ts';
 import { addKeys } from './publisher-key-commands.ts';
 import {
@@ -35,6 +36,7 @@ export function buildPublisherProgram(parts: CommandParts): Command {
   );
   addInit(program, parts);
   addToken(program, parts);
+  addFollow(program, parts);
   addRun(program, parts);
   addRoot(program, parts);
   addStatus(program, parts);
@@ -66,6 +68,7 @@ Examples:
       --url https://p1.acme.example:8443
   pilotfish-publisher run                      serve until SIGTERM; SIGHUP reads the configuration
   pilotfish-publisher token --group default    what \`pilotfish join\` takes on an agent host
+  pilotfish-publisher follow TOKEN             a second publisher that serves the same bytes
   pilotfish-publisher status                   what is wrong, then how everything is
   pilotfish-publisher nodes                    every manager, asked now
   pilotfish-publisher agents --filter state=failed        who holds what, who does not, and why

@@ -11,6 +11,7 @@ import type { ConfiguredContent } from '../publisher/content.ts';
 import { clusterSection } from './cluster-config.ts';
 import { duration, parseConfig } from './config-file.ts';
 import { eventsSection } from './events-config.ts';
+import { type FollowConfig, followSection, readFollow } from './follow-config.ts';
 import { balancersSection, zoneSection } from './publisher-edges-config.ts';
 import { rolloutSection, wavesFault } from './rollout-config.ts';
 import { rosterSection } from './roster-config.ts';
@@ -127,9 +128,12 @@ export const publisherSchema = z.strictObject({
     .describe('where to listen'),
   managers: z
     .array(manager)
-    .min(1, 'expected at least one manager')
     .max(listLimits.maxManagers)
-    .describe('the managers that agents may report to'),
+    .default([])
+    .describe('the managers that agents may report to; at least one, but on a follower none'),
+  follow: followSection
+    .optional()
+    .describe('serve what another publisher signs; nothing is signed here'),
   list: list.prefault({}),
   probe: z
     .strictObject({
@@ -236,6 +240,26 @@ export const publisherSchema = z.strictObject({
         .describe(
           'keep list and roots there as files that any web server can serve, see `export`; relative to --dir',
         ),
+      certificates: z
+        .array(
+          z.strictObject({
+            file: z.string().min(1).describe('certificate, chain and key; relative to --dir'),
+            hosts: z
+              .array(dialled('a name or address of that server'))
+              .min(1)
+              .max(16)
+              .describe('what sidecars call that server'),
+            reload: z
+              .array(z.string().min(1))
+              .min(1)
+              .max(32)
+              .optional()
+              .describe('program and arguments that let the server read it again'),
+          }),
+        )
+        .max(16)
+        .default([])
+        .describe('certificates for other servers of the list and for followers, kept fresh'),
     })
     .prefault({}),
   events: eventsSection('--dir'),
@@ -255,7 +279,9 @@ function file(fallback: string, text: string) {
 
 type Settings = z.output<typeof publisherSchema>;
 
-export interface PublisherConfig extends Omit<Settings, 'managers' | 'listen' | 'limits'> {
+export interface PublisherConfig
+  extends Omit<Settings, 'managers' | 'listen' | 'limits' | 'follow'> {
+  readonly follow?: FollowConfig;
   readonly configured: ConfiguredContent;
   /** The cluster node of each manager, by manager id. */
   readonly nodes: ReadonlyMap<string, string>;
@@ -269,8 +295,9 @@ export interface PublisherConfig extends Omit<Settings, 'managers' | 'listen' | 
 /** Throws ConfigError `config_invalid` naming file, line and key. */
 export function parsePublisherConfig(text: string, path: string): PublisherConfig {
   const settings = parseConfig<Settings>(publisherSchema, text, path);
-  const { managers, listen, ...rest } = settings;
+  const { managers, listen, follow, ...rest } = settings;
   checkUnique(settings, path);
+  checkRole(settings, path);
   const fault = wavesFault(settings.rollout);
   if (fault !== undefined) throw new ConfigError('config_invalid', `${path}: ${fault}`);
   if (settings.list.resignEvery * 2 > settings.list.validFor) {
@@ -278,7 +305,27 @@ export function parsePublisherConfig(text: string, path: string): PublisherConfi
     throw new ConfigError('config_invalid', message);
   }
   const nodes = new Map(managers.map(({ id: name, node }) => [name, node ?? name]));
-  return { ...rest, nodes, listen: parseListen(listen, path), configured: configuredOf(settings) };
+  return {
+    ...{ ...rest, nodes, configured: configuredOf(settings) },
+    listen: parseListen(listen, path),
+    ...(follow === undefined ? {} : { follow: readFollow(follow, settings.org, path) }),
+  };
+}
+
+/** A writer has managers, a follower takes them from the list. */
+function checkRole({ managers, follow, cluster }: Settings, path: string): void {
+  const invalid = (text: string): ConfigError =>
+    new ConfigError('config_invalid', `${path}: ${text}`);
+  if (follow === undefined && managers.length === 0) {
+    throw invalid('managers: expected at least one manager');
+  }
+  if (follow === undefined) return;
+  if (managers.length > 0) {
+    throw invalid('managers: expected none beside `follow`; the writer names them');
+  }
+  if (follow.from.includes('cluster') && cluster === undefined) {
+    throw invalid('follow.from: `cluster` needs a `cluster` section, for the node beside it');
+  }
 }
 
 function configuredOf({ list: settings, managers, roster }: Settings): ConfiguredContent {

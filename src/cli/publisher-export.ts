@@ -35,7 +35,8 @@ const exportHelp = `
 Writes v1/list, v1/root/N, v1/list.txt with its signature, and nginx.conf to include. Sidecars ask a
 static server as they ask a publisher (its URL in the root or the token, or sources.publishers) and
 prove everything themselves; without receipts they go by the clock, so export more often than
-list.validFor. \`export.folder\` in publisher.yml lets \`run\` do it at every change.
+list.validFor. \`export.folder\` in publisher.yml lets \`run\` do it at every change, and
+\`export.certificates\` keeps certificates fresh, with a program that lets the server read them again.
 Examples:
   pilotfish-publisher export /srv/pilotfish --certificate /etc/nginx/pf.pem --host lists.example.org
 `;

@@ -3,11 +3,12 @@ import type { Clock, Random } from '../clock.ts';
 import type { LoggedEvent } from '../diagnosis/event-line.ts';
 import type { Finding } from '../diagnosis/finding.ts';
 import type { Prober } from '../health/probe.ts';
+import type { Root } from '../list/model.ts';
 import type { AcceptedRoot } from '../list/root.ts';
 import type { SigningKey } from '../list/sign.ts';
 import type { AuditEntry, AuditFacts, ChainVerdict } from '../publisher/api/audit.ts';
 import type { TokenRecord } from '../publisher/api/token.ts';
-import type { History } from '../publisher/history.ts';
+import type { History, PublishedList } from '../publisher/history.ts';
 import type { InitManager, InitOutcome, InitRequest } from '../publisher/init.ts';
 import type { KeyChange, KeyOutcome } from '../publisher/keys.ts';
 import type { RootChain } from '../publisher/load-roots.ts';
@@ -62,6 +63,25 @@ export interface Exported {
   readonly written: readonly string[];
 }
 
+/** What lies in the directory of a follower. */
+export interface FollowedView {
+  readonly from: readonly string[];
+  /** Absent before the first list came. */
+  readonly held?: {
+    readonly entry: PublishedList;
+    readonly root: Root;
+    readonly source: string;
+    readonly takenAtMs: number;
+  };
+}
+
+/** What `follow` is to write. */
+export interface FollowRequest {
+  readonly token: string;
+  readonly from: readonly string[];
+  readonly listen: string;
+}
+
 export interface PublisherHost {
   readonly clock: Clock;
   readonly random: Random;
@@ -72,7 +92,12 @@ export interface PublisherHost {
   /** The freeze window that holds at this time. */
   frozen(config: PublisherConfig, nowMs: number): string | undefined;
   init(directory: string, request: InitRequest): Promise<InitOutcome>;
+  /** Throws ConfigError `is_follower` in the directory of one. */
   open(directory: string): Promise<PublisherOffice>;
+  /** The configuration of a follower; throws ConfigError `already_initialised`. */
+  follow(directory: string, request: FollowRequest): Promise<void>;
+  /** Undefined in the directory of a writer. Throws as `open`. */
+  readFollowed(directory: string): Promise<FollowedView | undefined>;
   /** The next root, signed with every key in `root-keys` and in `keyFiles`, written. */
   renewRoot(directory: string, request: RenewFlags): Promise<AcceptedRoot>;
   /** The next root with other keys or another epoch, signed and written. */

@@ -7,6 +7,8 @@ import type { Overview } from '../publisher/rollout/overview.ts';
 import { parseRunning, type RunningStatus, type SeenManager } from '../publisher/status/running.ts';
 import { type Finding, judgeStatus } from './judge-publisher.ts';
 import { addCommand, type CommandParts, type Common, withOffice } from './publisher-command.ts';
+import { followText } from './publisher-follow.ts';
+import type { FollowedView } from './publisher-host.ts';
 import { readOverview } from './publisher-rollout-commands.ts';
 import {
   type Cell,
@@ -26,15 +28,18 @@ interface Status {
   readonly nowMs: number;
 }
 
-export function addStatus(program: Command, { terminal, host, outcome }: CommandParts): void {
+export function addStatus(program: Command, parts: CommandParts): void {
+  const { terminal, host, outcome } = parts;
   addCommand(
     program,
     'status',
     'what is wrong here, then list, managers, rollout, reports, refusals',
   )
     .addHelpText('after', statusHelp)
-    .action((flags: Common) =>
-      withOffice(host, flags.dir, async (office) => {
+    .action(async (flags: Common) => {
+      const followed = await host.readFollowed(flags.dir);
+      if (followed !== undefined) return showFollower(parts, flags, followed);
+      return withOffice(host, flags.dir, async (office) => {
         const told = await host.askStatus(flags.dir);
         const newest = office.history.newest();
         const nowMs = host.clock.nowMs();
@@ -46,8 +51,33 @@ export function addStatus(program: Command, { terminal, host, outcome }: Command
         outcome.exit = exitOf(findings);
         const status = { findings, newest, running, overview, nowMs };
         show(terminal, flags.json, jsonOf(status), () => textOf(status, terminal));
-      }),
-    );
+      });
+    });
+}
+
+/** The same screen, of what somebody else signed. */
+async function showFollower(
+  { terminal, host, outcome }: CommandParts,
+  flags: Common,
+  followed: FollowedView,
+): Promise<void> {
+  const told = await host.askStatus(flags.dir);
+  const nowMs = host.clock.nowMs();
+  const running = told === undefined ? undefined : parseRunning(told);
+  const newest = followed.held?.entry;
+  const root = followed.held?.root ?? { version: 0, expiresAtMs: Number.POSITIVE_INFINITY };
+  const rules = { overview: undefined, isRosterEnabled: false, isFollower: true };
+  const findings = judgeStatus({ newest, root, running, ...rules, nowMs });
+  outcome.exit = exitOf(findings);
+  const status = { findings, newest, running, overview: undefined, nowMs };
+  const { source, takenAtMs } = followed.held ?? {};
+  const follows = { from: followed.from, source, takenAtMs, ...running?.follows };
+  show(
+    terminal,
+    flags.json,
+    { ...jsonOf(status), follows },
+    () => `${followText(followed, running, nowMs)}${textOf(status, terminal)}`,
+  );
 }
 
 const statusHelp = `

@@ -1,6 +1,8 @@
 /** The publisher.yml that `init` writes: what was asked, and the few keys people change first. */
 import { stringify } from 'yaml';
+import { parseToken } from '../list/token.ts';
 import type { InitRequest } from '../publisher/init.ts';
+import type { FollowRequest } from './publisher-host.ts';
 
 export function renderPublisherConfig(request: InitRequest): string {
   const managers = request.managers.map(({ id, address, port }) =>
@@ -25,6 +27,21 @@ list:
   validFor: 24h
   resignEvery: 3h
 log:
+  level: info
+`;
+}
+
+/** The publisher.yml that `follow` writes. Throws ConfigError `token_invalid`. */
+export function renderFollowerConfig({ token, from, listen }: FollowRequest): string {
+  const { org } = parseToken(token);
+  return `# Configuration of pilotfish-publisher as a follower: it serves what another publisher signs.
+# Every key: pilotfish-publisher run --help
+org: ${stringify(org).trim()}
+listen: ${stringify(listen).trim()}
+follow:
+  token: ${token.trim()}
+  from:
+${from.map((one) => `    - ${stringify(one).trim()}\n`).join('')}log:
   level: info
 `;
 }

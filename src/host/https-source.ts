@@ -195,16 +195,23 @@ function postHeaders(post: Post | undefined): Readonly<Record<string, string>> {
   return { 'content-type': 'application/json', 'content-length': length, ...post.headers };
 }
 
-function checkHead({ url, path, maxBytes }: PublisherQuestion, response: IncomingMessage): void {
+const contentTypes = {
+  json: ['application/json', 'application/jose+json'],
+  text: ['text/plain'],
+} as const;
+
+function checkHead(question: PublisherQuestion, response: IncomingMessage): void {
+  const { url, path, maxBytes, wants = 'json' } = question;
   const { statusCode = 0, headers } = response;
   const at = `${url}${path}`;
   if (statusCode >= 300 && statusCode < 400) {
     throw new PeerError('redirected', `${at} answered ${statusCode}`);
   }
   if (statusCode !== 200) throw new PeerError('http_status', `${at} answered ${statusCode}`);
-  const type = headers['content-type']?.split(';')[0]?.trim().toLowerCase();
-  if (type !== 'application/json' && type !== 'application/jose+json') {
-    throw new PeerError('content_type', `${at} answered with ${shown(type)}`);
+  const type = headers['content-type']?.split(';')[0]?.trim().toLowerCase() ?? '';
+  const allowed: readonly string[] = contentTypes[wants];
+  if (!allowed.includes(type)) {
+    throw new PeerError('content_type', `${at} answered with ${shown(type || undefined)}`);
   }
   const encoding = headers['content-encoding'];
   if (encoding !== undefined && encoding !== 'identity') {

@@ -6,9 +6,10 @@
  * Its signature is made by a list key over exactly these bytes. They begin with a word, a blank and
  * a line feed follow: no signing input of a JWS (base64url and one dot) can ever be read as one.
  */
-import { sign } from 'node:crypto';
-import { encodeBase64Url, encodeUtf8 } from '../bytes.ts';
-import type { Manager, ManagerList } from './model.ts';
+import { createPublicKey, sign, verify } from 'node:crypto';
+import { decodeBase64Url, encodeBase64Url, encodeUtf8 } from '../bytes.ts';
+import { ListError } from '../errors.ts';
+import type { Manager, ManagerList, Root } from './model.ts';
 import type { SigningKey } from './sign.ts';
 
 /** Both as served: `/v1/list.txt` and `/v1/list.txt.sig`. */
@@ -22,6 +23,29 @@ export function signFlat(list: ManagerList, hash: string, key: SigningKey): Flat
   const text = renderFlat(list, hash);
   const signature = encodeBase64Url(sign(null, text, key.privateKey));
   return { text, signature: encodeUtf8(`pilotfish-signature 1\n${key.kid} ${signature}\n`) };
+}
+
+/**
+ * Is this the flat form of this very list, signed by a list key of the root?
+ * @throws ListError `list_invalid`, `unknown_key`, `threshold`
+ */
+export function checkFlat(
+  { text, signature }: FlatForm,
+  named: { readonly list: ManagerList; readonly hash: string },
+  root: Root,
+): void {
+  if (!Buffer.from(renderFlat(named.list, named.hash)).equals(text)) {
+    throw new ListError('list_invalid', `flat form: it is not that of list ${named.list.version}`);
+  }
+  const shape = /^pilotfish-signature 1\n([A-Za-z0-9_-]{43}) ([A-Za-z0-9_-]{86})\n$/;
+  const [, kid = '', encoded = ''] = shape.exec(Buffer.from(signature).toString('latin1')) ?? [];
+  const key = root.roles.list.kids.includes(kid) ? root.keys[kid] : undefined;
+  if (key === undefined) {
+    throw new ListError('unknown_key', 'flat form: it is signed by no list key of the root');
+  }
+  const publicKey = createPublicKey({ key: { ...key }, format: 'jwk' });
+  const isSigned = verify(null, text, publicKey, decodeBase64Url(encoded) ?? new Uint8Array());
+  if (!isSigned) throw new ListError('threshold', 'flat form: its signature does not fit');
 }
 
 /** The same list gives the same bytes, on every publisher. Times are whole seconds. */

@@ -1,4 +1,5 @@
 /** The published versions, newest last, as the publisher keeps them. */
+import type { FlatForm } from '../list/flat.ts';
 import type { Position } from '../list/model.ts';
 import type { Content } from './content.ts';
 import type { RolloutRecord } from './rollout/record.ts';
@@ -17,7 +18,9 @@ export type Reason =
   | 'rollout'
   | 'roster'
   | 'leaving'
-  | 'halt';
+  | 'halt'
+  /** Signed by somebody else, who alone knows why. */
+  | 'followed';
 
 export interface PublishedList extends Position {
   readonly issuedAtMs: number;
@@ -36,6 +39,8 @@ export interface PublishedList extends Position {
   readonly rollout?: RolloutRecord;
   /** As served. */
   readonly envelope: Uint8Array;
+  /** The flat form as it came with a list that somebody else signed; never stored here. */
+  readonly flat?: FlatForm;
 }
 
 /** An operator's word on one rollout. */

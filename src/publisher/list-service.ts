@@ -5,6 +5,7 @@
  */
 import type { Clock } from '../clock.ts';
 import { type FlatForm, signFlat } from '../list/flat.ts';
+import { comparePositions } from '../list/position.ts';
 import { type SigningKey, signReceipt } from '../list/sign.ts';
 import { buildTokenBucket, type ConnectionLedger } from './connection-ledger.ts';
 import type { PublishedList } from './history.ts';
@@ -35,8 +36,8 @@ export interface ServedList {
   readonly body: Buffer;
   /** Strong entity tag: the hash of the payload. */
   readonly etag: string;
-  /** The same list for hosts without our runtime. */
-  readonly flat: FlatForm;
+  /** The same list for hosts without our runtime; absent where none came with a followed one. */
+  readonly flat?: FlatForm;
 }
 
 export interface ListService {
@@ -56,11 +57,14 @@ export interface ListService {
 
 export interface ListServiceParts {
   readonly clock: Clock;
-  readonly listKey: SigningKey;
+  /** Absent on a follower: nothing is signed, answers go without receipts. */
+  readonly listKey?: SigningKey;
   readonly ledger: ConnectionLedger;
   readonly maxReceiptsPerSecond: number;
   /** Under load no receipts are signed. */
   isBusy(): boolean;
+  /** Told of every version from the moment it is served, and what newcomers get meanwhile. */
+  onServed?(served: ServedList, newcomers: ServedList | undefined): void;
 }
 
 export function buildListService(parts: ListServiceParts): ListService {
@@ -72,9 +76,8 @@ export function buildListService(parts: ListServiceParts): ListService {
   let isStopping = false;
 
   const receiptFor = (now: ServedList, nonce: string | undefined): string | undefined => {
-    if (nonce === undefined || parts.isBusy() || !receipts.take(clock.monotonicMs())) {
-      return undefined;
-    }
+    if (listKey === undefined || nonce === undefined || parts.isBusy()) return undefined;
+    if (!receipts.take(clock.monotonicMs())) return undefined;
     const { epoch, term, version, hash } = now.entry;
     return signReceipt({ nonce, list: hash, epoch, term, version, nowMs: clock.nowMs() }, listKey);
   };
@@ -100,9 +103,10 @@ export function buildListService(parts: ListServiceParts): ListService {
     },
     serve(entry, forNewcomers) {
       newcomers = forNewcomers === undefined ? undefined : readyToSend(forNewcomers, listKey);
-      if (served !== undefined && served.entry.version >= entry.version) return false;
+      if (served !== undefined && comparePositions(served.entry, entry) >= 0) return false;
       served = readyToSend(entry, listKey);
       polls.wakeAll();
+      parts.onServed?.(served, newcomers);
       return true;
     },
     served: () => served,
@@ -114,12 +118,13 @@ export function buildListService(parts: ListServiceParts): ListService {
   };
 }
 
-function readyToSend(entry: PublishedList, listKey: SigningKey): ServedList {
+function readyToSend(entry: PublishedList, listKey: SigningKey | undefined): ServedList {
+  const flat = entry.flat ?? (listKey && signFlat(listOf(entry), entry.hash, listKey));
   return {
     entry,
     body: Buffer.from(entry.envelope),
     etag: `"${entry.hash}"`,
-    flat: signFlat(listOf(entry), entry.hash, listKey),
+    ...(flat === undefined ? {} : { flat }),
   };
 }
 

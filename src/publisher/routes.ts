@@ -216,6 +216,9 @@ async function answerFlat(
   const answer = await parts.service.answer({ ...poll, knownTags: '', waitMs: 0, ip, signal });
   if (answer.kind === 'none') return sendList(reply, answer, false);
   const { receipt, served } = answer;
+  if (served.flat === undefined) {
+    return refuse(reply, { status: 404, name: 'not_found', message: 'no flat form came here' });
+  }
   if (receipt !== undefined) reply.header('pf-receipt', receipt);
   reply.header('cache-control', poll.nonce === undefined ? 'no-cache' : 'no-store');
   return reply.type('text/plain; charset=utf-8').send(Buffer.from(served.flat[part]));

@@ -3,10 +3,8 @@
  * the roots first, then the list, so that whoever sees a list finds the root it needs. The bytes are
  * the signed ones: who serves them can withhold, never change. Pure.
  */
-import { signFlat } from '../list/flat.ts';
-import type { SigningKey } from '../list/sign.ts';
+import type { FlatForm } from '../list/flat.ts';
 import type { PublishedList } from './history.ts';
-import { listOf } from './publish.ts';
 
 export interface SiteFile {
   /** Below the site, `/` between the parts. */
@@ -18,16 +16,20 @@ export interface SiteGround {
   readonly newest: PublishedList;
   /** Root envelopes by version. */
   readonly roots: ReadonlyMap<number, Uint8Array>;
-  readonly listKey: SigningKey;
+  /** Of the newest list; absent where a follower got none. */
+  readonly flat?: FlatForm | undefined;
 }
 
-export function siteFiles({ newest, roots, listKey }: SiteGround): readonly SiteFile[] {
+export function siteFiles({ newest, roots, flat }: SiteGround): readonly SiteFile[] {
   const inOrder = [...roots].sort(([left], [right]) => left - right);
-  const flat = signFlat(listOf(newest), newest.hash, listKey);
   return [
     ...inOrder.map(([version, bytes]) => ({ name: `v1/root/${version}`, bytes })),
-    { name: 'v1/list.txt.sig', bytes: flat.signature },
-    { name: 'v1/list.txt', bytes: flat.text },
+    ...(flat === undefined
+      ? []
+      : [
+          { name: 'v1/list.txt.sig', bytes: flat.signature },
+          { name: 'v1/list.txt', bytes: flat.text },
+        ]),
     { name: 'v1/list', bytes: newest.envelope },
   ];
 }

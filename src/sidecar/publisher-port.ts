@@ -17,6 +17,8 @@ export interface PublisherQuestion {
   /** How long the publisher may hold the question back (`?wait=`); 0 for a plain answer. */
   readonly waitMs: number;
   readonly maxBytes: number;
+  /** What the answer must be; JSON where nothing is said. */
+  readonly wants?: 'json' | 'text';
 }
 
 export type PublisherAnswer = {

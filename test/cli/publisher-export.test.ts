@@ -1,11 +1,14 @@
 /** A sidecar that never sees a publisher: list and roots from nginx, and nothing that was tampered with. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { renewWhenDue } from '../../src/cli/build-publisher-certificates.ts';
+import { parsePublisherConfig } from '../../src/cli/publisher-config.ts';
 import { scratchDirectory } from '../publisher/fixture.ts';
 import { initPublisherDirectory } from './publisher-fixture.ts';
 import { runSidecar } from './run-sidecar.ts';
@@ -133,3 +136,46 @@ test('run keeps the folder of export.folder as what it serves', async (t) => {
   }
   assert.ok(statSync(join(site, 'v1/root/1')).isFile());
 });
+
+test('a running publisher keeps certificates of other servers: made, made anew when due, its server told', async (t) => {
+  const publisher = await initPublisherDirectory(t);
+  const folder = scratchDirectory(t);
+  const file = join(folder, 'web.pem');
+  const told = join(folder, 'told');
+  publisher.edit(
+    'log:',
+    `export: {certificates: [{file: '${file}', hosts: [web.example], reload: [/bin/cp, '${file}', '${told}']}]}\nlog:`,
+  );
+  await publisher.start();
+  const namesOf = (path: string): string =>
+    new X509Certificate(readFileSync(path)).subjectAltName ?? '';
+  await until(
+    'its server was told',
+    () => existsSync(told) && readFileSync(told).equals(readFileSync(file)),
+  );
+  assert.equal(namesOf(told), 'DNS:web.example');
+  assert.equal(statSync(file).mode & 0o777, 0o600);
+  const before = readFileSync(file);
+  const { files } = parsePublisherConfig(
+    readFileSync(join(publisher.directory, 'publisher.yml'), 'utf8'),
+    'publisher.yml',
+  );
+  const hosts = ['web.example'];
+  assert.equal(await renewWhenDue(publisher.directory, { files }, { file, hosts }), undefined);
+  assert.deepEqual(readFileSync(file), before);
+  const more = [...hosts, '10.9.9.9'];
+  const why = await renewWhenDue(publisher.directory, { files }, { file, hosts: more });
+  assert.match(why ?? '', /does not name 10\.9\.9\.9/);
+  assert.equal(namesOf(file), 'DNS:web.example, IP Address:10.9.9.9');
+  const { findings } = await publisher.json('doctor');
+  const one = findings.find(({ check }: { check: string }) => check === `certificate ${file}`);
+  assert.equal(one.level, 'ok');
+});
+
+async function until(what: string, isTrue: () => boolean): Promise<void> {
+  const endAtMs = performance.now() + 60_000;
+  while (!isTrue()) {
+    if (performance.now() > endAtMs) throw new Error(`not in time: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}

@@ -8,6 +8,7 @@ import type { Clock } from '../../clock.ts';
 import type { Health } from '../../health/judge.ts';
 import type { Manager } from '../../list/model.ts';
 import type { Complaint } from '../complaints.ts';
+import type { FollowFacts } from '../follow/follower.ts';
 import { listExpiresAtMs, type PublishedList } from '../history.ts';
 import type { AgentEvent, AgentRow } from '../reports/agent-book.ts';
 import type { ReportCounts } from '../reports/report-desk.ts';
@@ -28,6 +29,8 @@ export interface FleetView {
   rootExpiresAtMs(): number;
   /** How far each manager's keys are behind, where the cluster tells; milliseconds. */
   keyLagsMs(): ReadonlyMap<string, number>;
+  /** Present on a follower: where its list came from. */
+  readonly followed?: () => FollowFacts | undefined;
   readonly version: string;
 }
 
@@ -121,6 +124,15 @@ function buildGauges(registry: Registry) {
   return {
     info: gauge('build_info', 'The program that runs.', 'version'),
     leader: gauge('leader', '1 where this publisher signs new versions.'),
+    followedInfo: gauge('followed_info', 'Where the list of a follower came from.', 'source'),
+    followedTaken: gauge(
+      'followed_taken_timestamp_seconds',
+      'When a follower took the list that it serves.',
+    ),
+    followedFresh: gauge(
+      'followed_fresh_timestamp_seconds',
+      'When the writer last proved that this is its newest list; 0: it did not yet.',
+    ),
     listVersion: gauge('list_version', 'Version that is served.'),
     listEpoch: gauge('list_epoch', 'Epoch of the list that is served.'),
     listAge: gauge('list_age_seconds', 'Since the list that is served was signed.'),
@@ -148,7 +160,8 @@ type Gauges = ReturnType<typeof buildGauges>;
 
 function fill(gauges: Gauges, view: FleetView, nowMs: number): void {
   gauges.info.set({ version: view.version }, 1);
-  gauges.leader.set(1);
+  gauges.leader.set(view.followed === undefined ? 1 : 0);
+  fillFollowed(gauges, view);
   gauges.rootExpiry.set(view.rootExpiresAtMs() / 1_000);
   gauges.subscribers.set(view.waiting());
   gauges.lag.set(view.lagMs() / 1_000);
@@ -160,6 +173,16 @@ function fill(gauges: Gauges, view: FleetView, nowMs: number): void {
   for (const [node, lagMs] of view.keyLagsMs()) gauges.keyLag.set({ node }, lagMs / 1_000);
   gauges.troubles.reset();
   for (const { topic } of view.complaints()) gauges.troubles.set({ topic }, 1);
+}
+
+/** One source at a time, out of the few that are configured. */
+function fillFollowed(gauges: Gauges, { followed }: FleetView): void {
+  const facts = followed?.();
+  gauges.followedInfo.reset();
+  if (facts === undefined) return;
+  gauges.followedInfo.set({ source: facts.source }, 1);
+  gauges.followedTaken.set(facts.takenAtMs / 1_000);
+  gauges.followedFresh.set((facts.freshAtMs ?? 0) / 1_000);
 }
 
 function fillList(gauges: Gauges, newest: PublishedList | undefined, nowMs: number): void {

@@ -51,6 +51,15 @@ const running = z.object({
   roster: z
     .object({ atMs: z.number(), guarded: z.string().optional(), managers: z.array(seen) })
     .optional(),
+  /** Where a follower looks, where its list came from, when the writer last vouched for it. */
+  follows: z
+    .object({
+      from: z.array(z.string()),
+      source: z.string().optional(),
+      takenAtMs: z.number().optional(),
+      freshAtMs: z.number().optional(),
+    })
+    .optional(),
 });
 
 export type RunningStatus = z.output<typeof running>;
