@@ -45,11 +45,8 @@ import { hostsOf } from '../publisher/server-identity.ts';
 import { probeManagers } from '../publisher/watch-managers.ts';
 import { parseClientKeys } from '../wazuh/client-keys.ts';
 import { parseManagerVersion } from '../wazuh/manager-version.ts';
-<<<<<<< HEAD
 import { editionOfHome } from './build-cluster-host.ts';
-=======
 import { readFollowed } from './build-publisher-follow.ts';
->>>>>>> 83a6012 (feat(publisher): followers serve what another publisher signs, and go on while it is away; certificates of other servers are kept fresh)
 import { openOffice, readConfig } from './build-publisher-office.ts';
 import { buildNames } from './build-sidecar-names.ts';
 import { defaultClusterSection, readNodeConfig } from './cluster-config.ts';
