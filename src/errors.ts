@@ -88,6 +88,32 @@ const reasons = {
     exit: 2,
     fix: 'only a master of ours knows what each node lacks: ask its publisher',
   },
+  // Who writes.
+  not_leader: {
+    code: 'E050',
+    exit: 1,
+    fix: 'nothing was changed; give the command on the publisher that leads, see `status`',
+  },
+  leader_unreachable: {
+    code: 'E051',
+    exit: 3,
+    fix: 'check etcd (`etcdctl endpoint health`); lists are served meanwhile, none is signed',
+  },
+  leader_refused: {
+    code: 'E052',
+    exit: 2,
+    fix: 'check user, password, certificate and `leader.etcd` of publisher.yml',
+  },
+  leader_full: {
+    code: 'E053',
+    exit: 3,
+    fix: 'etcd is out of space: compact, defragment and disarm its alarm; lists are served meanwhile',
+  },
+  shared_state: {
+    code: 'E054',
+    exit: 4,
+    fix: 'what lies in etcd is not proven by a list key of the root; see who writes there',
+  },
   // Fetching.
   dns_failed: {
     code: 'E101',

@@ -8,7 +8,7 @@ import type { AcceptedRoot } from '../list/root.ts';
 import type { SigningKey } from '../list/sign.ts';
 import type { AuditEntry, AuditFacts, ChainVerdict } from '../publisher/api/audit.ts';
 import type { TokenRecord } from '../publisher/api/token.ts';
-import type { History, PublishedList } from '../publisher/history.ts';
+import type { PublishedList, SeatedHistory } from '../publisher/history.ts';
 import type { InitManager, InitOutcome, InitRequest } from '../publisher/init.ts';
 import type { KeyChange, KeyOutcome } from '../publisher/keys.ts';
 import type { RootChain } from '../publisher/load-roots.ts';
@@ -20,7 +20,7 @@ import type { PublisherConfig } from './publisher-config.ts';
 export interface PublisherOffice {
   readonly config: PublisherConfig;
   readonly roots: RootChain;
-  readonly history: History;
+  readonly history: SeatedHistory;
   readonly desk: PublishDesk;
   /** The reports on disk, while `work` looks at them. Throws HostError `store_failed`. */
   withReports<Value>(work: (store: ReportStore) => Value): Value;

@@ -4,14 +4,14 @@
  */
 import { closeSync, constants, existsSync, openSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
-import { HostError, PilotfishError } from '../errors.ts';
+import { HostError, PeerError, PilotfishError } from '../errors.ts';
 import { messageOf } from '../guards.ts';
 import {
-  type History,
   maxHistory,
   type PublishedList,
   type Reason,
   type RolloutMark,
+  type SeatedHistory,
 } from '../publisher/history.ts';
 import type { RolloutRecord } from '../publisher/rollout/record.ts';
 
@@ -31,6 +31,7 @@ const migrations: readonly string[] = [
      id TEXT PRIMARY KEY, kind TEXT NOT NULL, who TEXT NOT NULL, why TEXT NOT NULL,
      at_ms INTEGER NOT NULL
    ) STRICT`,
+  'CREATE TABLE seat (id INTEGER PRIMARY KEY, token INTEGER NOT NULL, name TEXT NOT NULL) STRICT',
 ];
 
 interface Row {
@@ -50,7 +51,7 @@ interface Row {
 }
 
 /** Throws HostError `store_failed`, also when the file is damaged or of a newer program. */
-export function openHistory(path: string): History {
+export function openHistory(path: string): SeatedHistory {
   const database = guarded(path, () => openDatabase(path));
   const select = (rest: string) => database.prepare(`SELECT * FROM lists ${rest}`);
   const newest = select('ORDER BY version DESC LIMIT 1');
@@ -60,8 +61,11 @@ export function openHistory(path: string): History {
     newest: () => guarded(path, () => fromRow(newest.get())),
     find: (version) => guarded(path, () => fromRow(byVersion.get(version))),
     list: (limit) => guarded(path, () => latest.all(limit).flatMap((row) => fromRow(row) ?? [])),
-    append: (entry, expectedVersion) =>
-      guarded(path, () => appendEntry(database, entry, expectedVersion)),
+    append: (entry, expectedVersion, token) =>
+      guarded(path, () => appendEntry(database, entry, expectedVersion, token)),
+    takeSeat: (name) => guarded(path, () => takeSeat(database, name)),
+    seat: () => guarded(path, () => seatOf(database)),
+    adopt: (entry) => guarded(path, () => adoptEntry(database, entry)),
     noteSource: (version, source) =>
       guarded(path, () => {
         database
@@ -118,34 +122,76 @@ function appendEntry(
   database: DatabaseSync,
   entry: PublishedList,
   expectedVersion: number | undefined,
+  token: number | undefined,
 ): boolean {
   return inTransaction(database, () => {
+    checkSeat(database, token);
     const last = database.prepare('SELECT max(version) AS version FROM lists').get()?.version;
     if ((last ?? undefined) !== expectedVersion) return false;
-    database
-      .prepare(
-        `INSERT INTO lists (version, epoch, term, root_version, issued_at_ms, reason, detail, hash,
-           prev, source, content, rollout, envelope)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-      )
-      .run(
-        entry.version,
-        entry.epoch,
-        entry.term,
-        entry.rootVersion,
-        entry.issuedAtMs,
-        entry.reason,
-        entry.detail,
-        entry.hash,
-        entry.prev ?? null,
-        entry.source,
-        JSON.stringify(entry.content),
-        entry.rollout === undefined ? null : JSON.stringify(entry.rollout),
-        entry.envelope,
-      );
-    database.prepare('DELETE FROM lists WHERE version <= ?').run(entry.version - maxHistory);
+    insertEntry(database, entry);
     return true;
   });
+}
+
+/** The fence: in the same transaction as what it guards. */
+function checkSeat(database: DatabaseSync, token: number | undefined): void {
+  const seat = seatOf(database);
+  if (token === undefined || seat?.token === token) return;
+  const seen = `token ${token} is not that of the seat any more`;
+  throw new PeerError('not_leader', `${seen}: ${seat?.name} has it with ${seat?.token}`);
+}
+
+function takeSeat(database: DatabaseSync, name: string): number {
+  inTransaction(database, () => {
+    database
+      .prepare(
+        `INSERT INTO seat VALUES (1, 1, ?)
+           ON CONFLICT (id) DO UPDATE SET token = token + 1, name = excluded.name`,
+      )
+      .run(name);
+    return true;
+  });
+  return seatOf(database)?.token ?? 0;
+}
+
+function seatOf(
+  database: DatabaseSync,
+): { readonly token: number; readonly name: string } | undefined {
+  const row = database.prepare('SELECT token, name FROM seat').get();
+  return row === undefined ? undefined : { token: Number(row.token), name: String(row.name) };
+}
+
+function adoptEntry(database: DatabaseSync, entry: PublishedList): void {
+  inTransaction(database, () => {
+    database.prepare('DELETE FROM lists WHERE version >= ?').run(entry.version);
+    insertEntry(database, entry);
+    return true;
+  });
+}
+
+function insertEntry(database: DatabaseSync, entry: PublishedList): void {
+  database
+    .prepare(
+      `INSERT INTO lists (version, epoch, term, root_version, issued_at_ms, reason, detail, hash,
+         prev, source, content, rollout, envelope)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    )
+    .run(
+      entry.version,
+      entry.epoch,
+      entry.term,
+      entry.rootVersion,
+      entry.issuedAtMs,
+      entry.reason,
+      entry.detail,
+      entry.hash,
+      entry.prev ?? null,
+      entry.source,
+      JSON.stringify(entry.content),
+      entry.rollout === undefined ? null : JSON.stringify(entry.rollout),
+      entry.envelope,
+    );
+  database.prepare('DELETE FROM lists WHERE version <= ?').run(entry.version - maxHistory);
 }
 
 /** `work` returns whether to keep what it did. */

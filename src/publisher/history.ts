@@ -1,4 +1,5 @@
 /** The published versions, newest last, as the publisher keeps them. */
+import type { SeatBook } from '../leader/file-engine.ts';
 import type { FlatForm } from '../list/flat.ts';
 import type { Position } from '../list/model.ts';
 import type { Content } from './content.ts';
@@ -64,8 +65,13 @@ export interface History {
   find(version: number): PublishedList | undefined;
   /** The newest `limit`, newest first. */
   list(limit: number): readonly PublishedList[];
-  /** False, and nothing written, when somebody else appended after `expectedVersion`. */
-  append(entry: PublishedList, expectedVersion: number | undefined): boolean;
+  /**
+   * False, and nothing written, when somebody else appended after `expectedVersion`. With a `token`
+   * throws PeerError `not_leader`, and nothing is written, unless it is the newest one of the seat.
+   */
+  append(entry: PublishedList, expectedVersion: number | undefined, token?: number): boolean;
+  /** What others made the newest version: it and nothing above it stays, whatever was here. */
+  adopt(entry: PublishedList): void;
   /** The same content under another configuration: remembered without a new version. */
   noteSource(version: number, source: string): void;
   /** An operator's word on a rollout; the last one counts. */
@@ -75,6 +81,9 @@ export interface History {
   changeMark(): number;
   close(): void;
 }
+
+/** The file also remembers who writes. */
+export interface SeatedHistory extends History, SeatBook {}
 
 /** From then on sidecars need a receipt to believe the version. */
 export function listExpiresAtMs(entry: PublishedList): number {

@@ -14,6 +14,11 @@ export class MemoryHistory implements History {
     this.entries.push(entry);
     return true;
   };
+  adopt = (entry: PublishedList): void => {
+    const from = this.entries.findIndex(({ version }) => version >= entry.version);
+    if (from >= 0) this.entries.splice(from);
+    this.entries.push(entry);
+  };
   noteSource = (version: number, source: string): void => {
     const index = this.entries.findIndex((entry) => entry.version === version);
     const entry = this.entries[index];

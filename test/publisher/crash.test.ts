@@ -108,6 +108,21 @@ test('an append after a version that is not the newest writes nothing', async (t
   assert.equal(desk.history.list(10).length, 1);
 });
 
+test('whoever has the seat no more appends nothing, in the same transaction', async (t) => {
+  const desk = await openDesk(t);
+  const { entry } = await publish(desk, publishConfigured(three));
+  const history = openHistory(desk.path);
+  t.after(() => history.close());
+  const first = history.takeSeat('a');
+  assert.equal(history.append({ ...entry, version: 2 }, 1, first), true);
+  const second = openHistory(desk.path);
+  t.after(() => second.close());
+  assert.equal(second.takeSeat('b'), first + 1);
+  assert.throws(() => history.append({ ...entry, version: 3 }, 2, first), { reason: 'not_leader' });
+  assert.equal(second.append({ ...entry, version: 3 }, 2, first + 1), true);
+  assert.equal(desk.history.newest()?.version, 3);
+});
+
 test('a damaged history is E702 and is left as it is', (t) => {
   const path = join(scratchDirectory(t), 'history.db');
   writeFileSync(path, 'not a database, certainly not one of sixteen pages');
