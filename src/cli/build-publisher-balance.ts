@@ -17,6 +17,8 @@ export interface BalanceGround {
   readonly service: Pick<ListService, 'serve'>;
   readonly config: () => PublisherConfig;
   readonly book: AgentBook;
+  /** Only then is anything published. */
+  readonly leads: () => boolean;
   readonly log: Log;
   readonly complaints: Complaints;
 }
@@ -26,7 +28,7 @@ export async function runBalance(ground: BalanceGround, signal: AbortSignal): Pr
   const { desk, service, config, book, log, complaints } = ground;
   if (!config().balance.enabled) return;
   const parts = {
-    ...{ clock, log, complaints, history: desk().history },
+    ...{ clock, log, complaints, leads: ground.leads, history: desk().history },
     rows: () => book.rows(),
     settings: () => ({ skewPct: config().balance.skewPct, afterMs: config().balance.after }),
     async publish(asked: Parameters<typeof balanceOrder>[1], why: string): Promise<void> {

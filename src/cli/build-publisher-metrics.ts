@@ -5,6 +5,7 @@ import type { Manager } from '../list/model.ts';
 import type { Complaints } from '../publisher/complaints.ts';
 import { listedManagers } from '../publisher/content.ts';
 import type { Follower } from '../publisher/follow/follower.ts';
+import type { Leadership } from '../publisher/leadership.ts';
 import type { ListService } from '../publisher/list-service.ts';
 import { buildFleetMetrics, type FleetMetrics } from '../publisher/observe/fleet-metrics.ts';
 import { isInNetworks, type MetricsSource } from '../publisher/observe/metrics-route.ts';
@@ -25,6 +26,7 @@ export interface MetricsGround {
   readonly roots: PublisherOffice['roots'];
   readonly config: PublisherConfig;
   readonly roster: RunningStatus['roster'];
+  readonly leadership: Leadership;
   readonly healths?: () => ReadonlyMap<string, Health>;
 }
 
@@ -51,6 +53,7 @@ export function buildMetrics(ground: MetricsGround): (FleetMetrics & MetricsSour
       complaints: () => complaints.list(),
       waiting: () => service.waiting(),
       lagMs,
+      leads: () => ground.leadership.leads(),
       rootExpiresAtMs: () => ground.roots.newest.root.expiresAtMs,
       keyLagsMs: () => keyLags(ground.roster),
       version: versionText(),
@@ -90,6 +93,7 @@ export function buildFollowerMetrics(ground: FollowerGround): MetricsSource | un
       lagMs,
       rootExpiresAtMs: () => follower.held?.chain.newest.root.expiresAtMs ?? 0,
       keyLagsMs: () => new Map(),
+      leads: () => false,
       followed: () => follower.facts,
       version: versionText(),
     },

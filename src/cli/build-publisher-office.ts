@@ -25,6 +25,7 @@ import { renewRoot } from '../publisher/renew-root.ts';
 import type { AgentRow } from '../publisher/reports/agent-book.ts';
 import type { ReportStore } from '../publisher/reports/report-keeper.ts';
 import { planRollout } from '../publisher/rollout/plan.ts';
+import { commandWriter } from './build-publisher-leader.ts';
 import type { FollowConfig } from './follow-config.ts';
 import { type PublisherConfig, parsePublisherConfig } from './publisher-config.ts';
 import type { PublisherOffice, RenewFlags } from './publisher-host.ts';
@@ -62,7 +63,9 @@ export async function openOffice(path: string): Promise<PublisherOffice> {
   const reportsPath = resolve(path, config.files.reports);
   const plan = buildPlan(config, history, () => readReports(reportsPath, rowsOf) ?? []);
   const agents = () => readReports(reportsPath, countOf) ?? 0;
-  const desk = { history, root, listKey, clock, plan, agents };
+  const writer = commandWriter({ directory: path, config, history, root, listKey });
+  const bare = { history, root, listKey, clock, plan, agents };
+  const desk = writer === undefined ? bare : { ...bare, writer };
   return {
     config,
     roots,

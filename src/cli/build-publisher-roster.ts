@@ -33,6 +33,8 @@ export interface RosterGround {
   readonly rows: () => Iterable<AgentRow>;
   /** Our own node of the cluster, while it runs. */
   readonly ownNode: () => ClusterNode | undefined;
+  /** Only then is anything published. */
+  readonly leads: () => boolean;
   /** This host is being stopped. */
   readonly isLeaving: () => boolean;
   readonly noteRound: (seen: NonNullable<RunningStatus['roster']>) => void;
@@ -64,6 +66,7 @@ export async function runRoster(ground: RosterGround, signal: AbortSignal): Prom
       return { ...readinessSettingsOf(roster), everyMs: roster.interval, maxAgeMs: roster.maxAge };
     },
     async publish(unready, round) {
+      if (!ground.leads()) return;
       const names = unready.map((id) => `${id}: ${round.readiness.get(id)?.why ?? ''}`);
       const detail = names.length === 0 ? 'all are ready' : names.join('; ').slice(0, 500);
       const { configured, roster } = config();

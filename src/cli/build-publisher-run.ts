@@ -18,6 +18,7 @@ import { type DaemonWorld, type ListeningFront, runDaemon, stableOf } from '../p
 import { BundleBoard } from '../publisher/follow/bundle-board.ts';
 import type { Bundle } from '../publisher/follow/offer.ts';
 import type { PublisherFolder } from '../publisher/init.ts';
+import type { Leadership } from '../publisher/leadership.ts';
 import { buildListService } from '../publisher/list-service.ts';
 import { followRoots } from '../publisher/load-roots.ts';
 import type { FleetMetrics } from '../publisher/observe/fleet-metrics.ts';
@@ -36,6 +37,7 @@ import { keepCertificates } from './build-publisher-certificates.ts';
 import { runEdges } from './build-publisher-edges.ts';
 import { followExport } from './build-publisher-export.ts';
 import { openIdentity } from './build-publisher-identity.ts';
+import { openLeadership } from './build-publisher-leader.ts';
 import { buildMetrics } from './build-publisher-metrics.ts';
 import { openOffice, readConfig } from './build-publisher-office.ts';
 import { openReportOffice, type ReportOffice } from './build-publisher-reports.ts';
@@ -89,15 +91,19 @@ interface Serving {
 }
 
 async function serveOffice(serving: Serving): Promise<void> {
-  const { path, office, log, signals } = serving;
+  const { path, log, signals } = serving;
   const complaints = new Complaints(log, clock.nowMs);
+  const ground: { running?: Running } = {};
+  const leadership = await openSeat(serving, complaints, ground);
+  const office = withWriter(serving.office, leadership);
   let onEvent: FleetMetrics['note'] = () => undefined;
   const tell: FleetMetrics['note'] = (event) => onEvent(event);
   const reports = await openReportOffice(path, office.config, complaints, tell);
   const board = new BundleBoard();
   const onServed: Served = (served, first) => board.hang(bundleOf(running.roots, served, first));
   const running: Running = {
-    ...{ ...serving, ...openService(office, serving.lagMs, onServed), complaints, reports, board },
+    ...{ ...serving, office, ...openService(office, serving.lagMs, onServed) },
+    ...{ complaints, reports, board, leadership },
     folder: openPublisherFolder(path),
     refusals: new Refusals(),
     roots: office.roots,
@@ -106,6 +112,7 @@ async function serveOffice(serving: Serving): Promise<void> {
     node: undefined,
     isLeaving: false,
   };
+  ground.running = running;
   const metrics = buildMetrics(running);
   const api = openApi(running, signals.stop);
   onEvent = (event) => metrics?.note(event);
@@ -115,17 +122,39 @@ async function serveOffice(serving: Serving): Promise<void> {
   running.healths = () => view.healths();
   serving.leave(() => sayGoodbye(running));
   const watch = watchListed(view, log, () => probePace(running.config), signals.stop);
+  const seat = leadership.run(signals.stop);
   const edges = { config: { zone: config.zone, balancers: config.balancers }, log, folder: path };
   const beside = runEdges({ ...edges, view }, signals.stop).catch(tellEdges(log));
   try {
     await Promise.all([
-      ...[daemon, watch, beside, runNode(running), runRosterOf(running), runChannel(running)],
+      ...[daemon, watch, beside, seat, runNode(running), runRosterOf(running), runChannel(running)],
       ...[reports?.run(signals.stop), runExport(running), api?.run(), runCertificates(running)],
       reports && runBalanceOf(running, reports),
     ]);
   } finally {
     api?.close();
   }
+}
+
+/** The writer that the running publisher is, in place of that of a command. */
+function withWriter(office: PublisherOffice, { writer }: Leadership): PublisherOffice {
+  return { ...office, desk: { ...office.desk, writer } };
+}
+
+function openSeat(
+  { path, office, log }: Serving,
+  complaints: Complaints,
+  ground: { readonly running?: Running },
+): Promise<Leadership> {
+  const { config, history, roots, desk } = office;
+  return openLeadership({
+    ...{ directory: path, config, history, listKey: desk.listKey, log, complaints },
+    root: () => (ground.running?.roots ?? roots).newest.root,
+    adopted(entry) {
+      log.info('list.adopted', { version: entry.version, term: entry.term });
+      ground.running?.service.serve(entry, stableOf(history, entry, clock.nowMs()));
+    },
+  });
 }
 
 /** The parts of one running publisher, and what changes while it runs. */
@@ -136,6 +165,7 @@ interface Running extends Serving, ReturnType<typeof openService> {
   readonly reports: ReportOffice | undefined;
   /** What our own nodes of the cluster carry to followers. */
   readonly board: BundleBoard;
+  readonly leadership: Leadership;
   /** The daemon follows new ones. */
   roots: PublisherOffice['roots'];
   /** As read last. */
@@ -153,7 +183,7 @@ interface Extras {
 
 async function buildWorld(running: Running, { metrics, api }: Extras): Promise<DaemonWorld> {
   const { path, office, log, signals, folder, service, ledger, complaints } = running;
-  const { config, reports, refusals, lagMs } = running;
+  const { config, reports, refusals, lagMs, leadership } = running;
   const hosts = hostsOf(urlsOf(office));
   const identity = await openIdentity(folder, config, hosts, log);
   const front = await buildFront(
@@ -174,13 +204,14 @@ async function buildWorld(running: Running, { metrics, api }: Extras): Promise<D
   );
   return {
     ...withRollout(office, () => running.config, reports, { log, complaints }),
-    ...{ service, clock, log, complaints },
+    ...{ service, clock, log, complaints, leadership },
     front: announced(front, log),
     notices: buildChangeSocket(join(path, socketName), log),
     status: buildStatus({
       ...{ service, ledger, complaints, refusals, reports, lagMs },
       healths: () => running.healths?.() ?? new Map(),
       roster: () => running.roster,
+      leader: () => leadership.status(),
     }),
     listen: config.listen,
     readSettings: async () => {
@@ -245,7 +276,11 @@ function runNode(running: Running): Promise<void> | undefined {
 function runBalanceOf(running: Running, { book }: ReportOffice): Promise<void> {
   const { office, service, log, complaints, signals } = running;
   const desk = () => ({ ...office.desk, root: running.roots.newest.root });
-  const ground = { ...{ desk, service, book, log, complaints }, config: () => running.config };
+  const leads = () => running.leadership.leads();
+  const ground = {
+    ...{ desk, service, book, log, complaints, leads },
+    config: () => running.config,
+  };
   return runBalance(ground, signals.stop);
 }
 
@@ -273,6 +308,7 @@ function runRosterOf(running: Running): Promise<void> {
       rows: () => reports?.book.rows() ?? [],
       ownNode: () => running.node,
       isLeaving: () => running.isLeaving,
+      leads: () => running.leadership.leads(),
       noteRound: (seen) => {
         running.roster = seen;
       },

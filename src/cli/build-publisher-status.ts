@@ -4,6 +4,7 @@ import type { Health } from '../health/judge.ts';
 import { systemClock as clock } from '../host/system-clock.ts';
 import type { Complaints } from '../publisher/complaints.ts';
 import type { ConnectionLedger } from '../publisher/connection-ledger.ts';
+import type { LeaderStatus } from '../publisher/leadership.ts';
 import type { ListService } from '../publisher/list-service.ts';
 import type { Refusals } from '../publisher/refusals.ts';
 import { type RunningStatus, toldComplaints } from '../publisher/status/running.ts';
@@ -20,6 +21,8 @@ export interface StatusGround {
   readonly roster: () => RunningStatus['roster'];
   /** Present on a follower. */
   readonly follows?: () => RunningStatus['follows'];
+  /** Absent on a follower. */
+  readonly leader?: () => LeaderStatus;
 }
 
 /** `startedAtMs` is now. Called for every question, so that nothing is told that is not so. */
@@ -56,5 +59,6 @@ function statusOf(ground: StatusGround, startedAtMs: number): RunningStatus {
         }),
     ...(roster === undefined ? {} : { roster }),
     ...(ground.follows === undefined ? {} : { follows: ground.follows() }),
+    ...(ground.leader === undefined ? {} : { leader: ground.leader() }),
   };
 }

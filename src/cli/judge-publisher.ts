@@ -35,6 +35,7 @@ export function judgeStatus(ground: StatusGround): readonly Finding[] {
     ...listFindings(ground),
     ...rootFindings(ground),
     ...processFindings(ground),
+    ...leaderFindings(ground),
     ...rosterFindings(ground),
     ...rolloutFindings(ground),
   ];
@@ -130,9 +131,22 @@ const complaintTodo: Readonly<Record<string, string>> = {
   'roster.cluster': 'is the cluster node up? nobody leaves the list by this',
   'roster.guard': 'the publisher doubts itself: can it reach the managers?',
   'roster.publish': 'the list stays as it is; `publish --dry-run` says what is refused',
+  'leader.config': 'SIGHUP, or `publish`, puts this one into force; else make it as the others are',
+  'leader.store': 'is etcd well? `etcdctl endpoint health`; lists are served, none is signed',
+  'leader.state': 'the roots here may be older than those of the leader: copy its `roots`',
   'reports.store': 'free the disk; reports are kept in memory meanwhile',
   'rollout.stuck': '`rollout status`; publish a better list, which ends this',
 };
+
+function leaderFindings({ running }: StatusGround): readonly Finding[] {
+  const leader = running?.leader;
+  if (leader === undefined || leader.leads || leader.holder !== undefined) return [];
+  const todo =
+    leader.engine === 'etcd'
+      ? 'lists are served; the next one is signed when etcd answers and a publisher runs'
+      : 'another process took this directory; see which, and start `run` again';
+  return [degraded(`no publisher leads: ${leader.why}`, todo)];
+}
 
 function rosterFindings({
   running,

@@ -12,6 +12,7 @@ import { clusterSection } from './cluster-config.ts';
 import { duration, parseConfig } from './config-file.ts';
 import { eventsSection } from './events-config.ts';
 import { type FollowConfig, followSection, readFollow } from './follow-config.ts';
+import { checkLeader, leaderSection } from './leader-config.ts';
 import { balancersSection, zoneSection } from './publisher-edges-config.ts';
 import { rolloutSection, wavesFault } from './rollout-config.ts';
 import { rosterSection } from './roster-config.ts';
@@ -145,6 +146,7 @@ export const publisherSchema = z.strictObject({
       deadline: duration('800ms', { min: '50ms', max: '30s' }, 'time a manager has to answer'),
     })
     .prefault({}),
+  leader: leaderSection.prefault({}).describe('which of several publishers signs and rolls out'),
   rollout: rolloutSection.prefault({}),
   roster: rosterSection.prefault({}),
   balance: z
@@ -298,6 +300,7 @@ export function parsePublisherConfig(text: string, path: string): PublisherConfi
   const { managers, listen, follow, ...rest } = settings;
   checkUnique(settings, path);
   checkRole(settings, path);
+  checkLeader(settings.leader, path);
   const fault = wavesFault(settings.rollout);
   if (fault !== undefined) throw new ConfigError('config_invalid', `${path}: ${fault}`);
   if (settings.list.resignEvery * 2 > settings.list.validFor) {

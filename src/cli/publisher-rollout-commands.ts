@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { ConfigError } from '../errors.ts';
 import type { RolloutMark } from '../publisher/history.ts';
-import { markNewest } from '../publisher/rollout/mark.ts';
+import { markNewest, markRollout as shareMark } from '../publisher/rollout/mark.ts';
 import { type Overview, overviewOf } from '../publisher/rollout/overview.ts';
 import {
   addCommand,
@@ -67,7 +67,7 @@ export function readOverview(
 async function markRollout(
   parts: CommandParts,
   flags: Common & { readonly reason: string },
-  { history }: PublisherOffice,
+  { history, desk }: PublisherOffice,
   kind: RolloutMark['kind'],
 ): Promise<void> {
   const { terminal, host } = parts;
@@ -75,8 +75,8 @@ async function markRollout(
     ...{ kind, who: host.userName(), why: flags.reason },
     atMs: host.clock.nowMs(),
   });
-  await audited(parts, flags.dir, `rollout ${kind} ${mark.why}`.trim(), async () =>
-    history.mark(mark),
+  await audited(parts, flags.dir, `rollout ${kind} ${mark.why}`.trim(), () =>
+    shareMark(desk, mark),
   );
   const isRunning = (await host.announce(flags.dir)) !== undefined;
   const note = isRunning

@@ -114,6 +114,7 @@ function textOf(status: Status, terminal: Terminal): string {
   const parts = [
     findingsText(status.findings, terminal),
     listText(status),
+    leaderText(status),
     managersText(status),
     rolloutText(status),
     runningText(status),
@@ -139,6 +140,16 @@ function listText({ newest, nowMs }: Status): string {
   const age = renderDuration(Math.max(0, nowMs - issuedAtMs));
   const ends = leftMs > 0 ? `expires in ${renderDuration(leftMs)}` : 'expired';
   return `list ${version} (${printable(why)}), signed ${age} ago, ${ends}\n`;
+}
+
+function leaderText({ running, nowMs }: Status): string {
+  const leader = running?.leader;
+  if (leader === undefined) return '';
+  const { engine, name, leads, holder, term, why, sinceAtMs } = leader;
+  const since = `for ${renderDuration(Math.max(0, nowMs - sinceAtMs))}`;
+  const url = holder === undefined || holder.url === '' ? '' : ` (${printable(holder.url)})`;
+  const who = leads ? `this publisher, ${name}` : `${printable(holder?.name ?? 'nobody')}${url}`;
+  return `leader: ${who}, ${since} (${engine}, term ${term}): ${printable(why)}\n`;
 }
 
 function managersText({ newest, running }: Status): string {

@@ -29,14 +29,17 @@ const headerTypes: Readonly<Record<string, DocumentKind>> = {
   'pf-root+jws': 'root',
   'pf-list+jws': 'list',
   'pf-receipt+jws': 'receipt',
+  'pf-state+jws': 'state',
 };
 
 /** @throws ListError `too_big`, `envelope_syntax`, `envelope_header`, `duplicate_member`, `algorithm` */
-export function parseEnvelope(bytes: Uint8Array): Envelope {
+export function parseEnvelope(
+  bytes: Uint8Array,
+  maxBytes: number = listLimits.maxEnvelopeBytes,
+): Envelope {
   const value = parseStrictJson(bytes, {
-    what: 'envelope',
-    reason: 'envelope_syntax',
-    maxStringLength: listLimits.maxEnvelopeBytes,
+    ...{ what: 'envelope', reason: 'envelope_syntax', maxBytes },
+    maxStringLength: maxBytes,
   });
   const { payload, signatures } = exactMembers(value, ['payload', 'signatures'], 'envelope_syntax');
   const payloadBytes = typeof payload === 'string' ? decodeBase64Url(payload) : undefined;

@@ -27,7 +27,8 @@ export const listLimits = {
 } as const;
 
 /** What a signed document is; its header says `pf-<kind>+jws`, its payload `pf-<kind>`. */
-export type DocumentKind = 'root' | 'list' | 'receipt';
+/** `state`: what one publisher leaves to the next; never shown to an agent. */
+export type DocumentKind = 'root' | 'list' | 'receipt' | 'state';
 
 export type ManagerState = 'up' | 'drain' | 'down';
 

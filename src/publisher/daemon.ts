@@ -11,6 +11,7 @@ import type { Log } from '../log.ts';
 import type { Complaints } from './complaints.ts';
 import type { ConfiguredContent } from './content.ts';
 import { listExpiresAtMs, type PublishedList } from './history.ts';
+import type { Leadership } from './leadership.ts';
 import type { ListService } from './list-service.ts';
 import { isConfigNews, publishConfigured, resignOrder } from './orders.ts';
 import { type PublishDesk, publish } from './publish.ts';
@@ -62,12 +63,15 @@ export interface DaemonWorld {
   readNewerRoot(): Promise<VerifiedRoot | undefined>;
   /** A new certificate when the one in use must be replaced. */
   renewCertificate(): Promise<KeyedCertificate | undefined>;
+  /** Who writes; absent: this publisher. */
+  readonly leadership?: Leadership;
   /** One look at the rollout under way; true when it published. Absent where no reports are taken. */
   tendRollout?(desk: PublishDesk): Promise<boolean>;
   /** Calls `handler` at every SIGHUP; returns the undo. */
   onReload(handler: () => void): () => void;
 }
 
+const otherConfig = 'leader.config';
 const roundMs = 1_000;
 const certificateEveryMs = 3_600_000;
 /** A clock that was set back: the newest list would come from the future. */
@@ -75,10 +79,10 @@ const futureMs = 5 * 60_000;
 
 /** Runs until `signal` aborts. Throws when it cannot start. */
 export async function runDaemon(world: DaemonWorld, signal: AbortSignal): Promise<void> {
-  const { service, front, log, complaints } = world;
+  const { service, front, log } = world;
   const daemon = buildDaemon(world, await world.readSettings());
-  if (daemon.serveNewest() === 0) await daemon.publishNews();
-  else await troubled(complaints, 'config.refused', daemon.publishNews); // the last good list stays
+  await world.leadership?.looked();
+  await publishFirst(world, daemon);
   daemon.serveNewest();
   const port = await front.listen(world.listen.host, world.listen.port);
   const stopNotices = await world.notices.listen({
@@ -101,7 +105,19 @@ export async function runDaemon(world: DaemonWorld, signal: AbortSignal): Promis
   }
 }
 
+/** Alone, what the configuration says is published at once; among others, by whoever leads, and asked. */
+async function publishFirst(
+  { leadership, complaints }: DaemonWorld,
+  daemon: Daemon,
+): Promise<void> {
+  if (leadership?.isShared === true) return;
+  if (daemon.serveNewest() === 0) await daemon.publishNews();
+  else await troubled(complaints, 'config.refused', daemon.publishNews); // the last good list stays
+}
+
 interface Daemon {
+  /** What only the one that writes does: hands on what it has, begins where there is no list yet. */
+  leadWhenDue(): Promise<void>;
   publishNews(): Promise<void>;
   /** Takes a newer root and signs the list under it. */
   followRoot(): Promise<void>;
@@ -123,20 +139,13 @@ function buildDaemon(world: DaemonWorld, first: DaemonSettings): Daemon {
   let reloading: Promise<void> = Promise.resolve();
 
   const serveNewest = (): number => serveFrom(world);
-  const publishNews = async (): Promise<void> => {
-    const newest = history.newest();
-    if (isConfigNews(settings.configured, newest)) {
-      await publish(desk, publishConfigured(settings.configured, 'config'));
-    } else if (newest !== undefined && newest.rootVersion < desk.root.version) {
-      await publish(desk, resignOrder(settings.configured));
-    }
-  };
+  const publishNews = (): Promise<void> => publishChanges(desk, settings);
   const followRoot = async (): Promise<void> => {
     const root = await world.readNewerRoot();
     if (root === undefined) return;
     desk = { ...desk, root };
     log.info('root.followed', { version: root.version, epoch: root.epoch });
-    if ((history.newest()?.rootVersion ?? root.version) < root.version) {
+    if (leads(world) && (history.newest()?.rootVersion ?? root.version) < root.version) {
       await publish(desk, resignOrder(settings.configured));
     }
     serveNewest();
@@ -144,14 +153,14 @@ function buildDaemon(world: DaemonWorld, first: DaemonSettings): Daemon {
   const reloadOnce = (): Promise<void> =>
     troubled(complaints, 'reload.failed', async () => {
       settings = await world.readSettings();
-      await publishNews();
+      if (leads(world)) await publishNews();
       complaints.end('config.refused');
       log.info('reload.done', { version: serveNewest() });
     });
   const resignWhenDue = async (): Promise<'later' | undefined> => {
     const newest = history.newest();
     const mayTry = clock.monotonicMs() - failedAtMs >= 60_000;
-    if (!isResignDue(newest, settings, clock.nowMs())) return undefined;
+    if (!leads(world) || !isResignDue(newest, settings, clock.nowMs())) return undefined;
     if (!mayTry) return 'later';
     try {
       await publish(desk, resignOrder(settings.configured));
@@ -173,6 +182,10 @@ function buildDaemon(world: DaemonWorld, first: DaemonSettings): Daemon {
     return undefined;
   };
   return {
+    leadWhenDue: () =>
+      troubled(complaints, 'leader.failed', () =>
+        leadShared(world, settings, publishNews).then(serveNewest),
+      ),
     publishNews,
     serveNewest,
     followRoot: () => troubled(complaints, 'root.failed', followRoot),
@@ -184,9 +197,38 @@ function buildDaemon(world: DaemonWorld, first: DaemonSettings): Daemon {
     renewWhenDue: () => troubled(complaints, 'certificate.failed', renewWhenDue),
     tendRollout: () =>
       troubled(complaints, 'rollout.failed', async () => {
-        if (await world.tendRollout?.(desk)) serveNewest();
+        if (leads(world) && (await world.tendRollout?.(desk))) serveNewest();
       }),
   };
+}
+
+/** What the configuration or the root says that the newest version does not. */
+async function publishChanges(desk: PublishDesk, { configured }: DaemonSettings): Promise<void> {
+  const newest = desk.history.newest();
+  if (isConfigNews(configured, newest)) {
+    await publish(desk, publishConfigured(configured, 'config'));
+  } else if (newest !== undefined && newest.rootVersion < desk.root.version) {
+    await publish(desk, resignOrder(configured));
+  }
+}
+
+function leads({ leadership }: DaemonWorld): boolean {
+  return leadership?.leads() ?? true;
+}
+
+/** One of several: hands on what it has, begins where there is no list, tells what it would change. */
+async function leadShared(
+  { leadership, desk: { history }, complaints }: DaemonWorld,
+  { configured }: DaemonSettings,
+  publishNews: () => Promise<void>,
+): Promise<void> {
+  if (leadership?.isShared !== true || !leadership.leads()) return complaints.end(otherConfig);
+  await leadership.seed();
+  if (history.newest() === undefined) await publishNews();
+  const newest = history.newest();
+  if (newest === undefined || !isConfigNews(configured, newest)) return complaints.end(otherConfig);
+  const seen = `list ${newest.version} was signed under another publisher.yml`;
+  complaints.begin(otherConfig, seen);
 }
 
 function serveFrom({ desk: { history }, clock, service, log }: DaemonWorld): number {
@@ -204,6 +246,7 @@ async function runRounds(world: DaemonWorld, daemon: Daemon, signal: AbortSignal
   let mark = Number.NaN; // the first round looks in any case
   while (!signal.aborted) {
     await daemon.followRoot();
+    await daemon.leadWhenDue();
     await daemon.resignWhenDue();
     await daemon.renewWhenDue();
     await daemon.tendRollout();

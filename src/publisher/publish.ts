@@ -15,6 +15,7 @@ import { verifyList } from '../list/verify.ts';
 import { type Content, fingerprint, isSameContent, listedManagers } from './content.ts';
 import type { History, PublishedList, Reason } from './history.ts';
 import { listedRollout, type RolloutRecord } from './rollout/record.ts';
+import { buildLocalWriter, type Writer } from './writer.ts';
 
 export interface PublishDesk {
   readonly history: History;
@@ -25,6 +26,8 @@ export interface PublishDesk {
   readonly clock: Clock;
   /** How a new content is rolled out; absent, or undefined for one: to everybody at once. */
   plan?(before: PublishedList, content: Content): RolloutRecord | undefined;
+  /** Who makes versions; absent: this process, and whoever else opens its history. */
+  readonly writer?: Writer;
   /** How many agents report: the size of the fleet, where the configuration names none. */
   agents?(): number;
 }
@@ -55,21 +58,21 @@ export type PublishOutcome =
 
 /** Losing five times in a row means that something publishes in a loop. */
 const maxTries = 5;
-/** There is one writer of an embedded publisher: one term. */
-const firstTerm = 1;
 
 /**
- * Throws what `order.want` throws, ListError when a sidecar would refuse the result (`constraint`,
+ * Throws PeerError `not_leader` where another publisher writes, what `order.want` throws, ListError when a sidecar would refuse the result (`constraint`,
  * `too_many_removed` …), HostError `store_failed`. On any error nothing was published.
  */
 export async function publish(desk: PublishDesk, order: PublishOrder): Promise<PublishOutcome> {
+  const writer = writerOf(desk);
   for (let attempt = 1; attempt <= maxTries; attempt += 1) {
+    await writer.ready();
     const outcome = await preparePublication(desk, order);
     if (outcome.kind === 'unchanged') {
-      desk.history.noteSource(outcome.entry.version, order.want(outcome.entry).source);
+      await writer.noteSource(outcome.entry, order.want(outcome.entry).source);
       return outcome;
     }
-    if (desk.history.append(outcome.entry, outcome.before?.version)) return outcome;
+    if (await writer.append(outcome.entry, outcome.before)) return outcome;
   }
   throw new HostError('store_failed', `somebody else published ${maxTries} times meanwhile`);
 }
@@ -100,6 +103,10 @@ export async function preparePublication(
     detail: order.detail,
   };
   return { kind: 'published', entry, before };
+}
+
+function writerOf({ writer, history }: PublishDesk): Writer {
+  return writer ?? buildLocalWriter(history);
 }
 
 interface Next {
@@ -141,7 +148,7 @@ function nextList(
     org: root.org,
     rootVersion: root.version,
     epoch: root.epoch,
-    term: before?.term ?? firstTerm,
+    term: writerOf(desk).termAfter(before),
     version,
     aud: content.aud,
     issuedAtMs: clock.nowMs(),

@@ -55,8 +55,9 @@ test('type confusion: no document passes as another, by header or by payload', a
     list: renderList(list),
     root: renderRoot(nextRoot),
     receipt: renderReceipt(receipt),
+    state: encodeUtf8('{"typ":"pf-state","spec":1}'),
   };
-  const kinds = ['root', 'list', 'receipt'] as const;
+  const kinds = ['root', 'list', 'receipt', 'state'] as const;
   const keys = [...rootKeys, ...listKeys];
   for (const header of kinds) {
     for (const payload of kinds) {
@@ -73,6 +74,7 @@ test('type confusion: no document passes as another, by header or by payload', a
           () => verifyPinnedRoot(envelope, { org: root.org, rootHash }),
         ],
         receipt: [() => verifyReceipt({ compact, nonce }, knownFrom(list), root)],
+        state: [], // no agent takes one
       };
       for (const expected of kinds) {
         const isRight = header === expected && payload === expected;

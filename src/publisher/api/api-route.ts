@@ -4,7 +4,7 @@
  */
 import type { Server } from 'node:https';
 import type { FastifyInstance } from 'fastify';
-import { PilotfishError } from '../../errors.ts';
+import { PilotfishError, type ReasonName } from '../../errors.ts';
 import { type Asked, buildDoor, type Door, type Reply, refuse } from './door.ts';
 import { apiPrefix, openApiDocument } from './openapi.ts';
 import type { Operation } from './operation.ts';
@@ -89,8 +89,12 @@ async function runOperation(
     if (!(thrown instanceof PilotfishError)) throw thrown;
     const { code, reason, message } = thrown;
     if (reason !== 'store_failed') note(action, code);
-    const status = reason === 'store_failed' ? 503 : 400;
-    reply.code(status);
+    reply.code(statusOf(reason));
     return { error: { name: reason, message, code } };
   }
+}
+
+function statusOf(reason: ReasonName): number {
+  if (reason === 'not_leader') return 409;
+  return reason === 'store_failed' || reason.startsWith('leader_') ? 503 : 400;
 }

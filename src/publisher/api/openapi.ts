@@ -66,8 +66,9 @@ const refusals = {
   400: 'a parameter is wrong, or the change makes no sense now',
   401: 'no token, or a forged, revoked or expired one',
   403: 'the role of the token is too low',
+  409: 'another publisher leads, which the message names: ask that one',
   429: 'too many requests; Retry-After says when',
-  503: 'overloaded, or the disk refuses',
+  503: 'overloaded, or the disk or etcd refuses',
 } as const;
 
 function refusal(description: string): object {

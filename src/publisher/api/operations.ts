@@ -10,7 +10,7 @@ import { type RolloutMark, versionOf } from '../history.ts';
 import { drainOrder, publishConfigured, rollbackOrder, undrainOrder } from '../orders.ts';
 import { type PublishOrder, publish } from '../publish.ts';
 import { searchAgents } from '../reports/agent-search.ts';
-import { markNewest } from '../rollout/mark.ts';
+import { markNewest, markRollout } from '../rollout/mark.ts';
 import * as answers from './answers.ts';
 import type { AuditEntry } from './audit.ts';
 import type { Operation } from './operation.ts';
@@ -133,12 +133,12 @@ function mark(path: string, kind: RolloutMark['kind'], summary: string): Operati
     query: z.strictObject({ why }),
     answer: z.object({ id: z.string(), kind: z.string(), who: z.string(), atMs: z.number() }),
     audited: (given) => [path, ...Object.values(given)].join(' ').trim(),
-    async run({ history, clock }, given, who) {
+    async run({ history, clock, desk }, given, who) {
       const marked = markNewest(history, {
         ...{ kind, who: who.name, why: String(given.why) },
         atMs: clock.nowMs(),
       });
-      history.mark(marked);
+      await markRollout(desk(), marked);
       const { why: _, ...told } = marked;
       return told;
     },

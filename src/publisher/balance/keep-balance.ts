@@ -17,6 +17,8 @@ export interface BalanceParts {
   readonly history: Pick<History, 'newest'>;
   rows(): Iterable<AgentRow>;
   settings(): BalanceSettings;
+  /** Another publisher may be the one that keeps the balance. */
+  leads(): boolean;
   publish(asked: Balance | undefined, why: string): Promise<void>;
 }
 
@@ -42,6 +44,7 @@ export async function lookOnce(
   counter: LoadCounter,
   since: SkewBook,
 ): Promise<SkewBook> {
+  if (!parts.leads()) return new Map();
   const newest = parts.history.newest();
   // A change under way moves agents by itself; one thing after the other.
   if (newest === undefined || newest.rollout !== undefined) return new Map();

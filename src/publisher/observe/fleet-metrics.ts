@@ -26,6 +26,8 @@ export interface FleetView {
   /** Sidecars that wait for a change. */
   waiting(): number;
   lagMs(): number;
+  /** Does this publisher sign? */
+  leads(): boolean;
   rootExpiresAtMs(): number;
   /** How far each manager's keys are behind, where the cluster tells; milliseconds. */
   keyLagsMs(): ReadonlyMap<string, number>;
@@ -160,7 +162,7 @@ type Gauges = ReturnType<typeof buildGauges>;
 
 function fill(gauges: Gauges, view: FleetView, nowMs: number): void {
   gauges.info.set({ version: view.version }, 1);
-  gauges.leader.set(view.followed === undefined ? 1 : 0);
+  gauges.leader.set(view.leads() ? 1 : 0);
   fillFollowed(gauges, view);
   gauges.rootExpiry.set(view.rootExpiresAtMs() / 1_000);
   gauges.subscribers.set(view.waiting());

@@ -1,6 +1,16 @@
 /** What an operator says of the rollout that is under way: pause, resume, abort. */
 import { ConfigError } from '../../errors.ts';
 import type { History, RolloutMark } from '../history.ts';
+import type { PublishDesk } from '../publish.ts';
+import { buildLocalWriter } from '../writer.ts';
+
+/** The last word counts, wherever the next writer sits. Throws what `Writer.mark` throws. */
+export async function markRollout(
+  { history, writer }: Pick<PublishDesk, 'history' | 'writer'>,
+  mark: RolloutMark,
+): Promise<void> {
+  await (writer ?? buildLocalWriter(history)).mark(mark);
+}
 
 const maxWhyChars = 200;
 

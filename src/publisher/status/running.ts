@@ -60,8 +60,21 @@ const running = z.object({
       freshAtMs: z.number().optional(),
     })
     .optional(),
+  /** Who writes; absent on a follower, and from a program of before. */
+  leader: z
+    .object({
+      engine: z.string(),
+      name: z.string(),
+      leads: z.boolean(),
+      holder: z.object({ name: z.string(), url: z.string() }).optional(),
+      term: z.number(),
+      why: z.string(),
+      sinceAtMs: z.number(),
+    })
+    .optional(),
 });
 
+export type LeaderSeen = NonNullable<RunningStatus['leader']>;
 export type RunningStatus = z.output<typeof running>;
 export type SeenManager = z.output<typeof seen>;
 

@@ -144,6 +144,7 @@ test('the running publisher asks when skew lasts, and stops asking when it is go
     ...{ clock: desk.clock, log: silentLog, history: desk.history, rows },
     complaints: new Complaints(silentLog, desk.clock.nowMs),
     settings: () => settings,
+    leads: () => true,
     publish: async (asked: Parameters<typeof balanceOrder>[1], why: string) => {
       await publish(desk, balanceOrder(configured, asked, why));
     },

@@ -31,6 +31,7 @@ function viewOf(rows: readonly AgentRow[], more: Partial<FleetView> = {}): Fleet
     waiting: () => 5,
     lagMs: () => 12,
     rootExpiresAtMs: () => startMs,
+    leads: () => true,
     keyLagsMs: () => new Map([['wm2', 2_500]]),
     version: '1.2.3',
     ...more,
