@@ -41,10 +41,11 @@ class Play {
   }
 
   async #tell(): Promise<void> {
-    const events = await readStoreEvents(urls[0] ?? '', prefix);
+    // First: they go on writing while the store is read.
     const told = this.contenders.flatMap((one) =>
       one.events.filter(({ event }) => event === 'told'),
     );
+    const events = await readStoreEvents(urls[0] ?? '', prefix);
     const wrong = judgeHistory(events, told as unknown as readonly Told[]);
     const writes = events.filter(({ kind }) => kind === 'written').length;
     const refused = told.filter(({ outcome }) => outcome === 'fenced').length;

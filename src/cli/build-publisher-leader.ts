@@ -20,7 +20,8 @@ import { SharedWriter } from '../publisher/shared-writer.ts';
 import { buildLocalWriter, firstTerm, notLeader, type Writer } from '../publisher/writer.ts';
 import type { PublisherConfig } from './publisher-config.ts';
 
-const lookEveryMs = 500;
+/** Between two looks, milliseconds: the own file is looked at for what cannot happen. */
+const pace = { file: 5_000, etcd: 500 } as const;
 const maxFileBytes = 64 * 1024;
 
 /** Throws ConfigError for files that cannot be read. */
@@ -150,9 +151,9 @@ export async function openLeadership(ground: LeaderGround): Promise<Leadership> 
 
 type Seeing = Pick<ConstructorParameters<typeof OfficeKeeper>[0], 'knownRevision' | 'seen'>;
 
-function keeperOf({ log, complaints }: LeaderGround, engine: SeatEngine, seeing: Seeing) {
+function keeperOf({ log, complaints, config }: LeaderGround, engine: SeatEngine, seeing: Seeing) {
   return new OfficeKeeper({
-    ...{ engine, clock, random, lookEveryMs, ...seeing },
+    ...{ engine, clock, random, lookEveryMs: pace[config.leader.engine], ...seeing },
     changed(now) {
       if (now.kind === 'leader') log.info('leader.took', { token: now.token });
       else log.warn('leader.left', { why: now.why, leads: now.holder?.name });

@@ -64,6 +64,8 @@ test('one writes, both serve its bytes; when it stops, the other goes on under t
   assert.equal(await bytesOf(b), await bytesOf(a));
   assert.equal((await b.states())['10-0-0-1'], 'drain');
 
+  const poller = keepAsking(b);
+  t.after(() => poller.end().catch(() => undefined));
   await a.stop();
   await eventually('wm2 leads', () => isLeading(b));
   assert.equal((await b.run('undrain', '10-0-0-1')).exit, 0);
@@ -80,7 +82,33 @@ test('one writes, both serve its bytes; when it stops, the other goes on under t
   const status = await b.run('status');
   assert.match(status.out, /degraded: no publisher leads: /);
   assert.match(status.out, /leader\.store: E051/);
+  const asked = await poller.end();
+  assert.ok(asked.answers > 10);
+  assert.deepEqual(asked.refused, []); // from before the takeover until nobody could write any more
 });
+
+/** One question after the other, as a sidecar asks that is always curious. */
+function keepAsking(publisher: TestPublisher) {
+  let isAsking = true;
+  const refused: (number | undefined)[] = [];
+  let answers = 0;
+  const asking = (async () => {
+    while (isAsking) {
+      const { status } = await publisher.get('/v1/list');
+      if (status === 200) answers += 1;
+      else refused.push(status);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  })();
+  asking.catch(() => undefined);
+  return {
+    async end() {
+      isAsking = false;
+      await asking;
+      return { answers, refused };
+    },
+  };
+}
 
 test('a publisher whose etcd is not there serves what it holds, and waits', { skip }, async (t) => {
   const gone = `http://127.0.0.1:${await freePort('127.0.0.1')}`;
