@@ -68,6 +68,11 @@ const reasons = {
     exit: 2,
     fix: 'meet the named condition or choose another apply mode; `doctor` shows what the relay needs',
   },
+  conflict: {
+    code: 'E047',
+    exit: 1,
+    fix: 'nothing was changed; look at what the other one did (`history`, `rollout status`), then repeat',
+  },
   unknown_agent: {
     code: 'E044',
     exit: 2,

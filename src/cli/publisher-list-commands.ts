@@ -38,13 +38,24 @@ export function addNodes(program: Command, { terminal, host }: CommandParts): vo
     );
 }
 
-interface PublishWords {
+/** Every command that publishes: an order given by what `history` or `nodes` showed. */
+interface Looked {
+  readonly ifVersion?: string;
+}
+
+const ifVersion = [
+  '--if-version <n>',
+  'refuse (E047) when somebody decided something after this version, see history',
+] as const;
+
+interface PublishWords extends Looked {
   readonly dryRun: boolean;
   readonly rescueKey?: readonly string[];
 }
 
 export function addPublish(program: Command, parts: CommandParts): void {
   addCommand(program, 'publish', 'sign a new version if the configuration differs from the last')
+    .option(...ifVersion)
     .option('--dry-run', 'say what would change, write nothing; exit code 3 if it would', false)
     .option(
       '--rescue-key <file...>',
@@ -75,7 +86,8 @@ export function addDrains(program: Command, parts: CommandParts): void {
   for (const [name, summary, orderOf] of actions) {
     addCommand(program, name, summary)
       .argument('<id>', 'id of the manager, see nodes')
-      .action((id: string, flags: Common) =>
+      .option(...ifVersion)
+      .action((id: string, flags: Common & Looked) =>
         withOffice(parts.host, flags.dir, (office) =>
           publishAndTell(parts, flags, office, orderOf(office.config.configured, id)),
         ),
@@ -87,8 +99,9 @@ export function addWeight(program: Command, parts: CommandParts): void {
   addCommand(program, 'weight', 'set the share of agents of a manager')
     .argument('<id>', 'id of the manager, see nodes')
     .argument('<n>', '0 (a last resort) to 1000, or `configured`: as publisher.yml says')
+    .option(...ifVersion)
     .addHelpText('after', weightHelp)
-    .action((id: string, text: string, flags: Common) =>
+    .action((id: string, text: string, flags: Common & Looked) =>
       withOffice(parts.host, flags.dir, (office) => {
         const weight = text === 'configured' ? undefined : readWeight(text);
         const order = weightOrder(office.config.configured, id, weight);
@@ -123,26 +136,34 @@ export function addHistory(program: Command, { terminal, host }: CommandParts): 
 export function addRollback(program: Command, parts: CommandParts): void {
   addCommand(program, 'rollback', 'publish a new version with the content of an old one')
     .argument('<version>', 'version, see history')
+    .option(...ifVersion)
     .addHelpText(
       'after',
       '\nIt holds until publisher.yml changes, or `publish` goes back to what it says.\n',
     )
-    .action((text: string, flags: Common) =>
+    .action((text: string, flags: Common & Looked) =>
       withOffice(parts.host, flags.dir, (office) => {
-        const version = readNumber('version', text, Number.MAX_SAFE_INTEGER);
+        const version = readVersion('version', text);
         const order = rollbackOrder(office.history, office.config.configured, version);
         return publishAndTell(parts, flags, office, order);
       }),
     );
 }
 
+function readVersion(name: string, text: string): number {
+  return readNumber(name, text, Number.MAX_SAFE_INTEGER);
+}
+
 async function publishAndTell(
   parts: CommandParts,
-  flags: Common,
+  flags: Common & Looked,
   office: PublisherOffice,
-  order: PublishOrder,
+  plain: PublishOrder,
 ): Promise<void> {
   const { terminal, host } = parts;
+  const looked = flags.ifVersion;
+  const seen = looked === undefined ? {} : { ifVersion: readVersion('--if-version', looked) };
+  const order = { ...plain, ...seen };
   const action = `${order.reason} ${order.detail}`.trim();
   const outcome = await audited(parts, flags.dir, action, () => publish(office.desk, order));
   const servedBy = outcome.kind === 'published' ? await host.announce(flags.dir) : undefined;

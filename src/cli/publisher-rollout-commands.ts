@@ -36,7 +36,8 @@ export function addRollout(program: Command, parts: CommandParts): void {
   for (const [name, kind, summary] of marks) {
     addCommand(rollout, name, summary)
       .option('--reason <text>', 'for the others', '')
-      .action((flags: Common & { readonly reason: string }) =>
+      .option('--rollout <id>', 'only this one, see rollout status; refused when another runs')
+      .action((flags: Common & MarkWords) =>
         withOffice(host, flags.dir, (office) => markRollout(parts, flags, office, kind)),
       );
   }
@@ -64,14 +65,20 @@ export function readOverview(
   });
 }
 
+interface MarkWords {
+  readonly reason: string;
+  readonly rollout?: string;
+}
+
 async function markRollout(
   parts: CommandParts,
-  flags: Common & { readonly reason: string },
+  flags: Common & MarkWords,
   { history, desk }: PublisherOffice,
   kind: RolloutMark['kind'],
 ): Promise<void> {
   const { terminal, host } = parts;
   const mark = markNewest(history, {
+    ...(flags.rollout === undefined ? {} : { id: flags.rollout }),
     ...{ kind, who: host.userName(), why: flags.reason },
     atMs: host.clock.nowMs(),
   });

@@ -75,7 +75,11 @@ export function openHistory(path: string): SeatedHistory {
     mark: ({ id, kind, who, why, atMs }) =>
       guarded(path, () => {
         database
-          .prepare('INSERT OR REPLACE INTO rollout_marks VALUES (?, ?, ?, ?, ?)')
+          .prepare(
+            `INSERT INTO rollout_marks VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE
+             SET kind = excluded.kind, who = excluded.who, why = excluded.why, at_ms = excluded.at_ms
+             WHERE kind <> 'aborted'`,
+          )
           .run(id, kind, who, why, atMs);
       }),
     markOf: (id) => guarded(path, () => markOf(database, id)),

@@ -74,7 +74,7 @@ export interface History {
   adopt(entry: PublishedList): void;
   /** The same content under another configuration: remembered without a new version. */
   noteSource(version: number, source: string): void;
-  /** An operator's word on a rollout; the last one counts. */
+  /** An operator's word on a rollout; the last one counts, but nothing undoes an abort. */
   mark(mark: RolloutMark): void;
   markOf(id: string): RolloutMark | undefined;
   /** Differs from an earlier value when another process wrote meanwhile. */

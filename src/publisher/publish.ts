@@ -5,13 +5,14 @@
  */
 import { sha256Tag } from '../bytes.ts';
 import type { Clock } from '../clock.ts';
-import { HostError } from '../errors.ts';
+import { ConfigError, HostError } from '../errors.ts';
 import { parseEnvelope } from '../list/envelope.ts';
 import type { Admission, ListClient, ManagerList } from '../list/model.ts';
 import { parseList, renderList } from '../list/parse-list.ts';
 import type { VerifiedRoot } from '../list/root.ts';
 import { type SigningKey, signDocument, signReceipt } from '../list/sign.ts';
 import { verifyList } from '../list/verify.ts';
+import { refuseConflict } from './conflict.ts';
 import { type Content, fingerprint, isSameContent, listedManagers } from './content.ts';
 import type { History, PublishedList, Reason } from './history.ts';
 import { listedRollout, type RolloutRecord } from './rollout/record.ts';
@@ -38,6 +39,8 @@ export interface PublishOrder {
   readonly detail: string;
   /** True where the same content is reason enough: a re-signing. */
   readonly evenIfSame: boolean;
+  /** The version that the operator looked at: refused when somebody decided something since. */
+  readonly ifVersion?: number;
   want(newest: PublishedList | undefined): Wanted;
 }
 
@@ -60,13 +63,17 @@ export type PublishOutcome =
 const maxTries = 5;
 
 /**
- * Throws PeerError `not_leader` where another publisher writes, what `order.want` throws, ListError when a sidecar would refuse the result (`constraint`,
- * `too_many_removed` …), HostError `store_failed`. On any error nothing was published.
+ * Throws PeerError `not_leader` where another publisher writes, what `order.want` throws, ConfigError
+ * `conflict` when another operator's word would be lost, ListError when a sidecar would refuse the
+ * result (`constraint`, `too_many_removed` …), HostError `store_failed`. On any error nothing was
+ * published.
  */
 export async function publish(desk: PublishDesk, order: PublishOrder): Promise<PublishOutcome> {
   const writer = writerOf(desk);
+  const since = order.ifVersion ?? desk.history.newest()?.version;
   for (let attempt = 1; attempt <= maxTries; attempt += 1) {
     await writer.ready();
+    refuseLost(desk.history, order, since);
     const outcome = await preparePublication(desk, order);
     if (outcome.kind === 'unchanged') {
       await writer.noteSource(outcome.entry, order.want(outcome.entry).source);
@@ -75,6 +82,19 @@ export async function publish(desk: PublishDesk, order: PublishOrder): Promise<P
     if (await writer.append(outcome.entry, outcome.before)) return outcome;
   }
   throw new HostError('store_failed', `somebody else published ${maxTries} times meanwhile`);
+}
+
+/** What the running publisher does by itself starts over from what an operator left. */
+const ofOperators: readonly Reason[] = ['publish', 'drain', 'undrain', 'weight', 'rollback'];
+
+function refuseLost(history: History, order: PublishOrder, since: number | undefined): void {
+  const newest = history.newest()?.version;
+  if (!ofOperators.includes(order.reason) || newest === undefined) return;
+  if (order.ifVersion !== undefined && history.find(order.ifVersion) === undefined) {
+    throw new ConfigError('conflict', `no version ${order.ifVersion} is kept; newest: ${newest}`);
+  }
+  if (newest === since) return;
+  refuseConflict(order, history.list(newest - (since ?? 0)));
 }
 
 /** What `publish` would append now; writes nothing. */

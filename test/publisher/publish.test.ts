@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { openHistory } from '../../src/host/history-database.ts';
 import { describeChange, listedManagers } from '../../src/publisher/content.ts';
 import {
@@ -8,9 +8,17 @@ import {
   publishConfigured,
   resignOrder,
   rollbackOrder,
+  rosterOrder,
   undrainOrder,
+  weightOrder,
 } from '../../src/publisher/orders.ts';
-import { listOf, preparePublication, publish } from '../../src/publisher/publish.ts';
+import {
+  listOf,
+  type PublishOrder,
+  preparePublication,
+  publish,
+} from '../../src/publisher/publish.ts';
+import { markRollout } from '../../src/publisher/rollout/mark.ts';
 import { configuredOf, openDesk } from './fixture.ts';
 
 const three = configuredOf('a', 'b', 'c');
@@ -163,6 +171,73 @@ test('what a sidecar would refuse is not published: foreign host, too many remov
   await publish(desk, drainOrder(three, 'b'));
   await assert.rejects(publish(desk, drainOrder(three, 'c')), { code: 'E408' });
   assert.equal(desk.history.newest()?.version, 3);
+});
+
+/** A second operator of the same publisher, who does something between another's look and write. */
+async function racing(t: TestContext) {
+  const desk = await openDesk(t);
+  await publish(desk, publishConfigured(three));
+  const other = { ...desk, history: openHistory(desk.path) };
+  t.after(() => other.history.close());
+  const against = async (first: PublishOrder, second: PublishOrder) => {
+    const ready = await preparePublication(other, first);
+    assert.ok(ready.kind === 'published');
+    const want: PublishOrder['want'] = (newest) => {
+      other.history.append(ready.entry, ready.before?.version); // the first time; then it is there
+      return second.want(newest);
+    };
+    return publish(desk, { ...second, want }).catch((error: unknown) => error);
+  };
+  return { desk, against };
+}
+
+test('an order that would undo what another operator just did is refused and tells what that was', async (t) => {
+  const { desk, against } = await racing(t);
+  await publish(desk, weightOrder(three, 'c', 3));
+  const undo = await against(drainOrder(three, 'b'), rollbackOrder(desk.history, three, 1));
+  assert.match(String(undo), /version 3 \(drain b, .*\) came meanwhile/);
+  const same = await against(weightOrder(three, 'a', 7), weightOrder(three, 'a', 9));
+  assert.match(String(same), /version 4 \(weight a 7, .*\) came meanwhile/);
+  assert.deepEqual(desk.history.newest()?.content.drained, ['b']);
+  assert.equal(desk.history.newest()?.version, 4);
+});
+
+test('orders that do not touch one another both stand; the roster is nobody’s word', async (t) => {
+  const { desk, against } = await racing(t);
+  await against(drainOrder(three, 'a'), weightOrder(three, 'b', 5));
+  await against(rosterOrder(three, ['c'], 'c is down'), rollbackOrder(desk.history, three, 1));
+  assert.deepEqual(
+    desk.history.list(9).map(({ reason }) => reason),
+    ['rollback', 'roster', 'weight', 'drain', 'first'],
+  );
+});
+
+test('an order given by a version is refused when somebody decided something since', async (t) => {
+  const { desk } = await racing(t);
+  await publish(desk, rosterOrder(three, ['c'], 'c is down'));
+  const looked = { ifVersion: 1 };
+  await publish(desk, { ...drainOrder(three, 'a'), ...looked });
+  await assert.rejects(publish(desk, { ...weightOrder(three, 'b', 5), ...looked }), {
+    code: 'E047',
+    message: /version 3 \(drain a/,
+  });
+  await publish(desk, { ...weightOrder(three, 'b', 5), ifVersion: 3 });
+  await assert.rejects(publish(desk, { ...drainOrder(three, 'b'), ifVersion: 99 }), {
+    code: 'E047',
+  });
+});
+
+test('two words on one rollout at the same moment: nothing undoes an abort, and that is told', async (t) => {
+  const { desk } = await racing(t);
+  const mark = (kind: 'aborted' | 'resumed', who: string) =>
+    ({ id: 'r1', kind, who, why: '', atMs: 1 }) as const;
+  await markRollout(desk, mark('resumed', 'ann'));
+  await markRollout(desk, mark('aborted', 'bob'));
+  await assert.rejects(markRollout(desk, mark('resumed', 'ann')), {
+    code: 'E047',
+    message: /aborted by bob/,
+  });
+  assert.equal(desk.history.markOf('r1')?.who, 'bob');
 });
 
 test('two operators at once are serialised: both changes stand, one after the other', async (t) => {

@@ -10,18 +10,26 @@ export async function markRollout(
   mark: RolloutMark,
 ): Promise<void> {
   await (writer ?? buildLocalWriter(history)).mark(mark);
+  const stands = history.markOf(mark.id);
+  if (stands?.kind !== 'aborted' || mark.kind === 'aborted') return;
+  throw new ConfigError('conflict', `${mark.id} was aborted by ${stands.who} meanwhile`);
 }
 
 const maxWhyChars = 200;
 
+export interface MarkWish extends Omit<RolloutMark, 'id'> {
+  /** The rollout that the operator looked at; undefined: whichever runs. Another one is a `conflict`. */
+  readonly id?: string;
+}
+
 /** Not written yet. Throws ConfigError `no_rollout` where none runs, or it was aborted. */
-export function markNewest(
-  history: History,
-  { kind, who, why, atMs }: Omit<RolloutMark, 'id'>,
-): RolloutMark {
+export function markNewest(history: History, { id, kind, who, why, atMs }: MarkWish): RolloutMark {
   const record = history.newest()?.rollout;
   if (record === undefined) {
     throw new ConfigError('no_rollout', 'nothing is rolled out in waves now');
+  }
+  if (id !== undefined && id !== record.id) {
+    throw new ConfigError('conflict', `${record.id} is under way now, not ${id}`);
   }
   const before = history.markOf(record.id);
   if (before?.kind === 'aborted') {

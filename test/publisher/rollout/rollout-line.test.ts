@@ -32,6 +32,8 @@ list:`,
   );
   await publisher.start();
   await reportAll(publisher, 1, () => ({}));
+  // The commands of operators plan by what is stored, and that is done once a second.
+  await until(async () => (await statusOf(publisher)).shares[0]?.agents === agents.length);
   return publisher;
 }
 
