@@ -16,17 +16,16 @@ export interface AgentPlace {
 export type ChanceOf = (agentId: string, managerId: string) => number;
 
 /**
- * Best first. By state (`up` before `drain`), then weight 0 last, then `prio`, then own zone, then
- * hash. Managers that are `down` are left out, unless nothing else is left: never empty for a
- * non-empty list.
+ * Best first. By state (`up` before `drain` before `down`), then weight 0 last, then `prio`, then own
+ * zone, then hash. A manager that the publisher takes for dead stays, as the last resort of an agent
+ * that sees otherwise, also without its sidecar: only who leaves the list leaves the file.
  */
 export function rankManagers(
   managers: readonly Manager[],
   place: AgentPlace,
   chance: ChanceOf = chanceOf,
 ): readonly Manager[] {
-  const usable = managers.filter((manager) => manager.state !== 'down');
-  return (usable.length > 0 ? usable : managers)
+  return managers
     .map((manager) => ({ manager, score: scoreOf(manager, chance(place.agentId, manager.id)) }))
     .sort(
       (left, right) =>

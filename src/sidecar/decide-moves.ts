@@ -16,7 +16,7 @@ const againMs = 60_000;
 
 /** The list must leave this agent as many managers as the operator wants at least. */
 export function enoughManagers({ list, policy }: View): Answer {
-  const count = list.ranking.length;
+  const count = list.ranking.filter(({ state }) => state !== 'down').length;
   const total = list.list.managers.length;
   if (count >= Math.min(policy.minServers, total)) return pass(`${count} usable managers`);
   return hold('too_few_managers', `${count} usable managers; wanted: ${policy.minServers}`);

@@ -106,7 +106,7 @@ export function situationOf(one: DecideCase): Situation {
       },
       hash,
       acceptedAtMs: nowMs - (one.accepted ?? 1000) * 1000,
-      ranking: managers.filter(({ state }) => state !== 'down'),
+      ranking: managers,
     },
     seen: seenOf(one, managers),
     policy: {
@@ -295,7 +295,7 @@ function healthOf(text: string): Health | undefined {
 }
 
 function fileOf(one: DecideCase, managers: readonly Manager[]): FileSeen {
-  const { file = managers.filter(({ state }) => state !== 'down').map(({ id }) => id) } = one;
+  const { file = managers.map(({ id }) => id) } = one;
   if (file === 'refused') return { kind: 'refused', code: 'E504', why: 'line 3: not an element' };
   if (typeof file === 'string') return { kind: 'missing', hasBackup: file.endsWith('backup') };
   const other = usesUdp(one) ? 'udp' : 'tcp';

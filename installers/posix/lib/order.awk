@@ -1,5 +1,5 @@
-# This agent's own order, the same as the sidecar's (weighted rendezvous hashing): state, weight 0
-# last, prio, own zone, then score. First file: "id hex", 13 digits of sha256(agent, LF, id); second
+# This agent's own order, the same as the sidecar's (weighted rendezvous hashing): up before drain before
+# down, weight 0 last, prio, own zone, then score. First file: "id hex", 13 digits of sha256(agent, LF, id); second
 # file: the list. Variables: zone. Prints "address port protocol id state", best first.
 NR == FNR { hex[$1] = $2; next }
 $1 == "manager" {
@@ -8,13 +8,12 @@ $1 == "manager" {
   rank[n] = ($9 == "up" ? 0 : $9 == "drain" ? 1 : 2)
   key[n] = sprintf("%d%d%04d%d", rank[n], $8 == 0, $7, zone == "" ? 0 : $6 != zone)
   score[n] = -($8 > 1 ? $8 : 1) / ln((bits(hex[$2]) + 0.5) / 4503599627370496)
-  if ($9 != "down") usable++
 }
 END {
   for (k = 1; k <= n; k++) {
     best = 0
     for (i = 1; i <= n; i++) {
-      if (taken[i] || (usable && rank[i] == 2)) continue
+      if (taken[i]) continue
       if (!best || before(i, best)) best = i
     }
     if (!best) break
