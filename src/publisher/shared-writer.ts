@@ -81,13 +81,13 @@ export class SharedWriter implements Writer {
   }
 
   /** Its own newest version for all others, where the store has none or an older one. */
-  seed(): Promise<void> {
+  async seed(): Promise<void> {
+    await this.ready();
     return this.#inTurn(async () => {
       const newest = this.#parts.history.newest();
       const { record } = this.#known;
       if (newest === undefined) return;
       if (record !== undefined && comparePositions(record.newest, newest) >= 0) return;
-      await this.ready();
       const mark = newest.rollout && this.#parts.history.markOf(newest.rollout.id);
       await this.#write({ ...this.#withStable(newest), token: 0 }, mark);
     });
@@ -99,9 +99,9 @@ export class SharedWriter implements Writer {
     if (isDone) this.#parts.history.noteSource(entry.version, source);
   }
 
-  mark(mark: RolloutMark): Promise<void> {
+  async mark(mark: RolloutMark): Promise<void> {
+    await this.ready(); // not in turn: a command looks first, which takes a turn of its own
     return this.#inTurn(async () => {
-      await this.ready();
       const newest = this.#parts.history.newest();
       if (newest !== undefined && (await this.#rewrite(newest, mark))) {
         return this.#parts.history.mark(mark);

@@ -58,13 +58,17 @@ interface Publisher {
   look(): Promise<void>;
 }
 
-async function publisherAt(t: TestContext, store: Store): Promise<Publisher> {
+/** A command looks before it writes; a publisher that runs has looked. */
+async function publisherAt(t: TestContext, store: Store, isCommand = false): Promise<Publisher> {
   const bare = await openDesk(t);
   const engine = store.engine();
   const writer = new SharedWriter({
     ...{ engine, history: bare.history, clock: bare.clock, listKey },
     root: () => bare.root,
-    seat: async () => publisher.token,
+    async seat() {
+      if (isCommand) await publisher.look();
+      return publisher.token;
+    },
   });
   const desk = { ...bare, writer };
   const publisher: Publisher = {
@@ -122,11 +126,10 @@ test('a writer that lost its seat writes nothing, keeps nothing, and names who h
 
 test('a command beside the publisher wrote first: the order is met with what it left', async (t) => {
   const store = new Store();
-  const [daemon, command] = [await publisherAt(t, store), await publisherAt(t, store)];
+  const [daemon, command] = [await publisherAt(t, store), await publisherAt(t, store, true)];
   seatAt(store, daemon);
   command.token = daemon.token;
   await publish(daemon.desk, publishConfigured(three));
-  await command.look();
   await publish(command.desk, drainOrder(three, 'a'));
   const { kind, entry } = await publish(daemon.desk, drainOrder(three, 'b'));
   assert.equal(kind, 'published');
@@ -249,6 +252,11 @@ test('the word of an operator and the version to go back to travel with a rollou
     want: (newest) => ({ ...(newest ?? entry), rollout: recordOf() }),
   });
   const facts = { kind: 'paused', who: 'eve', why: 'lunch', atMs: 1 } as const;
+  const command = await publisherAt(t, store, true);
+  command.token = a.token;
+  await markRollout(command.desk, { ...markNewest(a.history, facts), who: 'bob' });
+  await a.look();
+  assert.equal(a.history.markOf('r1')?.who, 'bob');
   await markRollout(a.desk, markNewest(a.history, facts));
   await b.look();
   assert.deepEqual(b.history.markOf('r1'), { ...facts, id: 'r1' });
