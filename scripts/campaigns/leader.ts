@@ -18,7 +18,7 @@ export const campaign = {
       args: [...args],
       options: {
         histories: { type: 'string' },
-        parallel: { type: 'string', default: '40' },
+        parallel: { type: 'string', default: '25' },
         short: { type: 'boolean', default: false },
         seed: { type: 'string', default: '1' },
       },

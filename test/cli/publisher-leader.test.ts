@@ -13,7 +13,7 @@ const skip = missingEtcd() ?? false;
 function leaderSection(name: string, urls: readonly string[], port: number): string {
   return [
     ...['leader:', '  engine: etcd', `  name: ${name}`, `  url: https://127.0.0.1:${port}`],
-    ...['  ttl: 3s', '  etcd:', `    endpoints: [${urls.join(', ')}]`, 'managers:'],
+    ...['  ttl: 12s', '  etcd:', `    endpoints: [${urls.join(', ')}]`, 'managers:'],
   ].join('\n');
 }
 
