@@ -177,8 +177,6 @@ function leadershipOf(
   writer: Writer | SharedWriter,
   close: () => void,
 ): Leadership {
-  let sinceAtMs = clock.nowMs();
-  let told = '';
   return {
     writer,
     isShared: writer instanceof SharedWriter,
@@ -192,9 +190,7 @@ function leadershipOf(
       const name = nameOf(config);
       const now = keeper.standing();
       const leads = now.kind === 'leader';
-      const text = leads ? `${now.token}` : (now.holder?.name ?? now.why);
-      if (text !== told) sinceAtMs = clock.nowMs();
-      told = text;
+      const sinceAtMs = Math.round(clock.nowMs() - (clock.monotonicMs() - keeper.sinceMs()));
       const holder = leads ? { name, url: config.leader.url ?? '' } : now.holder;
       return {
         ...{ engine, name, leads, sinceAtMs, term: history.newest()?.term ?? 0 },

@@ -41,10 +41,18 @@ export class OfficeKeeper {
   readonly #parts: OfficeParts;
   #office: Office = outside('the seat was not looked at yet');
   #told = 'standby';
+  #who = '';
+  #sinceMs: number;
   #firstLook = Promise.withResolvers<void>();
 
   constructor(parts: OfficeParts) {
     this.#parts = parts;
+    this.#sinceMs = parts.clock.monotonicMs();
+  }
+
+  /** Monotonic: since when whoever has the seat has it, as seen from here. */
+  sinceMs(): number {
+    return this.#sinceMs;
   }
 
   /** On the monotonic clock, at this instant. */
@@ -162,6 +170,9 @@ export class OfficeKeeper {
   #follow(event: OfficeEvent): Office {
     const { clock, engine } = this.#parts;
     this.#office = followOffice(this.#office, event, clock.monotonicMs(), engine);
+    const who = whoIn(this.#office);
+    if (who !== this.#who) this.#sinceMs = clock.monotonicMs();
+    this.#who = who;
     const told = this.#office.kind === 'seated' ? `leader ${this.#office.token}` : 'standby';
     if (told !== this.#told) {
       this.#told = told;
@@ -169,4 +180,9 @@ export class OfficeKeeper {
     }
     return this.#office;
   }
+}
+
+function whoIn(office: Office): string {
+  if (office.kind === 'seated') return `${office.token}`;
+  return office.holder === undefined ? '' : `${office.holder.name} ${office.holder.token}`;
 }
