@@ -33,6 +33,7 @@ export interface ListPeer extends DataPeer {
 const recogniseMs = 30_000;
 const lookEveryMs = 200;
 const answerMs = 20_000;
+const againMs = 5_000;
 
 export function listCourier(desk: ListDesk, clock: Clock): Service<ListPeer> {
   const { take } = desk;
@@ -60,7 +61,7 @@ async function isOurs(peer: ListPeer, clock: Clock, signal: AbortSignal): Promis
   return true;
 }
 
-/** Until the link ends, or the peer has no use for it. */
+/** Until the link ends, or the peer has no use for it. A slow line gets the same or the next one again. */
 async function deliver(
   desk: ListDesk,
   peer: ListPeer,
@@ -72,26 +73,27 @@ async function deliver(
     await desk.untilOther(sent, signal);
     const held = desk.held();
     if (held === undefined) continue;
-    if (!(await hand(held.bytes, peer, clock, signal))) return;
-    sent = held.mark;
+    const outcome = await hand(held.bytes, peer, clock, signal);
+    if (outcome === 'unwanted') return;
+    if (outcome === 'taken') sent = held.mark;
+    else await sleep(clock, againMs, signal);
   }
 }
 
-/** False: it was refused, or the link ended. */
 async function hand(
   bytes: Uint8Array,
   peer: ListPeer,
   clock: Clock,
   signal: AbortSignal,
-): Promise<boolean> {
+): Promise<'taken' | 'unwanted' | 'lost'> {
   const limit = deadline(clock, answerMs, signal);
   try {
     const id = await sendString(peer.link, bytes, { signal: limit.signal });
     const answer = await peer.link.request('listReady', id, { signal: limit.signal });
     if (answer.kind === 'fault') peer.log.debug('The manager list is not wanted there.');
-    return answer.kind === 'ok';
+    return answer.kind === 'ok' ? 'taken' : 'unwanted';
   } catch (error) {
-    if (error instanceof PeerError || limit.signal.aborted) return false;
+    if (error instanceof PeerError || limit.signal.aborted) return 'lost';
     throw error;
   } finally {
     limit.cancel();
