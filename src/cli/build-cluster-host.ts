@@ -207,10 +207,20 @@ async function runPrepared(
     if (level === 'INFO') nodeLog.info(text);
     else nodeLog.warning(text);
   }
-  const { peers, maxConnectionsPerAddress, daemons } = section;
+  const { peers, maxConnectionsPerAddress, daemons, lameDuck: lameDuckMs } = section;
   const stateFolder = resolve(flags.dir);
   const node = buildClusterNode({
-    ...{ home, stateFolder, config, version, cluster, peers, maxConnectionsPerAddress, daemons },
+    ...{
+      home,
+      stateFolder,
+      config,
+      version,
+      cluster,
+      peers,
+      maxConnectionsPerAddress,
+      daemons,
+      lameDuckMs,
+    },
     owner: flags.keepsRoot ? owner : undefined,
     ...(section.database === 'none' ? {} : { database: section.database }),
     ...(lists === undefined ? {} : { lists }),

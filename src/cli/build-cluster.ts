@@ -1,6 +1,7 @@
 /** A cluster node from real parts: one Wazuh home, one role, one folder for its own memories. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { deadline, sleep } from '../clock.ts';
 import { askedDatabase, type QueryPort } from '../cluster/calls/agents-from-db.ts';
 import { type DaemonName, defaultDaemons } from '../cluster/calls/daemon-request.ts';
 import type { AgentSync, FileStates } from '../cluster/calls/node-view.ts';
@@ -19,6 +20,7 @@ import type { Service } from '../cluster/tasks/services.ts';
 import type { Connection } from '../cluster/worker/connection.ts';
 import { Worker } from '../cluster/worker/worker.ts';
 import { PeerError } from '../errors.ts';
+import { messageOf } from '../guards.ts';
 import type { DatabaseChoice } from '../host/agent-database.ts';
 import { HeldBookFile, PeerBookFile } from '../host/cluster-books.ts';
 import { dialCluster } from '../host/cluster-dialer.ts';
@@ -59,6 +61,8 @@ export interface NodeOptions {
   readonly lists?: ListDesk;
   /** From where a worker dials; unset: as the host chooses. */
   readonly localAddress?: string;
+  /** A worker that is told to stop tells its master, and goes on for so long. */
+  readonly lameDuckMs?: number;
   /** Where a bundled program has the thread for files. */
   readonly threadUrl?: URL;
 }
@@ -70,7 +74,9 @@ export interface ClusterNode {
   readonly data: AgentData | undefined;
   /** All nodes; a worker asks its master. Throws `PeerError`. */
   health(signal: AbortSignal): Promise<ClusterHealth>;
-  /** Until `signal` aborts; then everything is closed. */
+  /** Workers that are connected now, by name: are they about to be stopped? Empty on a worker. */
+  leaving(): ReadonlyMap<string, boolean>;
+  /** Until `signal` aborts, a worker for `lameDuckMs` longer; then everything is closed. */
   run(signal: AbortSignal, onListening?: (listening: Listening) => void): Promise<void>;
 }
 
@@ -92,7 +98,9 @@ export function buildClusterNode(options: NodeOptions): ClusterNode {
     local,
     data,
     health,
-    async run(signal, onListening) {
+    leaving: () => (role instanceof Master ? role.leaving() : new Map()),
+    async run(stop, onListening) {
+      const { signal, cancel } = afterGoodbye(role, options, stop);
       mkdirSync(queueFolder, { recursive: true, mode: 0o770 });
       await local.open(); // first: a second node in one home must touch nothing of the first
       let removePidFile: (() => void) | undefined;
@@ -105,12 +113,43 @@ export function buildClusterNode(options: NodeOptions): ClusterNode {
         await data?.open();
         await together(signal, [(until) => local.run(until), runRole, ...(data ? [runData] : [])]);
       } finally {
+        cancel();
         removePidFile?.();
         await local.close();
         await ports.jobs.close();
       }
     },
   };
+}
+
+const goodbyeMs = 5_000;
+
+/** Aborts when `stop` does; of a worker, after its master was told and its agents had time to go. */
+function afterGoodbye(
+  role: Master | Worker,
+  { lameDuckMs = 0, events }: NodeOptions,
+  stop: AbortSignal,
+): { readonly signal: AbortSignal; readonly cancel: () => void } {
+  if (!(role instanceof Worker) || lameDuckMs === 0)
+    return { signal: stop, cancel: () => undefined };
+  const end = new AbortController();
+  const goodbye = async (): Promise<void> => {
+    const limit = deadline(clock, goodbyeMs);
+    try {
+      await role.leave(limit.signal);
+      events.info('cluster.leaving', { forMs: lameDuckMs });
+      await sleep(clock, lameDuckMs);
+    } catch (thrown) {
+      events.error('cluster.leaving_failed', { reason: messageOf(thrown) });
+    } finally {
+      limit.cancel();
+      end.abort(stop.reason);
+    }
+  };
+  const begin = (): void => void goodbye();
+  if (stop.aborted) begin();
+  else stop.addEventListener('abort', begin, { once: true });
+  return { signal: end.signal, cancel: () => stop.removeEventListener('abort', begin) };
 }
 
 /** All of them; the first that fails ends the others. */

@@ -71,13 +71,28 @@ export async function runRoster(ground: RosterGround, signal: AbortSignal): Prom
       const detail = names.length === 0 ? 'all are ready' : names.join('; ').slice(0, 500);
       const { configured, roster } = config();
       const here = ground.isLeaving() ? undefined : roster.local;
-      const order = rosterOrder(configured, unready, detail, here);
+      const leaving = leavingManagers(ground, here);
+      const order = rosterOrder(configured, unready, detail, leaving);
       const { kind, entry } = await publish(desk(), order);
       if (kind === 'published')
         ground.service.serve(entry, stableOf(history, entry, clock.nowMs()));
     },
   };
   await keepRoster(parts, knownReadiness(offered, clock.nowMs()), signal);
+}
+
+/** The manager of this host runs, so it is not leaving; of workers our own master was told. */
+function leavingManagers(
+  { config, ownNode }: RosterGround,
+  here: string | undefined,
+): ReadonlyMap<string, boolean> {
+  const nodes = ownNode()?.leaving() ?? new Map<string, boolean>();
+  const { configured, nodes: nodeNames } = config();
+  const told = configured.managers.flatMap(({ id }) => {
+    const isLeaving = nodes.get(nodeNames.get(id) ?? '');
+    return isLeaving === undefined ? [] : [[id, isLeaving] as const];
+  });
+  return new Map([...told, ...(here === undefined ? [] : [[here, false] as const])]);
 }
 
 type Asking = Pick<RosterParts, 'askCluster' | 'lagsOf' | 'readLocal'>;

@@ -3,9 +3,11 @@ import * as z from 'zod';
 import { defaultDaemons } from '../cluster/calls/daemon-request.ts';
 import { clusterConfigOf, type ReadConfig } from '../cluster/config.ts';
 import { ConfigError } from '../errors.ts';
+
 import { type BlockValue, readClusterBlock } from '../wazuh/manager-cluster-block.ts';
 import type { ManagerEdition } from '../wazuh/manager-edition.ts';
 import { isVersion } from '../wazuh/manager-version.ts';
+import { duration } from './config-file.ts';
 
 const whole = (min: number, max: number) => z.number().int().min(min).max(max);
 
@@ -61,6 +63,12 @@ export const clusterSection = z
     maxConnectionsPerAddress: whole(1, 10_000)
       .default(10)
       .describe('of one address to a master; raise it for workers behind NAT'),
+    lameDuck: duration(
+      '0s',
+      { min: '0s', max: '10m' },
+      'a worker that is told to stop tells its master, which takes its manager out of the list, and ' +
+        'goes on for so long: its agents move in slots before it is gone',
+    ),
     debug: whole(0, 2).default(0).describe('1: DEBUG lines in cluster.log, 2: DEBUG2 too'),
   })
   .describe('run a node of the Wazuh server cluster');

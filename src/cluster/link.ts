@@ -27,6 +27,7 @@ export interface LinkHandler {
   failed?(error: unknown, asked: Asked, link: Link): void;
   ready?(link: Link): void;
   alive?(link: Link): void;
+  leaving?(link: Link): void;
   recognised?(peer: PeerKind, features: ReadonlySet<string>, link: Link): void;
   cancelled?(taskId: string | undefined, reason: Fault, link: Link): void;
 }
@@ -225,6 +226,10 @@ export class Link {
         return;
       case 'alive':
         handler.alive?.(this);
+        return;
+      case 'leaving':
+        handler.alive?.(this);
+        handler.leaving?.(this);
         return;
       case 'cancelled':
         handler.cancelled?.(output.taskId, output.fault, this);

@@ -108,13 +108,14 @@ export function rosterOrder(
   configured: ConfiguredContent,
   unready: readonly string[],
   detail: string,
-  /** The manager of this host: it runs, so it is not leaving. */
-  here?: string,
+  /** Managers of whose hosts it is known whether they are about to be stopped. */
+  leaving: ReadonlyMap<string, boolean> = new Map(),
 ): PublishOrder {
-  const change = (content: Content): Content => {
-    const judged = withUnready(content, unready);
-    return here === undefined ? judged : withLeaving(judged, here, false);
-  };
+  const change = (content: Content): Content =>
+    [...leaving].reduce(
+      (known, [id, isLeaving]) => withLeaving(known, id, isLeaving),
+      withUnready(content, unready),
+    );
   return atOnce('roster', configured, detail, change);
 }
 

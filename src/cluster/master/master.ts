@@ -94,6 +94,11 @@ export class Master {
     this.#services = new Services([...own, ...services], fallback);
   }
 
+  /** Workers that are connected, by name: are they about to be stopped? */
+  leaving(): ReadonlyMap<string, boolean> {
+    return new Map([...this.#names].map(([name, worker]) => [name, worker.isLeaving]));
+  }
+
   /** Registered workers in the order in which they came. */
   workers(): readonly WorkerStatus[] {
     return [...this.#names.values()].map((worker) => worker.status());
@@ -192,6 +197,7 @@ export class Master {
         this.#log.error(unhandledText(asked, error));
       },
       alive: (link) => worker(link)?.alive(),
+      leaving: (link) => worker(link)?.leave(),
       recognised: (peer, features, link) => worker(link)?.recognised(peer, features),
       cancelled: (taskId, reason, link) => worker(link)?.cancelled(taskId, reason),
       ready: (link) => {

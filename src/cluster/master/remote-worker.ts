@@ -31,6 +31,7 @@ export class RemoteWorker implements IntegrityPeer {
   #lastAliveMonotonicMs: number;
   #peer: PeerKind | undefined;
   #features: ReadonlySet<string> = new Set();
+  #isLeaving = false;
 
   constructor(hello: Hello, link: Link, transfers: TransferFolder, desk: MasterDesk) {
     const { clock, random, log } = desk.ports;
@@ -75,6 +76,18 @@ export class RemoteWorker implements IntegrityPeer {
     const { clock } = this.#desk.ports;
     this.#lastAliveAtMs = clock.nowMs();
     this.#lastAliveMonotonicMs = clock.monotonicMs();
+  }
+
+  /** It announced that it is about to be stopped; true until it comes back on another link. */
+  get isLeaving(): boolean {
+    return this.#isLeaving;
+  }
+
+  /** Only nodes of ours have such a word; from another peer it is an echo and nothing else. */
+  leave(): void {
+    if (this.#peer !== 'ours' || this.#isLeaving) return;
+    this.#isLeaving = true;
+    this.log.info('It is about to be stopped: its agents go first.');
   }
 
   recognised(peer: PeerKind, features: ReadonlySet<string>): void {

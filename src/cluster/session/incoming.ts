@@ -2,7 +2,13 @@
  * The commands that the session serves by itself, as a table: echoes, strings, files, cancelled
  * tasks. Answers are stock's, word by word (cluster-protocol.md 2.1.1).
  */
-import { answerWords, type Payload, type SessionCommand, spacedAnswers } from '../wire/command.ts';
+import {
+  answerWords,
+  leavingWord,
+  type Payload,
+  type SessionCommand,
+  spacedAnswers,
+} from '../wire/command.ts';
 import { type Fault, fault } from '../wire/fault.ts';
 import type { SessionLimits } from '../wire/limits.ts';
 import { encodeFault } from '../wire/wazuh-json.ts';
@@ -87,7 +93,7 @@ export class Incoming {
     keepAlive: (bytes) => ({
       word: spacedAnswers.masterEcho,
       payload: bytes,
-      also: { kind: 'alive' },
+      also: { kind: leavingWord.equals(bytes) ? 'leaving' : 'alive' },
     }),
     echoMaster: (bytes) => ({ word: spacedAnswers.workerEcho, payload: bytes }),
     reserveString: (sizeBytes, nowMs) => {

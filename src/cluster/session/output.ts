@@ -56,6 +56,8 @@ export type Output =
   | { readonly kind: 'store'; readonly step: StoreStep; readonly counter?: number }
   /** The peer's keep-alive arrived and was answered. */
   | { readonly kind: 'alive' }
+  /** The same, and the peer is about to be stopped. */
+  | { readonly kind: 'leaving' }
   /** The peer no longer wants what we send under this task. */
   | { readonly kind: 'cancelled'; readonly taskId: string | undefined; readonly fault: Fault }
   /** Proven: the peer is one of ours, or (worker only) answers as a stock node. */

@@ -160,6 +160,9 @@ export const answerWords = {
 } as const;
 
 /** Answers to these carry a space of their own, as stock writes them. */
+/** The keep-alive of a node of ours that is about to be stopped; a stock master echoes it as any other. */
+export const leavingWord = Buffer.from('pilotfish-leaving/1');
+
 export const spacedAnswers = {
   fileOpened: 'ok ',
   masterEcho: 'ok-m ',

@@ -14,6 +14,8 @@ import { LocalIntegrity } from '../tasks/local-integrity.ts';
 import { NodeLog } from '../tasks/node-log.ts';
 import type { NodePorts, NodeSettings } from '../tasks/node-ports.ts';
 import type { Service } from '../tasks/services.ts';
+import { expectOk } from '../upload.ts';
+import { leavingWord } from '../wire/command.ts';
 import { defaultLimits } from '../wire/limits.ts';
 import { createSeal, type Seal } from '../wire/seal.ts';
 import { Connection } from './connection.ts';
@@ -83,6 +85,13 @@ export class Worker {
       heldDeletions: this.#deletions.heldFiles,
       heldReason: this.#deletions.reason,
     };
+  }
+
+  /** Tell the master that this node is about to be stopped; a stock one has no use for it. */
+  async leave(signal: AbortSignal): Promise<void> {
+    const { connection } = this;
+    if (connection?.peer !== 'ours') return;
+    expectOk(await connection.link.request('keepAlive', leavingWord, { signal }), 'leaving');
   }
 
   /** Connect, again and again, until `signal` aborts. */

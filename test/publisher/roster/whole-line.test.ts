@@ -101,6 +101,23 @@ async function report(publisher: TestPublisher, agent: string, wm2: 'up' | 'down
   await postReport(publisher, aReport({ agent, place: agent, site: 'office', seq, health }));
 }
 
+test('a worker that is told to stop is drained while it still serves, and taken back when it returns', async (t) => {
+  const { publisher, port } = await ground(t, { type: 'master', name: 'wm1' }, 2);
+  const wish = { name: 'wm2', port, cluster: intervals, more: { ...more, lameDuckMs: 1_000 } };
+  const home = new Home(t);
+  const worker = startWorker(t, home, wish);
+  await publisher.start();
+  const state = async () => (await seen(publisher, 'wm2')).state;
+  await eventually('wm2 is in', async () => (await state()) === 'up', waitMs);
+  await eventually('a round', async () => (await seen(publisher, 'wm2')).isReady, waitMs);
+  const toldAtMs = performance.now();
+  await worker.stop();
+  assert.ok(performance.now() - toldAtMs >= 990, 'it goes on for a while');
+  await eventually('drained', async () => (await state()) === 'drain', waitMs);
+  startWorker(t, home, wish);
+  await eventually('back', async () => (await state()) === 'up', waitMs);
+});
+
 test('whole: no keys, no entry; the killed leaves; who flaps is damped; a blind site drains nobody', async (t) => {
   const { publisher, port, managers } = await ground(t, { type: 'master', name: 'wm1' }, 3);
   const third = / {2}- id: wm3\n(?: {4}.*\n)+/;
