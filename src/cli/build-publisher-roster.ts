@@ -15,6 +15,7 @@ import type { ListService } from '../publisher/list-service.ts';
 import { rosterOrder } from '../publisher/orders.ts';
 import { type PublishDesk, publish } from '../publisher/publish.ts';
 import type { AgentRow } from '../publisher/reports/agent-book.ts';
+import { ClaimBook } from '../publisher/roster/claims.ts';
 import { keepRoster, type RosterParts } from '../publisher/roster/keep-roster.ts';
 import { knownReadiness } from '../publisher/roster/readiness.ts';
 import { type RunningStatus, seenRound } from '../publisher/status/running.ts';
@@ -59,6 +60,7 @@ export async function runRoster(ground: RosterGround, signal: AbortSignal): Prom
     nodeOf: (id) => config().nodes.get(id),
     healths: ground.healths,
     rows: ground.rows,
+    claims: new ClaimBook(),
     ...asking(ground),
     noteRound: (views, round) => ground.noteRound(seenRound(views, round, clock.nowMs())),
     settings: () => {

@@ -33,6 +33,15 @@ export function clusterRole(
   return type === 'master' || type === 'worker' ? { role: type } : {};
 }
 
+/** As the node says; absent where it does not. */
+export function clusterClaim(
+  { health }: ClusterSight,
+  node: string | undefined,
+): { readonly claimedAgents?: number } {
+  const claimedAgents = nodeOf(health, node)?.activeAgents;
+  return claimedAgents === undefined ? {} : { claimedAgents };
+}
+
 /**
  * Keys and groups travel with the integrity sync: its age and what it last carried tell. Our own
  * master knows more: `lags`, from its store.

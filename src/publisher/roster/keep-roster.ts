@@ -12,7 +12,8 @@ import type { Manager } from '../../list/model.ts';
 import type { Log } from '../../log.ts';
 import type { Complaints } from '../complaints.ts';
 import type { AgentRow } from '../reports/agent-book.ts';
-import { clusterOpinion, clusterRole, clusterStep } from './cluster-views.ts';
+import { type ClaimBook, reportedAgents } from './claims.ts';
+import { clusterClaim, clusterOpinion, clusterRole, clusterStep } from './cluster-views.ts';
 import { judgeRound, type Readiness, type ReadinessSettings, type Round } from './readiness.ts';
 import { siteViews } from './site-views.ts';
 import type { LocalState, ManagerViews, NodeLags, Opinion } from './view.ts';
@@ -28,6 +29,8 @@ export interface RosterParts {
   /** The publisher's own probes, by manager id. */
   healths(): ReadonlyMap<string, Health>;
   rows(): Iterable<AgentRow>;
+  /** What nodes say of their agents is held against reports; absent: it is not. */
+  readonly claims?: ClaimBook;
   /** Absent where no cluster is asked. */
   askCluster?(signal: AbortSignal): Promise<ClusterHealth>;
   /** From the store of our own master; undefined where it knows nothing of the node. */
@@ -43,6 +46,7 @@ export interface RosterParts {
 
 const askMs = 1_500;
 const topics = {
+  claims: 'roster.claims',
   cluster: 'roster.cluster',
   guard: 'roster.guard',
   publish: 'roster.publish',
@@ -72,6 +76,7 @@ export async function rosterRound(
   if (round.guarded === undefined) complaints.end(topics.guard);
   else complaints.begin(topics.guard, round.guarded);
   parts.noteRound?.(views, round);
+  tellClaims(parts, views);
   for (const one of round.readiness.values()) {
     const was = before.get(one.id);
     if (was?.isReady === one.isReady) continue;
@@ -87,6 +92,17 @@ export async function rosterRound(
     complaints.begin(topics.publish, thrown.message);
   }
   return round.readiness;
+}
+
+function tellClaims(
+  { claims, complaints, rows, clock }: RosterParts,
+  views: readonly ManagerViews[],
+): void {
+  const nowMs = clock.nowMs();
+  if (claims === undefined || !claims.isDue(nowMs)) return;
+  const told = [...claims.note(views, reportedAgents(rows(), nowMs), nowMs)];
+  if (told.length === 0) return complaints.end(topics.claims);
+  complaints.begin(topics.claims, told.map(([id, why]) => `${id}: ${why}`).join('; '));
 }
 
 async function lookAround(
@@ -107,6 +123,7 @@ async function lookAround(
       probe: opinionOf(healths.get(id)),
       cluster: clusterOpinion(sight, node),
       ...clusterRole(sight, node),
+      ...clusterClaim(sight, node),
       inStep: clusterStep(sight, node, lags),
       sites: sites.get(id) ?? [],
       ...(own === undefined ? {} : { local: own }),

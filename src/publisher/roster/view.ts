@@ -47,6 +47,8 @@ export interface ManagerViews {
   readonly inStep: InStep;
   /** The majority of the voters of each site; sites without enough voters are left out. */
   readonly sites: readonly { readonly site: string; readonly opinion: Opinion }[];
+  /** How many agents its node says it has; nothing but a complaint ever comes of it. */
+  readonly claimedAgents?: number;
   readonly local?: LocalState;
   readonly lags?: NodeLags;
 }
