@@ -1,4 +1,8 @@
-/** Seeded rollouts with random faults; every invariant must hold in every one. */
+/**
+ * Seeded rollouts with random faults; every invariant must hold in every one. Most good lists are taken
+ * back under these faults, rightly: a third of the agents falls silent, vanishes or fares badly while a
+ * wave is judged. Without faults none is.
+ */
 import { parseArgs } from 'node:util';
 import { runRollout } from '../../src/simulation/rollout-world.ts';
 import { rolloutRun } from '../rollout/runs.ts';

@@ -60,8 +60,17 @@ function restores(
   };
 }
 
-function failures(stats: CohortStats, { marginPct }: GateSettings): Verdict | undefined {
+/** One agent that fares badly is an accident. */
+const leastFailed = 2;
+
+function failures(
+  stats: CohortStats,
+  { marginPct, maxRestores }: GateSettings,
+): Verdict | undefined {
   const { failed, reported, others, othersFailed } = stats;
+  // With nobody left to compare with, what restores need; never more than there are.
+  const enough = Math.min(reported, others === 0 ? maxRestores : leastFailed);
+  if (failed < enough) return undefined;
   // The others are a sample too: one unlucky agent in a small fleet is no evidence.
   const usual = others === 0 ? 0 : wilsonBounds(othersFailed, others).upper;
   const least = wilsonBounds(failed, reported).lower;

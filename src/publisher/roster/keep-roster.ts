@@ -101,8 +101,8 @@ function tellClaims(
   const nowMs = clock.nowMs();
   if (claims === undefined || !claims.isDue(nowMs)) return;
   const told = [...claims.note(views, reportedAgents(rows(), nowMs), nowMs)];
-  if (told.length === 0) return complaints.end(topics.claims);
-  complaints.begin(topics.claims, told.map(([id, why]) => `${id}: ${why}`).join('; '));
+  if (told.length === 0) complaints.end(topics.claims);
+  else complaints.begin(topics.claims, told.map(([id, why]) => `${id}: ${why}`).join('; '));
 }
 
 async function lookAround(

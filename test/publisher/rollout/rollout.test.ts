@@ -45,6 +45,13 @@ test('seeded rollouts with random faults keep every invariant (short form)', asy
   assert.doesNotMatch(lines.join(), /bad done/);
 });
 
+test('good lists without faults pass, however the dice of small waves fall', async () => {
+  for (const seed of [11, 21, 43, 197, 259]) {
+    const run = await rolloutRun({ isBad: false, agents: 40 + (seed % 7) * 40, hasFaults: false });
+    assert.equal((await runRollout(seed, run)).end, 'done', `${seed}`);
+  }
+});
+
 test('gates: what waits, what goes on, what is taken back', () => {
   const later = startMs + 300_000;
   const cases = [
@@ -59,6 +66,20 @@ test('gates: what waits, what goes on, what is taken back', () => {
     [{ ...calm, failed: 12, othersFailed: 1_200 }, later, 'advance'], // bad weather for all
     [{ ...calm, known: 5, reported: 5, failed: 5, others: 200, othersFailed: 190 }, later, 'wait'],
     [{ ...calm, known: 8, reported: 8, failed: 1, others: 192, othersFailed: 0 }, later, 'advance'],
+    // One agent is an accident, and so are two where nobody is left to compare with.
+    [{ ...calm, known: 2, reported: 2, failed: 1, others: 198, othersFailed: 0 }, later, 'wait'],
+    [
+      { ...calm, known: 2, reported: 2, failed: 2, others: 198, othersFailed: 0 },
+      later,
+      'failures',
+    ],
+    [{ ...calm, known: 10, reported: 10, failed: 2, others: 0, othersFailed: 0 }, later, 'advance'],
+    [
+      { ...calm, known: 10, reported: 10, failed: 3, others: 0, othersFailed: 0 },
+      later,
+      'failures',
+    ],
+    [{ ...calm, known: 1, reported: 1, failed: 1, others: 0, othersFailed: 0 }, later, 'failures'],
   ] as const;
   for (const [stats, nowMs, expected] of cases) {
     const verdict = judgeWave(stats, record, gates, nowMs);
