@@ -64,7 +64,7 @@ export function buildHttpsFront(handler: RequestListener, options: FrontOptions)
       maxHeaderSize: maxHeaderBytes,
       noDelay: true,
     },
-    handler,
+    noteServed(handler, options),
   );
   server.maxHeadersCount = headersCounted;
   server.maxRequestsPerSocket = options.maxRequestsPerSocket;
@@ -76,6 +76,19 @@ export function buildHttpsFront(handler: RequestListener, options: FrontOptions)
     setCertificate: (certificate) =>
       server.setSecureContext(secureContext(certificate, options.authorityPem)),
     close: () => close(server, options.clock),
+  };
+}
+
+/** A good answer makes its address known; who is known already costs one look. */
+function noteServed(handler: RequestListener, { ledger, clock }: FrontOptions): RequestListener {
+  return (request, response) => {
+    const ip = request.socket.remoteAddress ?? '';
+    if (!ledger.isKnown(ip, clock.monotonicMs())) {
+      response.once('finish', () => {
+        if (response.statusCode < 400) ledger.noteServed(ip, clock.monotonicMs());
+      });
+    }
+    handler(request, response);
   };
 }
 

@@ -4,6 +4,7 @@
  * of sidecars may wait behind one NAT address while short requests stay scarce. Pure bookkeeping.
  */
 import { isIPv6 } from 'node:net';
+import { buildHandshakeGate } from './handshake-gate.ts';
 
 export interface ConnectionLimits {
   readonly maxConnections: number;
@@ -21,6 +22,10 @@ export interface ConnectionLedger {
   /** A new connection; unless `admitted` it is to be closed at once and is not counted. */
   open(ip: string, nowMs: number): Admission;
   close(ip: string): void;
+  /** It was served lately, so it comes before strangers when many come at once. */
+  isKnown(ip: string, nowMs: number): boolean;
+  /** It got a good answer. */
+  noteServed(ip: string, nowMs: number): void;
   /** Its request begins to wait: it moves to the other cap; false when that one is reached. */
   startWaiting(ip: string): boolean;
   endWaiting(ip: string): void;
@@ -31,13 +36,15 @@ export function buildConnectionLedger(limits: ConnectionLimits): ConnectionLedge
   const active = new Tally();
   const networks = new Tally();
   const waiting = new Tally();
-  const handshakes = buildTokenBucket(limits.maxHandshakesPerSecond, limits.maxHandshakesPerSecond);
+  const gate = buildHandshakeGate(limits.maxHandshakesPerSecond);
+  const forKnown = Math.floor(limits.maxConnections / 16);
 
   const judge = (source: Source, nowMs: number): Admission => {
-    if (active.total >= limits.maxConnections) return 'full';
+    const kept = gate.isKnown(source.host, nowMs) ? 0 : forKnown;
+    if (active.total >= limits.maxConnections - kept) return 'full';
     if (active.of(source.host) >= limits.maxConnectionsPerIp) return 'full_for_ip';
     if (networks.of(source.network) >= limits.maxConnectionsPerNetwork) return 'full_for_network';
-    return handshakes.take(nowMs) ? 'admitted' : 'too_fast';
+    return gate.admit(source, nowMs) ? 'admitted' : 'too_fast';
   };
   const count = (ip: string, step: 1 | -1): void => {
     const source = sourceOf(ip);
@@ -51,6 +58,8 @@ export function buildConnectionLedger(limits: ConnectionLimits): ConnectionLedge
       return verdict;
     },
     close: (ip) => count(ip, -1),
+    isKnown: (ip, nowMs) => gate.isKnown(sourceOf(ip).host, nowMs),
+    noteServed: (ip, nowMs) => gate.noteServed(sourceOf(ip).host, nowMs),
     startWaiting(ip) {
       const { host } = sourceOf(ip);
       if (waiting.total >= limits.maxLongPolls) return false;
@@ -103,25 +112,4 @@ function expandGroups(text: string): readonly string[] {
   const after = tail === undefined || tail === '' ? [] : tail.split(':');
   const zeros = Array.from({ length: Math.max(0, 8 - before.length - after.length) }, () => '0');
   return [...before, ...zeros, ...after];
-}
-
-export interface TokenBucket {
-  /** Take one; false when none is left. */
-  take(nowMs: number): boolean;
-}
-
-/** `perSecond` new ones a second, at most `burst` saved up. `nowMs` is monotonic. */
-export function buildTokenBucket(perSecond: number, burst: number): TokenBucket {
-  let left = burst;
-  let atMs: number | undefined;
-  return {
-    take(nowMs) {
-      const passedMs = Math.max(0, nowMs - (atMs ?? nowMs));
-      atMs = nowMs;
-      left = Math.min(burst, left + (passedMs * perSecond) / 1_000);
-      if (left < 1) return false;
-      left -= 1;
-      return true;
-    },
-  };
 }

@@ -7,10 +7,11 @@ import type { Clock } from '../clock.ts';
 import { type FlatForm, signFlat } from '../list/flat.ts';
 import { comparePositions } from '../list/position.ts';
 import { type SigningKey, signReceipt } from '../list/sign.ts';
-import { buildTokenBucket, type ConnectionLedger } from './connection-ledger.ts';
+import type { ConnectionLedger } from './connection-ledger.ts';
 import type { PublishedList } from './history.ts';
 import { buildLongPolls } from './long-polls.ts';
 import { listOf } from './publish.ts';
+import { buildTokenBucket } from './token-bucket.ts';
 
 export interface ListPoll {
   readonly ip: string;

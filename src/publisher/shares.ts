@@ -1,5 +1,5 @@
 /** A token bucket for each of those that came lately; bounded, whoever comes. */
-import { buildTokenBucket, type TokenBucket } from './connection-ledger.ts';
+import { buildTokenBucket, type TokenBucket } from './token-bucket.ts';
 
 const maxShares = 200_000;
 

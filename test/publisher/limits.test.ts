@@ -4,12 +4,12 @@ import fc from 'fast-check';
 import { systemClock } from '../../src/host/system-clock.ts';
 import {
   buildConnectionLedger,
-  buildTokenBucket,
   type ConnectionLimits,
   sourceOf,
 } from '../../src/publisher/connection-ledger.ts';
 import { isResignDue } from '../../src/publisher/daemon.ts';
 import { buildLongPolls } from '../../src/publisher/long-polls.ts';
+import { buildTokenBucket } from '../../src/publisher/token-bucket.ts';
 import { configuredOf } from './fixture.ts';
 
 const limits: ConnectionLimits = {

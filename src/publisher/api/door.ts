@@ -3,8 +3,9 @@
  * heavy reads share one.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { buildTokenBucket, sourceOf } from '../connection-ledger.ts';
+import { sourceOf } from '../connection-ledger.ts';
 import { Shares } from '../shares.ts';
+import { buildTokenBucket } from '../token-bucket.ts';
 import { findToken, type TokenRecord } from './token.ts';
 import type { ApiWorld } from './world.ts';
 

@@ -5,8 +5,9 @@
  */
 import { ListError } from '../../errors.ts';
 import { isReportMac, maxReportBytes, parseAgentReport } from '../../list/agent-report.ts';
-import { buildTokenBucket, sourceOf } from '../connection-ledger.ts';
+import { sourceOf } from '../connection-ledger.ts';
 import { Shares } from '../shares.ts';
+import { buildTokenBucket } from '../token-bucket.ts';
 import type { AgentBook } from './agent-book.ts';
 
 /** Port: the agents' keys as `client.keys` has them now. */
