@@ -13,7 +13,7 @@ import type { Log } from '../log.ts';
 import { parseTokenFile, renderTokenFile, type TokenRecord } from '../publisher/api/token.ts';
 import type { ApiWorld } from '../publisher/api/world.ts';
 import { type Board, buildBoard } from '../publisher/board/board.ts';
-import { LoadHistory, sampleEveryMs } from '../publisher/board/load-history.ts';
+import { LoadHistory, type LoadSample, sampleEveryMs } from '../publisher/board/load-history.ts';
 import type { Complaints } from '../publisher/complaints.ts';
 import type { ConnectionLedger } from '../publisher/connection-ledger.ts';
 import { stableOf } from '../publisher/daemon.ts';
@@ -64,7 +64,7 @@ export function openApi(ground: ApiGround, stop: AbortSignal): OpenedApi | undef
   return {
     world,
     ...(api.page ? { page: () => openPage(ground.complaints) } : {}),
-    run: () => keepLoads(world, stop),
+    run: () => keepLoads(world, ground, stop),
     close: () => audit.close(),
   };
 }
@@ -100,7 +100,7 @@ function worldOf(ground: ApiGround, audit: ApiWorld['audit'], stop: AbortSignal)
     recent: (sinceMs, limit) => reports?.past?.recent(sinceMs, limit) ?? [],
     journal: () => readJournal(path),
     board: boardOf(ground),
-    loadHistory: new LoadHistory(),
+    loadHistory: new LoadHistory(readLoads(ground)),
     fileStates: () => ground.node?.data?.book,
     target() {
       const newest = history.newest();
@@ -143,12 +143,39 @@ function boardOf(ground: ApiGround): Board {
   });
 }
 
+const loadsTopic = 'loads.store';
+
+/** A plot is worth less than the publisher: what cannot be read begins anew. */
+function readLoads({ reports, complaints }: ApiGround): readonly LoadSample[] {
+  return attempt(complaints, () => reports?.past?.loads()) ?? [];
+}
+
 /** What the page's plot shows; nobody else needs it. */
-async function keepLoads({ board, loadHistory }: ApiWorld, stop: AbortSignal): Promise<void> {
+async function keepLoads(
+  { board, loadHistory }: ApiWorld,
+  { reports, complaints }: ApiGround,
+  stop: AbortSignal,
+): Promise<void> {
   while (!stop.aborted) {
     const loads = board.loads();
-    if (loads.size > 0) loadHistory.note(clock.nowMs(), loads);
+    if (loads.size > 0) {
+      const atMs = clock.nowMs();
+      loadHistory.note(atMs, loads);
+      attempt(complaints, () => reports?.past?.addLoads({ atMs, loads }));
+    }
     await sleep(clock, sampleEveryMs, stop).catch(() => undefined);
+  }
+}
+
+function attempt<Value>(complaints: Complaints, work: () => Value): Value | undefined {
+  try {
+    const value = work();
+    complaints.end(loadsTopic);
+    return value;
+  } catch (thrown) {
+    if (!(thrown instanceof HostError)) throw thrown;
+    complaints.begin(loadsTopic, thrown.message);
+    return undefined;
   }
 }
 

@@ -18,7 +18,7 @@ export interface ReportOffice {
   readonly book: AgentBook;
   readonly desk: ReportDesk;
   /** Absent while reports are kept in memory only. */
-  readonly past?: Pick<ReportStore, 'events' | 'recent'>;
+  readonly past?: Pick<ReportStore, 'events' | 'recent' | 'loads' | 'addLoads'>;
   /** Until `signal` aborts; then everything is written and closed. */
   run(signal: AbortSignal): Promise<void>;
 }

@@ -10,7 +10,13 @@ import {
   type TokenRecord,
 } from '../publisher/api/token.ts';
 import { parseDurationMs } from './config-file.ts';
-import { addCommand, type CommandParts, type Common, readNumber } from './publisher-command.ts';
+import {
+  addCommand,
+  audited,
+  type CommandParts,
+  type Common,
+  readNumber,
+} from './publisher-command.ts';
 import { renderTable, show } from './terminal.ts';
 
 interface CreateFlags {
@@ -38,13 +44,15 @@ export function addApiTokens(program: Command, { terminal, host }: CommandParts)
       }
       const wish = { name: flags.name, role: flags.role, nowMs: host.clock.nowMs(), validMs };
       const { text, record } = mintToken(wish, host.random.bytes(38));
-      await host.changeTokens(flags.dir, (tokens) => {
+      const create = (tokens: readonly TokenRecord[]): readonly TokenRecord[] => {
         const alive = tokens.filter(({ expiresAtMs }) => expiresAtMs > wish.nowMs);
         if (alive.length >= maxTokens) {
           throw new ConfigError('usage', `${maxTokens} tokens are alive: revoke some`);
         }
         return [...alive, record];
-      });
+      };
+      const action = `api-token create ${record.id} ${record.role}`;
+      await audited({ host }, flags.dir, action, () => host.changeTokens(flags.dir, create));
       const { hash: _, ...told } = record;
       show(terminal, flags.json, { token: text, ...told }, () => text);
     });
@@ -56,10 +64,12 @@ export function addApiTokens(program: Command, { terminal, host }: CommandParts)
   addCommand(group, 'revoke', 'a token is no longer good, within a second')
     .argument('<id>', 'id, see list')
     .action(async (id: string, flags: Common) => {
-      await host.changeTokens(flags.dir, (tokens) => {
+      const revoke = (tokens: readonly TokenRecord[]): readonly TokenRecord[] => {
         if (tokens.some((one) => one.id === id)) return tokens.filter((one) => one.id !== id);
         throw new ConfigError('usage', `no token ${id}; \`api-token list\` shows them`);
-      });
+      };
+      const action = `api-token revoke ${id}`;
+      await audited({ host }, flags.dir, action, () => host.changeTokens(flags.dir, revoke));
       show(terminal, flags.json, { revoked: id }, () => `token ${id} is revoked`);
     });
 }

@@ -58,29 +58,43 @@ export async function withOffice(
 
 /** `work`, with what it was and how it ended in the audit log; what cannot be written there is not done. */
 export async function audited<Value>(
-  { host }: CommandParts,
+  { host }: Pick<CommandParts, 'host'>,
   directory: string,
   action: string,
   work: () => Promise<Value>,
 ): Promise<Value> {
-  const note = (outcome: string): Promise<unknown> =>
-    host.withAudit(directory, (log) =>
-      log.append({
-        atMs: host.clock.nowMs(),
-        who: host.userName(),
-        role: 'admin',
-        from: 'command line',
-        action,
-        outcome,
-      }),
-    );
-  await note('asked');
+  await noteAudit(host, directory, action, 'asked');
   try {
     const value = await work();
-    await note('done');
+    await noteAudit(host, directory, action, 'done');
     return value;
   } catch (thrown) {
-    if (thrown instanceof PilotfishError) await note(thrown.code);
+    if (thrown instanceof PilotfishError) await noteAudit(host, directory, action, thrown.code);
     throw thrown;
   }
+}
+
+/** For what makes the directory, its log too: nothing can be noted before. */
+export async function auditedAfterwards<Value>(
+  { host }: Pick<CommandParts, 'host'>,
+  directory: string,
+  action: string,
+  work: () => Promise<Value>,
+): Promise<Value> {
+  const value = await work();
+  await noteAudit(host, directory, action, 'done');
+  return value;
+}
+
+async function noteAudit(
+  host: PublisherHost,
+  directory: string,
+  action: string,
+  outcome: string,
+): Promise<void> {
+  const atMs = host.clock.nowMs();
+  const who = host.userName();
+  await host.withAudit(directory, (log) =>
+    log.append({ atMs, who, role: 'admin', from: 'command line', action, outcome }),
+  );
 }

@@ -109,7 +109,9 @@ const limits = z.strictObject({
   maxConnectionsPerNetwork: whole(1, 100_000)
     .default(512)
     .describe('of them from one IPv4 /24 or IPv6 /48'),
-  maxHandshakesPerSecond: whole(1, 100_000).default(200).describe('new connections a second'),
+  maxHandshakesPerSecond: whole(1, 100_000)
+    .default(200)
+    .describe('new connections a second; above it who was served lately comes first'),
   maxLongPolls: whole(1, 100_000).default(20_000).describe('requests that wait for a change'),
   maxLongPollsPerIp: whole(1, 100_000)
     .default(1_000)

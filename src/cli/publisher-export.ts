@@ -1,7 +1,7 @@
 /** `pilotfish-publisher export`: a publisher that is only files. */
 import type { Command } from 'commander';
 import { ConfigError } from '../errors.ts';
-import { addCommand, type CommandParts, type Common } from './publisher-command.ts';
+import { addCommand, audited, type CommandParts, type Common } from './publisher-command.ts';
 import { show } from './terminal.ts';
 
 interface ExportFlags {
@@ -21,7 +21,10 @@ export function addExport(program: Command, { terminal, host }: CommandParts): v
         throw new ConfigError('usage', 'export: --certificate and --host go together');
       }
       const wish = certificate === undefined ? undefined : { file: certificate, hosts };
-      const done = await host.exportSite(flags.dir, folder, wish);
+      const action = `export ${folder}`;
+      const done = await audited({ host }, flags.dir, action, () =>
+        host.exportSite(flags.dir, folder, wish),
+      );
       show(terminal, flags.json, done, () =>
         [
           `version ${done.version} in ${folder}${done.written.length === 0 ? ' already' : ''}`,

@@ -3,7 +3,12 @@ import type { Command } from 'commander';
 import { ConfigError } from '../errors.ts';
 import { parseToken } from '../list/token.ts';
 import type { RunningStatus } from '../publisher/status/running.ts';
-import { addCommand, type CommandParts, type Common } from './publisher-command.ts';
+import {
+  addCommand,
+  auditedAfterwards,
+  type CommandParts,
+  type Common,
+} from './publisher-command.ts';
 import type { FollowedView } from './publisher-host.ts';
 import { renderDuration, show } from './terminal.ts';
 
@@ -21,7 +26,8 @@ export function addFollow(program: Command, { terminal, host }: CommandParts): v
     .action(async (token: string, flags: Common & FollowFlags) => {
       const from = flags.from ?? parseToken(token).publishers;
       if (from.length === 0) throw new ConfigError('usage', 'follow: --from names a source');
-      await host.follow(flags.dir, { token, from, listen: flags.listen ?? '0.0.0.0:8443' });
+      const request = { token, from, listen: flags.listen ?? '0.0.0.0:8443' };
+      await auditedAfterwards({ host }, flags.dir, 'follow', () => host.follow(flags.dir, request));
       show(terminal, flags.json, { directory: flags.dir, from }, () => afterwards(flags.dir, from));
     });
 }

@@ -1,7 +1,14 @@
 /** `keys list | raise-epoch | replace-root | recover`: who may sign, and how that changes. */
 import type { Command } from 'commander';
 import type { KeyChange, KeyOutcome } from '../publisher/keys.ts';
-import { addCommand, type CommandParts, type Common, withOffice } from './publisher-command.ts';
+import {
+  addCommand,
+  audited,
+  auditedAfterwards,
+  type CommandParts,
+  type Common,
+  withOffice,
+} from './publisher-command.ts';
 import { parseManagers } from './publisher-endpoint.ts';
 import { renderTable, show } from './terminal.ts';
 
@@ -45,7 +52,9 @@ function addRecover(keys: Command, { terminal, host }: CommandParts): void {
         rootKeys: 1,
         threshold: 1,
       };
-      const { root } = await host.recover(flags.dir, request, flags.rootKey ?? []);
+      const { root } = await auditedAfterwards({ host }, flags.dir, 'keys recover', () =>
+        host.recover(flags.dir, request, flags.rootKey ?? []),
+      );
       const value = { root: root.version, epoch: root.epoch, publishers: root.publishers };
       show(
         terminal,
@@ -93,11 +102,17 @@ async function change(
   flags: Common & KeyWords,
   wanted: KeyChange,
 ): Promise<void> {
-  const outcome = await host.changeKeys(flags.dir, wanted, flags.rootKey ?? []);
+  const outcome = await audited({ host }, flags.dir, actionOf(wanted), () =>
+    host.changeKeys(flags.dir, wanted, flags.rootKey ?? []),
+  );
   await host.announce(flags.dir);
   const { root, revoked, added, rootKeyFile } = outcome;
   const value = { root: root.version, epoch: root.epoch, revoked, added, rootKeyFile };
   show(terminal, flags.json, value, () => changeText(outcome));
+}
+
+function actionOf(wanted: KeyChange): string {
+  return wanted.kind === 'raise_epoch' ? 'keys raise-epoch' : `keys replace-root ${wanted.kid}`;
 }
 
 function changeText({ root, revoked, added, rootKeyFile }: KeyOutcome): string {

@@ -77,14 +77,16 @@ async function markRollout(
   kind: RolloutMark['kind'],
 ): Promise<void> {
   const { terminal, host } = parts;
-  const mark = markNewest(history, {
-    ...(flags.rollout === undefined ? {} : { id: flags.rollout }),
-    ...{ kind, who: host.userName(), why: flags.reason },
-    atMs: host.clock.nowMs(),
+  const action = `rollout ${kind} ${flags.reason}`.trim();
+  const mark = await audited(parts, flags.dir, action, async () => {
+    const marked = markNewest(history, {
+      ...(flags.rollout === undefined ? {} : { id: flags.rollout }),
+      ...{ kind, who: host.userName(), why: flags.reason },
+      atMs: host.clock.nowMs(),
+    });
+    await shareMark(desk, marked);
+    return marked;
   });
-  await audited(parts, flags.dir, `rollout ${kind} ${mark.why}`.trim(), () =>
-    shareMark(desk, mark),
-  );
   const isRunning = (await host.announce(flags.dir)) !== undefined;
   const note = isRunning
     ? ''

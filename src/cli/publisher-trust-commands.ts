@@ -7,6 +7,8 @@ import { renderToken } from '../list/token.ts';
 import type { InitRequest } from '../publisher/init.ts';
 import {
   addCommand,
+  audited,
+  auditedAfterwards,
   type CommandParts,
   type Common,
   readNumber,
@@ -39,7 +41,9 @@ export function addInit(program: Command, { terminal, host }: CommandParts): voi
     .addHelpText('after', initHelp)
     .action(async (flags: Common & InitFlags) => {
       const request = readInitFlags(flags, host);
-      const outcome = await host.init(flags.dir, request);
+      const outcome = await auditedAfterwards({ host }, flags.dir, 'init', () =>
+        host.init(flags.dir, request),
+      );
       const value = { ...outcome, directory: flags.dir };
       show(terminal, flags.json, value, () => initText(outcome, request, flags.dir));
     });
@@ -114,6 +118,8 @@ export function addToken(program: Command, parts: CommandParts): void {
           id: `tok-${encodeBase64Url(host.random.bytes(6))}`,
         });
         const { group, site } = flags;
+        const action = `token ${group} ${site}`;
+        await auditedAfterwards({ host }, flags.dir, action, () => Promise.resolve());
         show(terminal, flags.json, { token, org: root.org, group, site }, () => token);
       });
     });
@@ -128,11 +134,11 @@ export function addRoot(program: Command, { terminal, host }: CommandParts): voi
     .addHelpText('after', renewHelp)
     .action(async (flags: Common & RenewWords) => {
       const managers = parseManagers(flags.manager ?? []);
-      const { root: next } = await host.renewRoot(flags.dir, {
-        managers,
-        keyFiles: flags.rootKey ?? [],
-        newListKey: flags.newListKey,
-      });
+      const { newListKey, rootKey: keyFiles = [] } = flags;
+      const action = newListKey ? 'root renew, new list key' : 'root renew';
+      const { root: next } = await audited({ host }, flags.dir, action, () =>
+        host.renewRoot(flags.dir, { managers, keyFiles, newListKey }),
+      );
       const isRunning = (await host.announce(flags.dir)) !== undefined;
       const { value, text } = rootText(next, isRunning);
       show(terminal, flags.json, value, () => text);

@@ -1,9 +1,11 @@
 /** Reports in SQLite: one row an agent, a capped history of changes. Losing the last second is fine. */
 import { closeSync, constants, existsSync, openSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
+import { z } from 'zod';
 import { HostError, ListError } from '../errors.ts';
 import { messageOf } from '../guards.ts';
 import { parseAgentReport, renderAgentReport } from '../list/agent-report.ts';
+import { type LoadSample, maxSamples } from '../publisher/board/load-history.ts';
 import type { AgentEvent, AgentRow } from '../publisher/reports/agent-book.ts';
 import type { ReportStore } from '../publisher/reports/report-keeper.ts';
 
@@ -19,6 +21,9 @@ const migrations: readonly string[] = [
      kind TEXT NOT NULL, text TEXT NOT NULL
    ) STRICT;
    CREATE INDEX events_of_agent ON events (agent, id)`,
+  `CREATE TABLE loads (
+     id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, agents TEXT NOT NULL
+   ) STRICT`,
 ];
 
 /** Throws HostError `store_failed`, also when the file is damaged or of a newer program. */
@@ -40,11 +45,24 @@ export function openReports(path: string): ReportStore {
     'SELECT agent, at_ms, kind, text FROM events WHERE at_ms >= ? ORDER BY id DESC LIMIT ?',
   );
   const remove = database.prepare('DELETE FROM agents WHERE agent = ?');
+  const samples = database.prepare('SELECT at_ms, agents FROM loads ORDER BY id');
+  const addSample = database.prepare('INSERT INTO loads (at_ms, agents) VALUES (?, ?)');
+  const trimSamples = database.prepare(
+    'DELETE FROM loads WHERE id <= (SELECT max(id) FROM loads) - ?',
+  );
   return {
     rows: () => guarded(path, () => all.all().flatMap(rowOf)),
     count: () => guarded(path, () => Number(number.get()?.number)),
     events: (agent, limit) => guarded(path, () => ofAgent.all(agent, limit).map(eventOf)),
     recent: (sinceMs, limit) => guarded(path, () => newest.all(sinceMs, limit).map(eventOf)),
+    loads: () => guarded(path, () => samples.all().flatMap(sampleOf)),
+    addLoads: ({ atMs, loads }) =>
+      guarded(path, () =>
+        inTransaction(database, () => {
+          addSample.run(atMs, JSON.stringify([...loads]));
+          trimSamples.run(maxSamples);
+        }),
+      ),
     save: ({ rows, events }) =>
       guarded(path, () =>
         inTransaction(database, () => {
@@ -112,6 +130,19 @@ function rowOf(row: Record<string, unknown>): readonly AgentRow[] {
 function eventOf(row: Record<string, unknown>): AgentEvent {
   const { agent, at_ms, kind, text } = row;
   return { agent, atMs: at_ms, kind, text } as AgentEvent;
+}
+
+const loadsShape = z.array(z.tuple([z.string(), z.int().nonnegative()]));
+
+/** A sample that an older program wrote otherwise is left out of the plot. */
+function sampleOf({ at_ms, agents }: Record<string, unknown>): readonly LoadSample[] {
+  try {
+    const read = loadsShape.safeParse(JSON.parse(String(agents)));
+    return read.success ? [{ atMs: Number(at_ms), loads: new Map(read.data) }] : [];
+  } catch (error) {
+    if (error instanceof SyntaxError) return [];
+    throw error;
+  }
 }
 
 function guarded<Value>(path: string, work: () => Value): Value {

@@ -1,8 +1,14 @@
-/** How many agents each manager had, over the last day, in memory: a ring that never grows. */
+/** How many agents each manager had, over the last day: a ring that never grows, filled again after a restart. */
 
 /** Between two samples. */
 export const sampleEveryMs = 30_000;
-const maxSamples = 24 * 120;
+export const maxSamples = 24 * 120;
+
+/** One look at all managers of the list. */
+export interface LoadSample {
+  readonly atMs: number;
+  readonly loads: ReadonlyMap<string, number>;
+}
 
 export interface LoadSeries {
   readonly times: number[];
@@ -19,6 +25,11 @@ interface Sample {
 
 export class LoadHistory {
   readonly #samples: Sample[] = [];
+
+  /** `before`: what is known from before, oldest first. */
+  constructor(before: Iterable<LoadSample> = []) {
+    for (const { atMs, loads } of before) this.note(atMs, loads);
+  }
 
   note(atMs: number, loads: ReadonlyMap<string, number>): void {
     const before = this.#samples.at(-1)?.ids ?? [];

@@ -5,6 +5,7 @@
  */
 import { type Clock, sleep } from '../../clock.ts';
 import { HostError } from '../../errors.ts';
+import type { LoadSample } from '../board/load-history.ts';
 import type { Complaints } from '../complaints.ts';
 import type { AgentBook, AgentEvent, AgentRow, Unsaved } from './agent-book.ts';
 
@@ -17,6 +18,10 @@ export interface ReportStore {
   events(agent: string, limit: number): readonly AgentEvent[];
   /** Of all agents, since `sinceMs`, the newest `limit`, newest first. */
   recent(sinceMs: number, limit: number): readonly AgentEvent[];
+  /** Agents of each manager over the last day, oldest first. */
+  loads(): readonly LoadSample[];
+  /** One more sample; those above the cap go, the oldest first. */
+  addLoads(sample: LoadSample): void;
   save(unsaved: Unsaved): void;
   /** Rows and events older than `beforeMs` go, and the oldest events above the cap. */
   trim(beforeMs: number, gone: readonly string[]): void;

@@ -141,15 +141,17 @@ test('networks: IPv4, mapped IPv4, IPv6, and what is no address', () => {
 
 const folder = fileURLToPath(new URL('../../../installers/observability', import.meta.url));
 
-/** Debian's prometheus brings it; it is not installed for the tests alone. */
-const hasPromtool = spawnSync('promtool', ['--version']).status === 0;
+/** Debian's prometheus brings it; `scripts/setup --tests` unpacks it alone. */
+const unpacked = fileURLToPath(new URL('../../../node_modules/.bin/promtool', import.meta.url));
+const promtool = existsSync(unpacked) ? unpacked : 'promtool';
+const hasPromtool = spawnSync(promtool, ['--version']).status === 0;
 
 test('promtool: rules, their unit tests, and a scrape', { skip: !hasPromtool }, async () => {
   const at = join(folder, 'prometheus');
-  execFileSync('promtool', ['check', 'rules', 'pilotfish.rules.yml'], { cwd: at });
-  execFileSync('promtool', ['test', 'rules', 'pilotfish.tests.yml'], { cwd: at });
+  execFileSync(promtool, ['check', 'rules', 'pilotfish.rules.yml'], { cwd: at });
+  execFileSync(promtool, ['test', 'rules', 'pilotfish.tests.yml'], { cwd: at });
   const input = await buildFleetMetrics(viewOf([]), new HandClock(startMs)).render();
-  execFileSync('promtool', ['check', 'metrics'], { input });
+  execFileSync(promtool, ['check', 'metrics'], { input });
 });
 
 test('dashboard and alerts name only metrics that exist; every alert has its place in the runbook', async () => {

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { HostError } from '../../../src/errors.ts';
 import { openReports } from '../../../src/host/report-database.ts';
 import { type Log, silentLog } from '../../../src/log.ts';
+import { LoadHistory, maxSamples } from '../../../src/publisher/board/load-history.ts';
 import { Complaints } from '../../../src/publisher/complaints.ts';
 import { buildAgentBook } from '../../../src/publisher/reports/agent-book.ts';
 import {
@@ -78,6 +80,8 @@ class FullDisk implements ReportStore {
   events = (agent: string, limit: number) => this.#real.events(agent, limit);
   recent = (sinceMs: number, limit: number) => this.#real.recent(sinceMs, limit);
   trim = (beforeMs: number, gone: readonly string[]) => this.#real.trim(beforeMs, gone);
+  loads = () => this.#real.loads();
+  addLoads = (sample: Parameters<ReportStore['addLoads']>[0]) => this.#real.addLoads(sample);
   close = () => this.#real.close();
   save(unsaved: Parameters<ReportStore['save']>[0]): void {
     if (this.isFull) throw new HostError('store_failed', 'database or disk is full');
@@ -109,4 +113,34 @@ test('a full disk is told once, costs no report and is caught up with', (t) => {
   assert.equal(saveSome(parts), true);
   assert.deepEqual(told, ['trouble.began', 'trouble.ended']);
   assert.equal(store.rows()[0]?.report.seq, 50);
+});
+
+test('loads over time are there again after a restart, a day of them and no more', (t) => {
+  const path = join(scratchDirectory(t), 'reports.db');
+  const first = openReports(path);
+  for (let at = 1; at <= maxSamples + 50; at += 1) {
+    first.addLoads({ atMs: at, loads: new Map([['wm1', at]]) });
+  }
+  first.close();
+  const second = openReports(path);
+  t.after(() => second.close());
+  const samples = second.loads();
+  assert.equal(samples.length, maxSamples);
+  assert.deepEqual(samples.at(-1)?.loads, new Map([['wm1', maxSamples + 50]]));
+  const { times, managers } = new LoadHistory(samples).series(maxSamples + 49, 10);
+  assert.deepEqual(times, [maxSamples + 49, maxSamples + 50]);
+  assert.deepEqual(managers, [{ id: 'wm1', agents: [maxSamples + 49, maxSamples + 50] }]);
+});
+
+test('a sample that cannot be read is left out', (t) => {
+  const path = join(scratchDirectory(t), 'reports.db');
+  const store = openReports(path);
+  t.after(() => store.close());
+  const other = new DatabaseSync(path);
+  for (const text of ['', '{}', '[["wm1",-1]]']) {
+    other.prepare('INSERT INTO loads (at_ms, agents) VALUES (1, ?)').run(text);
+  }
+  other.close();
+  store.addLoads({ atMs: 2, loads: new Map([['wm1', 3]]) });
+  assert.deepEqual(store.loads(), [{ atMs: 2, loads: new Map([['wm1', 3]]) }]);
 });
