@@ -163,7 +163,9 @@ async function keepLoads(
       loadHistory.note(atMs, loads);
       attempt(complaints, () => reports?.past?.addLoads({ atMs, loads }));
     }
-    await sleep(clock, sampleEveryMs, stop).catch(() => undefined);
+    // Before the first list is served there is nobody to count.
+    const waitMs = loads.size > 0 ? sampleEveryMs : 1_000;
+    await sleep(clock, waitMs, stop).catch(() => undefined);
   }
 }
 

@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { freePort } from '../fakes/processes.ts';
 import { as, call } from '../publisher/api/call.ts';
 import { scratchDirectory } from '../publisher/fixture.ts';
-import { makeFleet, mintToken } from '../web/fixture.ts';
+import { makeFleet } from '../web/fixture.ts';
 import { initPublisherDirectory, runPublisher, TestPublisher } from './publisher-fixture.ts';
 
 /** A command of a group, such as `audit verify`. */
@@ -217,22 +217,28 @@ test('metrics: for loopback as configured, and not there for others', async (t) 
 test('the load over time goes on after a restart where it was', async (t) => {
   const directory = join(scratchDirectory(t), 'p');
   const port = await freePort('127.0.0.1');
-  const fleet = await makeFleet(directory, { port, managers: 2, agents: 20 });
-  const reader = as(await mintToken(fleet, 'read'));
-  const loadOf = async (publisher: TestPublisher) => {
-    const { text } = await call(publisher, 'GET', '/api/v1/load', reader);
-    return JSON.parse(text).times ?? [];
+  await makeFleet(directory, { port, managers: 2, agents: 20 });
+  const mint = ['api-token', 'create', '--name', 'reader', '--dir', directory];
+  const reader = as((await runPublisher(mint)).out.trim());
+  const loadOf = async (publisher: TestPublisher, least: number): Promise<readonly number[]> => {
+    const endAtMs = performance.now() + 60_000;
+    for (;;) {
+      const { text } = await call(publisher, 'GET', '/api/v1/load', reader);
+      const times = JSON.parse(text).times ?? [];
+      if (times.length >= least || performance.now() > endAtMs) return times;
+      await new Promise((resolve) => setTimeout(resolve, 300));
+    }
   };
   const first = new TestPublisher(directory, port, []);
   t.after(() => first.stop());
   await first.start();
-  const before = await loadOf(first);
+  const before = await loadOf(first, 1);
   assert.ok(before.length > 0);
   await first.stop();
   const again = new TestPublisher(directory, port, []);
   t.after(() => again.stop());
   await again.start();
-  const after = await loadOf(again);
+  const after = await loadOf(again, before.length + 1);
   assert.ok(after.length > before.length);
   assert.equal(after[0], before[0]);
 });

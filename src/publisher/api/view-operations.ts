@@ -92,7 +92,7 @@ export const viewOperations: readonly Operation[] = [
     method: 'GET',
     path: 'load',
     role: 'read',
-    summary: 'Agents of every manager over time, since this publisher runs, at most a day',
+    summary: 'Agents of every manager over time, at most a day',
     query: z.strictObject({ minutes: minutes(24 * 60, 60) }),
     answer: answers.load,
     run: async ({ loadHistory, clock }, query) =>
