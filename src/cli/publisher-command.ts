@@ -80,8 +80,10 @@ export async function auditedAfterwards<Value>(
   directory: string,
   action: string,
   work: () => Promise<Value>,
+  hasChanged: (value: Value) => boolean = () => true,
 ): Promise<Value> {
   const value = await work();
+  if (!hasChanged(value)) return value;
   await noteAudit(host, directory, action, 'done');
   return value;
 }

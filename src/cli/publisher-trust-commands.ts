@@ -41,8 +41,13 @@ export function addInit(program: Command, { terminal, host }: CommandParts): voi
     .addHelpText('after', initHelp)
     .action(async (flags: Common & InitFlags) => {
       const request = readInitFlags(flags, host);
-      const outcome = await auditedAfterwards({ host }, flags.dir, 'init', () =>
-        host.init(flags.dir, request),
+      const init = () => host.init(flags.dir, request);
+      const outcome = await auditedAfterwards(
+        { host },
+        flags.dir,
+        'init',
+        init,
+        ({ kind }) => kind !== 'exists',
       );
       const value = { ...outcome, directory: flags.dir };
       show(terminal, flags.json, value, () => initText(outcome, request, flags.dir));

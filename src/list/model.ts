@@ -26,8 +26,10 @@ export const listLimits = {
   clockSkewMs: 10 * 60_000,
 } as const;
 
-/** What a signed document is; its header says `pf-<kind>+jws`, its payload `pf-<kind>`. */
-/** `state`: what one publisher leaves to the next; never shown to an agent. */
+/**
+ * What a signed document is; its header says `pf-<kind>+jws`, its payload `pf-<kind>`. `state`: what
+ * one publisher leaves to the next; never shown to an agent.
+ */
 export type DocumentKind = 'root' | 'list' | 'receipt' | 'state';
 
 export type ManagerState = 'up' | 'drain' | 'down';
