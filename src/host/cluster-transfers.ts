@@ -2,7 +2,7 @@
  * What peers upload, on disk: one folder per link below `queue/cluster/NODE`, files named by our
  * own numbers. Whatever a link leaves behind goes when it ends, and all of it at the next start.
  */
-import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { constants, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { type FileHandle, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Random } from '../clock.ts';
@@ -10,6 +10,10 @@ import type { StoreStep } from '../cluster/session/output.ts';
 import type { TransferFolder } from '../cluster/tasks/node-ports.ts';
 import { HostError } from '../errors.ts';
 import { bulkMemory } from './bulk-memory.ts';
+
+/** The folder is the group's: what lay there meanwhile may be anything. */
+const adoptFlags =
+  constants.O_WRONLY | constants.O_APPEND | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /** As it came from the socket, and opened: what one uploaded byte costs on its way here. */
 const copiesPerByte = 2.4;
@@ -86,11 +90,15 @@ export class ClusterTransfers implements TransferFolder {
     await mkdir(this.#folder, { recursive: true, mode: 0o770 });
     await rename(this.#kept, this.pathOf(transfer));
     this.#written.add(transfer);
-    const file = await open(this.pathOf(transfer), 'a', 0o600);
+    const file = await open(this.pathOf(transfer), adoptFlags);
     await this.#use(transfer, file);
-    const { size } = await file.stat();
-    if (size === bytes) return;
-    throw new HostError('store_failed', `${size} bytes were kept of an upload instead of ${bytes}`);
+    const stat = await file.stat();
+    if (!stat.isFile() || stat.nlink !== 1) {
+      throw new HostError('not_regular', 'what was kept of an upload is no file of ours any more');
+    }
+    if (stat.size === bytes) return;
+    const seen = `${stat.size} bytes were kept of an upload instead of ${bytes}`;
+    throw new HostError('store_failed', seen);
   }
 
   async #keep(transfer: number): Promise<void> {
