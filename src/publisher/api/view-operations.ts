@@ -86,6 +86,7 @@ export const viewOperations: readonly Operation[] = [
       limit: z.coerce.number().int().min(1).max(500).default(50).describe('files on a page'),
     }),
     answer: answers.files,
+    isHeavy: true,
     run: filesOf,
   },
   {

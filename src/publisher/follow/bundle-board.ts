@@ -38,7 +38,8 @@ export class BundleBoard {
 /** What a peer brought, as a source of the follower. */
 export class BundleInbox implements FollowSource {
   readonly name = 'cluster';
-  readonly everyMs = 0;
+  /** A peer that hands over the same again and again keeps nobody busy. */
+  readonly everyMs = 1_000;
   #waiting: { readonly bytes: Uint8Array; readonly from: string } | undefined;
   #arrival = Promise.withResolvers<void>();
 
