@@ -29,7 +29,7 @@ export function openApiDocument(version: string): object {
       securitySchemes: {
         token: { type: 'http', scheme: 'bearer', bearerFormat: 'pfa1.ID.SECRET' },
       },
-      schemas: { Error: z.toJSONSchema(errorAnswer) },
+      schemas: { ApiError: z.toJSONSchema(errorAnswer) },
     },
     paths,
   };
@@ -72,7 +72,7 @@ const refusals = {
 } as const;
 
 function refusal(description: string): object {
-  const schema = { $ref: '#/components/schemas/Error' };
+  const schema = { $ref: '#/components/schemas/ApiError' };
   return { description, content: { 'application/json': { schema } } };
 }
 
