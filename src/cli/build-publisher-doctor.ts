@@ -46,6 +46,7 @@ import { probeManagers } from '../publisher/watch-managers.ts';
 import { parseClientKeys } from '../wazuh/client-keys.ts';
 import { parseManagerVersion } from '../wazuh/manager-version.ts';
 import { editionOfHome } from './build-cluster-host.ts';
+import { leaderChecks } from './build-leader-doctor.ts';
 import { readFollowed } from './build-publisher-follow.ts';
 import { openOffice, readConfig } from './build-publisher-office.ts';
 import { buildNames } from './build-sidecar-names.ts';
@@ -93,6 +94,7 @@ function checksOf(ground: Ground): readonly Check[] {
     { name: 'agent keys', run: () => checkAgentKeys(ground) },
     { name: 'clock', run: () => checkClock(ground) },
     { name: 'versions', run: () => checkVersions(ground) },
+    ...leaderChecks(ground),
     { name: 'cluster key', run: () => checkClusterKey(ground) },
   ];
 }

@@ -1,12 +1,9 @@
 /** The seat of this publisher from real parts: for the one that runs, and for commands beside it. */
 import { hostname } from 'node:os';
-import { resolve } from 'node:path';
-import { ConfigError, type PilotfishError } from '../errors.ts';
-import { buildEtcdDoor, type ClosableDoor } from '../host/etcd-door.ts';
-import { openPublisherFolder } from '../host/publisher-folder.ts';
+import type { PilotfishError } from '../errors.ts';
+import { openInstance, readInstance } from '../host/publisher-instance.ts';
 import { systemClock as clock, systemRandom as random } from '../host/system-clock.ts';
-import type { LeaseEngine, SeatEngine } from '../leader/engine.ts';
-import { EtcdClient } from '../leader/etcd/client.ts';
+import type { Holder, LeaseEngine, SeatEngine } from '../leader/engine.ts';
 import { buildEtcdEngine } from '../leader/etcd/etcd-engine.ts';
 import { buildFileEngine } from '../leader/file-engine.ts';
 import { OfficeKeeper } from '../leader/keep-office.ts';
@@ -17,48 +14,32 @@ import type { Complaints } from '../publisher/complaints.ts';
 import type { PublishedList, SeatedHistory } from '../publisher/history.ts';
 import type { Leadership } from '../publisher/leadership.ts';
 import { SharedWriter } from '../publisher/shared-writer.ts';
-import { buildLocalWriter, firstTerm, notLeader, type Writer } from '../publisher/writer.ts';
+import {
+  buildLocalWriter,
+  firstTerm,
+  isNamesake,
+  isSeatOf,
+  notLeader,
+  type SeatOwner,
+  type Writer,
+} from '../publisher/writer.ts';
+import { openEtcdClient } from './build-etcd.ts';
 import type { PublisherConfig } from './publisher-config.ts';
 
 /** Between two looks, milliseconds: the own file is looked at for what cannot happen. */
 const pace = { file: 5_000, etcd: 500 } as const;
-const maxFileBytes = 64 * 1024;
 
 /** Throws ConfigError for files that cannot be read. */
 async function openEtcd(
   directory: string,
-  { leader, org }: Pick<PublisherConfig, 'leader' | 'org'>,
+  config: Pick<PublisherConfig, 'leader' | 'org'>,
+  instance: string | undefined,
 ): Promise<{ readonly engine: LeaseEngine; close(): void }> {
-  const { etcd, url = '', ttl } = leader;
-  const name = nameOf({ leader });
-  if (etcd === undefined) throw new ConfigError('config_invalid', 'leader.etcd is missing');
-  const read = (file: string) => requireText(directory, file);
-  const { ca, cert, key, user, passwordFile, endpoints } = etcd;
-  const door: ClosableDoor = buildEtcdDoor({
-    ...(ca === undefined ? {} : { ca: await read(ca) }),
-    ...(cert === undefined ? {} : { cert: await read(cert) }),
-    ...(key === undefined ? {} : { key: await read(key) }),
-  });
-  const account =
-    user === undefined || passwordFile === undefined
-      ? {}
-      : { account: { user, password: async () => (await read(passwordFile)).trim() } };
-  // One endpoint that is gone costs a try, not the lease.
-  const tryMs = Math.max(500, ttl / 10);
-  const limitMs = Math.max(1_000, ttl / 4);
-  const client = new EtcdClient({ door, clock, endpoints, ...account, tryMs, limitMs });
-  const prefix = etcd.prefix ?? `/pilotfish/${org}/`;
-  const engine = buildEtcdEngine(client, { prefix, ttlMs: ttl, name, url });
+  const { client, door, prefix } = await openEtcdClient(directory, config);
+  const { url = '', ttl } = config.leader;
+  const named = { name: leaderName(config), ...(instance === undefined ? {} : { instance }) };
+  const engine = buildEtcdEngine(client, { prefix, ttlMs: ttl, url, ...named });
   return { engine, close: () => door.close() };
-}
-
-async function requireText(directory: string, file: string): Promise<string> {
-  const text = await openPublisherFolder(directory).read(file);
-  if (text === undefined || text.length > maxFileBytes) {
-    const seen = text === undefined ? 'does not exist' : `is larger than ${maxFileBytes} bytes`;
-    throw new ConfigError('config_unreadable', `${resolve(directory, file)} ${seen}`);
-  }
-  return text;
 }
 
 export interface CommandGround {
@@ -69,7 +50,7 @@ export interface CommandGround {
   readonly listKey: SigningKey;
 }
 
-/** A command writes with the token of the publisher that runs under the same name; undefined: alone. */
+/** A command writes with the token of the publisher that runs in the same place; undefined: alone. */
 export function commandWriter(ground: CommandGround): Writer | undefined {
   if (ground.config.leader.engine === 'file') return undefined;
   let opened: SharedWriter | undefined;
@@ -89,15 +70,16 @@ export function commandWriter(ground: CommandGround): Writer | undefined {
 
 async function openCommandWriter(ground: CommandGround): Promise<SharedWriter> {
   const { directory, config, history, root, listKey } = ground;
-  const { engine } = await openEtcd(directory, config);
+  const own = { name: leaderName(config), instance: await readInstance(directory) };
+  const { engine } = await openEtcd(directory, config, own.instance);
   const writer: SharedWriter = new SharedWriter({
     ...{ engine, history, clock, listKey },
     root: () => root,
     async seat() {
       const look = await engine.look(writer.knownRevision());
       const { holder } = look;
-      if (holder === undefined || holder.name !== nameOf(config)) {
-        throw notLeader(holder, 'the seat is empty; start `run`');
+      if (holder === undefined || !isSeatOf(holder, own)) {
+        throw notLeader(holder, 'the seat is empty; start `run`', own);
       }
       await writer.follow(look);
       return holder.token;
@@ -106,7 +88,8 @@ async function openCommandWriter(ground: CommandGround): Promise<SharedWriter> {
   return writer;
 }
 
-function nameOf({ leader }: Pick<PublisherConfig, 'leader'>): string {
+/** What this publisher is called among the others. */
+export function leaderName({ leader }: Pick<PublisherConfig, 'leader'>): string {
   return leader.name ?? hostname().slice(0, 64);
 }
 
@@ -118,33 +101,37 @@ export interface LeaderGround extends Omit<CommandGround, 'root'> {
   readonly adopted: (entry: PublishedList) => void;
 }
 
-const topics = { store: 'leader.store', state: 'leader.state' } as const;
+const topics = { store: 'leader.store', state: 'leader.state', name: 'leader.name' } as const;
 
 /** The seat of the publisher that runs. Throws ConfigError for files that cannot be read. */
 export async function openLeadership(ground: LeaderGround): Promise<Leadership> {
   const { config, history } = ground;
   const { url = '', engine: kind } = config.leader;
-  const name = nameOf(config);
+  const name = leaderName(config);
   if (kind === 'file') {
     const engine = buildFileEngine(history, { name, url });
     const keeper = keeperOf(ground, engine, { knownRevision: () => 0 });
     const writer = buildLocalWriter(history, () => keeper.standing());
     return leadershipOf(ground, keeper, writer, () => undefined);
   }
-  const { engine, close } = await openEtcd(ground.directory, config);
+  const own = { name, instance: await openInstance(ground.directory, random) };
+  const { engine, close } = await openEtcd(ground.directory, config, own.instance);
   const { root, adopted, listKey } = ground;
   const writer: SharedWriter = new SharedWriter({
     ...{ engine, history, clock, listKey, root, adopted },
     async seat() {
       const now = keeper.standing();
       if (now.kind === 'leader') return now.token;
-      throw notLeader(now.holder, now.why);
+      throw notLeader(now.holder, now.why, own);
     },
     fenced: (token) => keeper.fenced(token),
   });
   const keeper = keeperOf(ground, engine, {
     knownRevision: () => writer.knownRevision(),
-    seen: (look) => writer.follow(look),
+    seen(look) {
+      tellNamesake(ground.complaints, look.holder, own);
+      return writer.follow(look);
+    },
   });
   return leadershipOf(ground, keeper, writer, close);
 }
@@ -171,6 +158,15 @@ function tellFailure(complaints: Complaints, error: PilotfishError | undefined):
   }
 }
 
+function tellNamesake(complaints: Complaints, holder: Holder | undefined, own: SeatOwner): void {
+  if (holder === undefined || !isNamesake(holder, own)) {
+    complaints.end(topics.name);
+    return;
+  }
+  const where = holder.url === '' ? '' : ` (${holder.url})`;
+  complaints.begin(topics.name, `another publisher is called ${holder.name} as well${where}`);
+}
+
 function leadershipOf(
   { config, history }: LeaderGround,
   keeper: OfficeKeeper,
@@ -187,7 +183,7 @@ function leadershipOf(
     looked: () => keeper.looked(),
     status() {
       const { engine } = config.leader;
-      const name = nameOf(config);
+      const name = leaderName(config);
       const now = keeper.standing();
       const leads = now.kind === 'leader';
       const sinceAtMs = Math.round(clock.nowMs() - (clock.monotonicMs() - keeper.sinceMs()));

@@ -132,6 +132,7 @@ const complaintTodo: Readonly<Record<string, string>> = {
   'roster.guard': 'the publisher doubts itself: can it reach the managers?',
   'roster.publish': 'the list stays as it is; `publish --dry-run` says what is refused',
   'leader.config': 'SIGHUP, or `publish`, puts this one into force; else make it as the others are',
+  'leader.name': 'give each publisher an own `leader.name`: commands here are refused meanwhile',
   'leader.store': 'is etcd well? `etcdctl endpoint health`; lists are served, none is signed',
   'leader.state': 'the roots here may be older than those of the leader: copy its `roots`',
   'reports.store': 'free the disk; reports are kept in memory meanwhile',

@@ -23,10 +23,7 @@ export function buildEtcdDoor(tls: EtcdTls): ClosableDoor {
   const plain = new PlainAgent(options);
   return {
     post(endpoint, path, body, token, signal) {
-      const { promise, resolve, reject } = Promise.withResolvers<{
-        readonly status: number;
-        readonly text: string;
-      }>();
+      const { promise, resolve, reject } = Promise.withResolvers<EtcdAnswer>();
       const url = new URL(path, endpoint);
       const headers = {
         'content-type': 'application/json',
@@ -38,7 +35,7 @@ export function buildEtcdDoor(tls: EtcdTls): ClosableDoor {
       const agent = isSecure ? secure : plain;
       const asked = start(url, { method: 'POST', headers, agent, signal }, (answer) => {
         readText(answer).then(
-          (text) => resolve({ status: answer.statusCode ?? 0, text }),
+          (text) => resolve({ status: answer.statusCode ?? 0, text, ...dateOf(answer) }),
           (error: unknown) => {
             asked.destroy();
             reject(error);
@@ -54,6 +51,13 @@ export function buildEtcdDoor(tls: EtcdTls): ClosableDoor {
       plain.destroy();
     },
   };
+}
+
+type EtcdAnswer = Awaited<ReturnType<EtcdDoor['post']>>;
+
+function dateOf({ headers }: IncomingMessage): { readonly dateMs?: number } {
+  const dateMs = Date.parse(headers.date ?? '');
+  return Number.isNaN(dateMs) ? {} : { dateMs };
 }
 
 async function readText(answer: IncomingMessage): Promise<string> {

@@ -11,6 +11,8 @@ export interface Holder {
   readonly name: string;
   /** Where operators reach it; empty when it names none. */
   readonly url: string;
+  /** Of this very publisher, whatever it is called; absent from a program of before. */
+  readonly instance?: string;
   readonly token: number;
 }
 

@@ -36,9 +36,32 @@ export function buildLocalWriter(history: History, standing?: () => Standing): W
   };
 }
 
+/** A publisher as the seat knows it. */
+export interface SeatOwner {
+  readonly name: string;
+  /** Undefined: it never ran in this place. */
+  readonly instance: string | undefined;
+}
+
+/** A holder of a program of before tells no instance: its name decides. */
+export function isSeatOf(holder: Holder, own: SeatOwner): boolean {
+  if (holder.name !== own.name) return false;
+  return holder.instance === undefined || holder.instance === own.instance;
+}
+
+/** Two publishers with one name: who is meant is told by nothing but this. */
+export function isNamesake(holder: Holder, own: SeatOwner): boolean {
+  return holder.name === own.name && !isSeatOf(holder, own);
+}
+
 /** Names who may, so that the operator knows where to go. */
-export function notLeader(holder: Holder | undefined, why: string): PeerError {
+export function notLeader(holder: Holder | undefined, why: string, own?: SeatOwner): PeerError {
   if (holder === undefined) return new PeerError('not_leader', `no publisher leads now: ${why}`);
   const where = holder.url === '' ? '' : ` (${holder.url})`;
+  if (own !== undefined && isNamesake(holder, own)) {
+    const other = `another one that is called ${holder.name} as well${where} leads`;
+    const todo = 'give each an own `leader.name`';
+    return new PeerError('not_leader', `this publisher stands by; ${other}; ${todo}`);
+  }
   return new PeerError('not_leader', `this publisher stands by; ${holder.name}${where} leads`);
 }

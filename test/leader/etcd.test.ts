@@ -1,8 +1,5 @@
 /** The engine against Debian's own etcd: one seat, a growing token, no write but the holder's. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
 import { PilotfishError, type ReasonName } from '../../src/errors.ts';
 import { systemClock, systemRandom } from '../../src/host/system-clock.ts';
@@ -10,6 +7,7 @@ import type { SeatEngine } from '../../src/leader/engine.ts';
 import type { EtcdDoor } from '../../src/leader/etcd/client.ts';
 import { OfficeKeeper, type Standing } from '../../src/leader/keep-office.ts';
 import { eventually } from '../fakes/processes.ts';
+import { makeCertificates } from './etcd-certificates.ts';
 import { EtcdServers, missingEtcd } from './etcd-fixture.ts';
 
 const skip = missingEtcd() ?? false;
@@ -213,58 +211,6 @@ test('an etcd that is out of space keeps the holder in its seat, and says so at 
   assert.equal(textOf((await a.look(0)).state), 'before');
   await assert.rejects(small.engine('b', '/seven/', 60_000).take(), reasonOf('leader_full'));
 });
-
-/** An authority, a server and a client without common name, as etcd's gateway wants them. */
-function makeCertificates(folder: string) {
-  const at = (name: string): string => join(folder, name);
-  const openssl = (...args: readonly string[]): void => {
-    execFileSync('openssl', args, { stdio: 'ignore' });
-  };
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
-  const ca = ['-subj', '/O=test authority', '-keyout', at('ca.key'), '-out', at('ca.crt')];
-  openssl('req', '-x509', ...key, ...ca, '-addext', 'basicConstraints=critical,CA:TRUE');
-  for (const name of ['server', 'client', 'named']) {
-    const subject = name === 'named' ? '/CN=root' : `/O=${name}`;
-    openssl(
-      'req',
-      ...key,
-      '-subj',
-      subject,
-      '-keyout',
-      at(`${name}.key`),
-      '-out',
-      at(`${name}.csr`),
-    );
-    // The gateway is a client of its own server.
-    writeFileSync(
-      at('ext'),
-      'subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n',
-    );
-    const signing = ['-CA', at('ca.crt'), '-CAkey', at('ca.key'), '-CAcreateserial', '-days', '2'];
-    openssl(
-      'x509',
-      '-req',
-      '-in',
-      at(`${name}.csr`),
-      ...signing,
-      '-extfile',
-      at('ext'),
-      '-out',
-      at(`${name}.crt`),
-    );
-  }
-  const read = (name: string): string => readFileSync(at(name), 'utf8');
-  const serverArgs = [
-    ...['--cert-file', at('server.crt'), '--key-file', at('server.key')],
-    ...['--trusted-ca-file', at('ca.crt'), '--client-cert-auth'],
-  ];
-  const clientOf = (name: string) => ({
-    ca: read('ca.crt'),
-    cert: read(`${name}.crt`),
-    key: read(`${name}.key`),
-  });
-  return { serverArgs, client: clientOf('client'), named: clientOf('named'), ca: read('ca.crt') };
-}
 
 test('TLS with client certificates and a password; whoever has neither is refused', {
   skip,

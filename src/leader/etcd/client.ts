@@ -16,7 +16,12 @@ export interface EtcdDoor {
     body: string,
     token: string | undefined,
     signal: AbortSignal,
-  ): Promise<{ readonly status: number; readonly text: string }>;
+  ): Promise<{
+    readonly status: number;
+    readonly text: string;
+    /** Its wall clock to the second, where it says so. */
+    readonly dateMs?: number;
+  }>;
 }
 
 export interface EtcdAccount {

@@ -28,6 +28,8 @@ export interface EtcdEngineSettings {
   readonly ttlMs: number;
   readonly name: string;
   readonly url: string;
+  /** 16 to 64 of A-Z a-z 0-9 _ -: no other publisher has it, whatever it is called. */
+  readonly instance?: string;
 }
 
 export function buildEtcdEngine(client: EtcdClient, settings: EtcdEngineSettings): LeaseEngine {
@@ -52,7 +54,8 @@ export function buildEtcdEngine(client: EtcdClient, settings: EtcdEngineSettings
     async take(signal) {
       const lease = await grant(client, settings.ttlMs, signal);
       try {
-        const value = JSON.stringify({ name: settings.name, url: settings.url });
+        const { name, url, instance } = settings;
+        const value = JSON.stringify({ name, url, instance });
         const answer = await txn(
           [createdAt(seat, 0)],
           [put(seat, value, lease)],
@@ -139,10 +142,11 @@ function writtenBy(answer: TxnAnswer, token: number): Written {
 /** Whatever lies there: a name that is none is shown as such. */
 function holderOf({ value, createRevision }: KeyValue): Holder {
   const parsed = parseJson(Buffer.from(value.subarray(0, 2_048)).toString('utf8'));
-  const { name, url } = isJsonObject(parsed) ? parsed : {};
+  const { name, url, instance } = isJsonObject(parsed) ? parsed : {};
   return {
     name: typeof name === 'string' && /^[\x21-\x7e]{1,128}$/.test(name) ? name : 'unknown',
     url: typeof url === 'string' && /^https:\/\/[\x21-\x7e]{1,256}$/.test(url) ? url : '',
+    ...(typeof instance === 'string' && /^[\w-]{16,64}$/.test(instance) ? { instance } : {}),
     token: createRevision,
   };
 }
