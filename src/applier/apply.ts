@@ -48,6 +48,7 @@ async function applyUnderLock(run: Run, request: ApplyRequest): Promise<End> {
   const proven = await verifyAgain(request, {
     trust: run.memory.trust,
     audience: { group: world.settings.group, site: world.settings.site },
+    zone: { name: world.settings.zone },
     nowMs: world.clock.nowMs(),
   });
   await rememberTrust(run, proven);

@@ -58,6 +58,8 @@ export interface ApplierSettings {
   /** Audience of this host, from its join token or its operator. */
   readonly group: string;
   readonly site: string;
+  /** Its own zone: which of a manager's addresses its agent dials. */
+  readonly zone?: string;
   /** Written into manager entries when set; the agent's own defaults stay otherwise. */
   readonly maxRetries?: number;
   readonly retryInterval?: number;

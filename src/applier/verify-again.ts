@@ -10,7 +10,7 @@ import { raiseFloorMs } from '../list/freshness.ts';
 import type { Audience, Position } from '../list/model.ts';
 import { parseRoot } from '../list/parse-root.ts';
 import { type AcceptedRoot, verifyNextRoot, verifyPinnedRoot } from '../list/root.ts';
-import { type VerifiedList, verifyList, verifyStoredList } from '../list/verify.ts';
+import { type VerifiedList, verifyList, verifyStoredList, type Zone } from '../list/verify.ts';
 import type { StoredRoot, TrustMemory } from './memory.ts';
 import type { ApplyRequest } from './request.ts';
 
@@ -27,6 +27,7 @@ export interface Proven {
 interface Ground {
   readonly trust: TrustMemory;
   readonly audience: Audience;
+  readonly zone: Zone;
   readonly nowMs: number;
 }
 
@@ -44,18 +45,19 @@ export async function trustRoot(
 export async function verifyAgain(request: ApplyRequest, ground: Ground): Promise<Proven> {
   const nowMs = Math.max(ground.nowMs, ground.trust.floorMs);
   const root = await newestRoot(request.rootEnvelopes, ground.trust);
-  const { trust, audience } = ground;
+  const { trust, audience, zone } = ground;
+  const place = { audience, zone };
   const { known } = trust;
   if (known !== undefined && equalBytes(known.envelope, request.listEnvelope)) {
-    const { list } = await storedList(trust, audience, nowMs);
+    const { list } = await storedList(trust, place, nowMs);
     const next = { ...trust, root: root.stored };
     return { list, ...nameOf(known), trust: next, advanced: root.advanced };
   }
-  const lastGood = await lastGoodList(trust, audience, nowMs);
+  const lastGood = await lastGoodList(trust, place, nowMs);
   const accepted = await verifyList({
     envelope: request.listEnvelope,
     root: root.accepted.root,
-    audience,
+    ...place,
     ...(known === undefined ? {} : { known: { position: known.position, hash: known.hash } }),
     ...(lastGood === undefined ? {} : { lastGood }),
     ...(request.receipt === undefined ? {} : { receipt: request.receipt }),
@@ -101,21 +103,23 @@ function readRoot({ envelope, hash }: StoredRoot, org: string): Promise<Accepted
   return verifyPinnedRoot(envelope, { org, rootHash: hash });
 }
 
-async function storedList(trust: TrustMemory, audience: Audience, nowMs: number) {
+type HostPlace = Pick<Ground, 'audience' | 'zone'>;
+
+async function storedList(trust: TrustMemory, place: HostPlace, nowMs: number) {
   if (trust.known === undefined) throw new ListError('stale', 'no list was accepted here yet');
   const { root } = await readRoot(trust.known.root, trust.org);
-  return verifyStoredList({ envelope: trust.known.envelope, root, audience, nowMs });
+  return verifyStoredList({ envelope: trust.known.envelope, root, ...place, nowMs });
 }
 
 /** For counting removals. A host whose group or site was changed has nothing to compare with. */
 async function lastGoodList(
   trust: TrustMemory,
-  audience: Audience,
+  place: HostPlace,
   nowMs: number,
 ): Promise<VerifiedList | undefined> {
   if (trust.known === undefined) return undefined;
   try {
-    return (await storedList(trust, audience, nowMs)).list;
+    return (await storedList(trust, place, nowMs)).list;
   } catch (error) {
     if (error instanceof ListError && error.reason === 'wrong_audience') return undefined;
     throw error;

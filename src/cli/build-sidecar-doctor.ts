@@ -161,7 +161,7 @@ async function checkTrust(rooms: Rooms): Promise<readonly Finding[]> {
     return [fail('trust', 'this host never joined', 'run `pilotfish join TOKEN`')];
   }
   const nowMs = clock.nowMs();
-  const trust = await readTrust(memory, nowMs);
+  const trust = await readTrust(memory, nowMs, rooms.place.zone);
   const { root } = trust.newest;
   const expiry = judgeExpiry('root', `root ${root.version}`, {
     expiresAtMs: root.expiresAtMs,
@@ -189,7 +189,7 @@ async function checkSources(rooms: Rooms): Promise<readonly Finding[]> {
   const memory = await readMemory(rooms.memoryFile);
   const synchronised = await isClockSynchronised();
   if (memory === undefined) return judgeClock(undefined, '', synchronised);
-  const trust = await readTrust(memory, clock.nowMs());
+  const trust = await readTrust(memory, clock.nowMs(), rooms.place.zone);
   const own = rooms.config.sources.publishers;
   const urls = own.length > 0 ? own : trust.newest.root.publishers.map(({ url }) => url);
   const dns = await openDnsSource(rooms);

@@ -30,9 +30,10 @@ export async function joinHost(rooms: Rooms, flags: JoinFlags): Promise<JoinedHo
     ...(rootEnvelope === undefined ? {} : { rootEnvelope }),
     before: reset ? undefined : await rememberedBefore(rooms),
     agentId: rooms.place.agentId,
+    zone: rooms.place.zone,
   });
   const { memory, news } = joined;
-  const trust = await readTrust(memory, clock.nowMs());
+  const trust = await readTrust(memory, clock.nowMs(), rooms.place.zone);
   const { audience } = trust;
   // The applier first: a kill in between leaves a host that has not joined, and joins again.
   if (flags.isByConfiguration !== true || rooms.apart === undefined) {

@@ -80,7 +80,7 @@ export async function runForever(rooms: Rooms, stop: AbortSignal): Promise<void>
   const poller = buildPoller({
     clock,
     memory,
-    trust: new TrustReader(),
+    trust: new TrustReader(rooms.place.zone),
     log,
     bell,
     sources,
@@ -189,7 +189,7 @@ async function mendState({ log, files, stateDirectory }: Rooms, memory: OwnedMem
 
 export async function knownList(rooms: Rooms): Promise<KnownList> {
   const memory = await buildMemoryStore(rooms.memoryFile).read();
-  const trust = await new TrustReader().read(memory, clock.nowMs());
+  const trust = await new TrustReader(rooms.place.zone).read(memory, clock.nowMs());
   const list = rankedList(rooms.place, memory, trust);
   if (list !== undefined) return { memory, trust, list };
   throw new ConfigError('not_joined', 'no list was ever accepted here');
@@ -260,7 +260,7 @@ async function openMemory(rooms: Rooms): Promise<OwnedMemory> {
 }
 
 async function buildWorld(rooms: Rooms, source: ListSource, memory: MemoryStore): Promise<World> {
-  const trust = new TrustReader();
+  const trust = new TrustReader(rooms.place.zone);
   const { audience } = await trust.read(await memory.read(), clock.nowMs());
   const agent = buildAgentView(rooms);
   const { version } = await agent.readFacts();
@@ -315,7 +315,8 @@ function buildWatch(
 /** The list that was in use when the last process ended, so that the relay knows whom to dial. */
 async function openBoard({ place }: Rooms, memory: MemoryStore): Promise<RelayBoard> {
   const known = await memory.read();
-  const list = rankedList(place, known, await new TrustReader().read(known, clock.nowMs()));
+  const trust = await new TrustReader(place.zone).read(known, clock.nowMs());
+  const list = rankedList(place, known, trust);
   return { list };
 }
 

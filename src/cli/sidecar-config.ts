@@ -214,7 +214,9 @@ export const sidecarSchema = z.strictObject({
     .string()
     .regex(/^[A-Za-z0-9_-]{1,64}$/, 'expected 1 to 64 of A-Z a-z 0-9 _ -')
     .optional()
-    .describe('managers of this zone come first'),
+    .describe(
+      "managers of this zone come first, and managers' addresses for this zone are dialled",
+    ),
   apply: apply.prefault({}),
   probe: probe.prefault({}),
   relay: relay.prefault({}),
@@ -341,6 +343,7 @@ export function applierSettingsOf(
   return {
     ...defaultSettings,
     ...audience,
+    ...(config.zone === undefined ? {} : { zone: config.zone }),
     mode: applying.mode,
     control: controlOf(applying, host),
     minServers: applying.minServers,

@@ -3,6 +3,7 @@ import { ListError } from '../errors.ts';
 import { type Address, parseAddress } from './address.ts';
 import { isInside } from './cidr.ts';
 import type { Constraints, Manager, ManagerList } from './model.ts';
+import { managersSeenFrom, zonesWithAddresses } from './zone-addresses.ts';
 
 /** @throws ListError `constraint`; the message names the member, what was seen, what is allowed */
 export function checkConstraints(list: ManagerList, constraints: Constraints): void {
@@ -15,7 +16,10 @@ export function checkConstraints(list: ManagerList, constraints: Constraints): v
     checkManager(manager, `managers[${index}]`, constraints);
   });
   checkUnique(list.managers, 'id', (manager) => manager.id);
-  checkUnique(list.managers, 'address and port', endpointOf);
+  for (const zone of [undefined, ...zonesWithAddresses(list.managers)]) {
+    const what = zone === undefined ? 'address and port' : `address and port in zone ${zone}`;
+    checkUnique(managersSeenFrom(list.managers, zone), what, endpointOf);
+  }
 }
 
 /**
@@ -73,18 +77,29 @@ function checkCounts(managers: readonly Manager[], constraints: Constraints): vo
 }
 
 function checkManager(manager: Manager, where: string, constraints: Constraints): void {
-  const address = parseAddress(manager.address);
-  if (address === undefined || !isHostAllowed(address, manager.address, constraints)) {
-    const allowed = [...constraints.hosts, ...constraints.cidrs].slice(0, 8).join(', ');
-    throw refuse(`${where}.address is "${manager.address}"; allowed: ${allowed}`);
-  }
-  if (!constraints.ports.includes(manager.port)) {
-    const allowed = constraints.ports.slice(0, 8).join(', ');
-    throw refuse(`${where}.port is ${manager.port}; allowed: ${allowed}`);
+  checkEndpoint(manager, `${where}.`, constraints);
+  for (const { zone, address, port = manager.port } of manager.addresses ?? []) {
+    checkEndpoint({ address, port }, `${where}, zone ${zone}: `, constraints);
   }
   if (!constraints.protocols.includes(manager.protocol)) {
     const allowed = constraints.protocols.join(', ');
     throw refuse(`${where}.protocol is "${manager.protocol}"; allowed: ${allowed}`);
+  }
+}
+
+function checkEndpoint(
+  { address: text, port }: Pick<Manager, 'address' | 'port'>,
+  where: string,
+  constraints: Constraints,
+): void {
+  const address = parseAddress(text);
+  if (address === undefined || !isHostAllowed(address, text, constraints)) {
+    const allowed = [...constraints.hosts, ...constraints.cidrs].slice(0, 8).join(', ');
+    throw refuse(`${where}address is "${text}"; allowed: ${allowed}`);
+  }
+  if (!constraints.ports.includes(port)) {
+    const allowed = constraints.ports.slice(0, 8).join(', ');
+    throw refuse(`${where}port is ${port}; allowed: ${allowed}`);
   }
 }
 

@@ -67,10 +67,18 @@ export function renderFlat(list: ManagerList, hash: string): Uint8Array {
     ...(rollout === undefined ? [] : [`rollout ${rollout.id} ${rollout.salt} ${rollout.pct}`]),
     `managers ${list.managers.length}`,
     ...list.managers.map(managerLine),
+    ...list.managers.flatMap(addressLines),
     ...(list.balancers ?? []).map(({ address, port }) => `balancer ${address} ${port}`),
     'end',
   ];
   return encodeUtf8(`${lines.join('\n')}\n`);
+}
+
+/** Only where there are any: a reader that does not know them refuses the list as a whole. */
+function addressLines({ id, port: own, addresses = [] }: Manager): readonly string[] {
+  return addresses.map(
+    ({ zone, address, port = own }) => `address ${id} ${zone} ${address} ${port}`,
+  );
 }
 
 function managerLine(manager: Manager): string {

@@ -8,14 +8,14 @@ import { ListError, type ReasonName } from '../errors.ts';
 import { isJsonObject, type JsonValue } from '../guards.ts';
 import { addressGrammar, parseAddress } from './address.ts';
 
-/** A schema for an object with exactly these members, `x-` ones aside. */
+/** A schema for an object with exactly these members; `x-` ones that are not named here are dropped. */
 export function members<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
+  const isKept = (name: string): boolean => !name.startsWith('x-') || Object.hasOwn(shape, name);
+  const dropExtensions = (value: unknown): unknown =>
+    isJsonObject(value)
+      ? Object.fromEntries(Object.entries(value).filter(([name]) => isKept(name)))
+      : value;
   return z.preprocess(dropExtensions, z.strictObject(shape, { error: 'an object' }));
-}
-
-function dropExtensions(value: unknown): unknown {
-  if (!isJsonObject(value)) return value;
-  return Object.fromEntries(Object.entries(value).filter(([name]) => !name.startsWith('x-')));
 }
 
 export function integer(min: number, max: number) {

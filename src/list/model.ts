@@ -11,6 +11,7 @@ export const listLimits = {
   maxRootsPerRun: 64,
   maxManagers: 16,
   maxBalancers: 8,
+  maxZoneAddresses: 8,
   maxStringLength: 256,
   maxHostLength: 126,
   maxKeys: 32,
@@ -50,6 +51,18 @@ export interface Manager {
   readonly state: ManagerState;
   /** New sessions a second it takes in; `admission.ratePerServer` where it says nothing. */
   readonly acceptRate?: number;
+  /** What agents of other zones dial in place of `address` and `port`; at most one per zone. */
+  readonly addresses?: readonly ZoneAddress[];
+}
+
+/** Where the agents of one zone reach a manager: behind NAT, in a network of their own. */
+export interface ZoneAddress {
+  /** Zone of the agents, as in their sidecar's own configuration. */
+  readonly zone: string;
+  /** As in `Manager`, under the same constraints. */
+  readonly address: string;
+  /** That of the manager where it says nothing. */
+  readonly port?: number;
 }
 
 /** What the list asks of every sidecar; local configuration wins over each of them. */

@@ -20,7 +20,7 @@ import {
   renderPayload,
   scope,
 } from './members.ts';
-import { listLimits, type ManagerList } from './model.ts';
+import { listLimits, type Manager, type ManagerList } from './model.ts';
 import { parseStrictJson } from './strict-json.ts';
 
 /** What a list may leave out of `client`. */
@@ -38,6 +38,15 @@ const maxAgents = 10_000_000;
 
 const acceptRate = integer(1, listLimits.maxAcceptRate);
 
+const zoneAddresses = list(
+  members({ zone: identifier, address, port: port.optional() }),
+  1,
+  listLimits.maxZoneAddresses,
+).refine(
+  (all) => new Set(all.map(({ zone }) => zone)).size === all.length,
+  'at most one address per zone',
+);
+
 const manager = members({
   id: identifier,
   address,
@@ -48,6 +57,8 @@ const manager = members({
   weight: integer(0, listLimits.maxWeight),
   state: z.enum(['up', 'drain', 'down'], { error: '"up", "drain" or "down"' }),
   acceptRate: acceptRate.optional(),
+  // An extension: a sidecar that is older than this member ignores it and dials `address`.
+  'x-addresses': zoneAddresses.optional(),
 });
 
 const client = members({
@@ -111,7 +122,7 @@ export function parseList(payload: Uint8Array): ManagerList {
   const { managers, ...same } = more;
   return present({
     ...same,
-    managers: managers.map(present),
+    managers: managers.map(managerOf),
     issuedAtMs: issued,
     client: present(tuning),
     rollout: rollout === undefined ? undefined : present(rollout),
@@ -124,6 +135,13 @@ export function parseList(payload: Uint8Array): ManagerList {
             startSlotAtMs: admission.startSlot,
           },
   });
+}
+
+function managerOf({
+  'x-addresses': addresses,
+  ...same
+}: z.output<typeof document>['managers'][number]): Manager {
+  return present({ ...same, addresses: addresses?.map(present) });
 }
 
 /** The inverse of `parseList`. */
@@ -141,7 +159,10 @@ export function renderList(value: ManagerList): Uint8Array {
     issued: renderInstant(value.issuedAtMs),
     validFor: value.validFor,
     prev: value.prev,
-    managers: value.managers,
+    managers: value.managers.map(({ addresses, ...same }) => ({
+      ...same,
+      'x-addresses': addresses,
+    })),
     client: value.client,
     rollout: value.rollout,
     admission: admission && {

@@ -15,6 +15,7 @@ import { judgePosition, type KnownList } from './position.ts';
 import type { PollReceipt } from './receipt.ts';
 import { rootStatus, type VerifiedRoot } from './root.ts';
 import { findSigners, meetsThreshold } from './signatures.ts';
+import { managersSeenFrom } from './zone-addresses.ts';
 
 declare const verified: unique symbol;
 /** A list that passed every check. Only this file can make one. */
@@ -26,6 +27,11 @@ export interface ListProof {
   readonly root: VerifiedRoot;
   /** This host's own group and site, from token or local configuration, never from the request. */
   readonly audience: Audience;
+  /**
+   * This host's own zone, from local configuration: the list comes with the addresses that are
+   * dialled there. Absent where nobody dials (publishers): every address stays in it.
+   */
+  readonly zone?: Zone;
   /** The newest list accepted so far; absent only at the first join. */
   readonly known?: KnownList;
   /** The list in use, against which removals are counted. */
@@ -33,6 +39,11 @@ export interface ListProof {
   readonly receipt?: PollReceipt;
   /** The later of wall clock and the time this host has already seen (its floor). */
   readonly nowMs: number;
+}
+
+/** `name` absent: of no zone. */
+export interface Zone {
+  readonly name: string | undefined;
 }
 
 export interface ProvenList extends KnownList {
@@ -70,10 +81,11 @@ export async function verifyList(proof: ListProof): Promise<AcceptedList> {
     throw new ListError('root_expired', `root ${root.version} has expired and no receipt came`);
   }
   checkConstraints(list, root.constraints);
+  const seen = seenFrom(list, proof.zone);
   if (lastGood !== undefined && signedBy !== 'rescue') {
-    checkRemoved(list, lastGood, root.constraints.maxRemovedPct);
+    checkRemoved(seen, lastGood, root.constraints.maxRemovedPct);
   }
-  return { ...mint(list, hash, signedBy), kind, freshness };
+  return { ...mint(seen, hash, signedBy), kind, freshness };
 }
 
 /**
@@ -83,7 +95,7 @@ export async function verifyList(proof: ListProof): Promise<AcceptedList> {
  * `wrong_audience`, `wrong_epoch`, `constraint`
  */
 export async function verifyStoredList(
-  stored: Pick<ListProof, 'envelope' | 'root' | 'audience' | 'nowMs'>,
+  stored: Pick<ListProof, 'envelope' | 'root' | 'audience' | 'zone' | 'nowMs'>,
 ): Promise<StoredList> {
   const { root, nowMs } = stored;
   const { signedBy, hash, list } = await openList(stored.envelope, root);
@@ -91,7 +103,7 @@ export async function verifyStoredList(
   if (list.epoch > root.epoch || list.rootVersion > root.version) checkEpoch(list, root);
   checkConstraints(list, root.constraints);
   return {
-    ...mint(list, hash, signedBy),
+    ...mint(seenFrom(list, stored.zone), hash, signedBy),
     isExpired: nowMs >= expiresAtMs(list),
     isRevoked: list.epoch < root.epoch,
   };
@@ -154,6 +166,11 @@ function checkEpoch(list: ManagerList, root: VerifiedRoot): void {
   if (list.epoch === root.epoch) return;
   const expected = `root ${root.version} is in epoch ${root.epoch}`;
   throw new ListError('wrong_epoch', `list: epoch is ${list.epoch}; ${expected}`);
+}
+
+function seenFrom(list: ManagerList, zone: Zone | undefined): ManagerList {
+  if (zone === undefined) return list;
+  return { ...list, managers: managersSeenFrom(list.managers, zone.name) };
 }
 
 function mint(list: ManagerList, hash: string, signedBy: 'list' | 'rescue'): ProvenList {

@@ -19,6 +19,8 @@ export interface JoinRequest {
   /** What this host remembers; undefined when it never joined or forgets on purpose. */
   readonly before: Memory | undefined;
   readonly agentId: string;
+  /** This host's own. */
+  readonly zone?: string | undefined;
 }
 
 export interface Joined {
@@ -34,11 +36,11 @@ export async function join(sources: SourceWorld, request: JoinRequest): Promise<
   const memory = before ?? (await bootstrap(sources, token, request));
   const started = changeToken(memory, request.token);
   const nowMs = sources.clock.nowMs();
-  const trust = await readTrust(started, nowMs);
+  const trust = await readTrust(started, nowMs, request.zone);
   const news = await pollSources(sources, started, trust, { waitMs: 0 });
   const joined = rememberNews(started, news, request.agentId, nowMs);
   if (joined.list === undefined) throw worstOf(news.faults, request);
-  await readTrust(joined, nowMs); // what is written must be readable
+  await readTrust(joined, nowMs, request.zone); // what is written must be readable
   return { memory: joined, news };
 }
 

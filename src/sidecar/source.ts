@@ -246,6 +246,7 @@ class Poll {
       envelope,
       root: this.#newest.root,
       audience: this.#trust.audience,
+      zone: this.#trust.zone,
       ...(known === undefined ? {} : { known }),
       ...(lastGood === undefined ? {} : { lastGood }),
       ...(receipt === undefined ? {} : { receipt }),

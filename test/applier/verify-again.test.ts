@@ -20,6 +20,8 @@ import {
 } from '../list/documents.ts';
 import { request } from './host-in-memory.ts';
 
+/** A host of no zone. */
+const zone = { name: undefined };
 const root = aRoot();
 const pin = { org: root.org, rootHash: sha256Tag(renderRoot(root)) };
 const trust = (): Promise<TrustMemory> => trustRoot(signedRoot(root), pin, 0);
@@ -42,7 +44,7 @@ test('the root of a joining host must be the pinned one', async () => {
 test('a newer root in the request is proven against ours, then remembered', async () => {
   const list = aList({ rootVersion: 8 });
   const envelope = signedList(list, [listKeys[1]]);
-  const ground = { trust: await trust(), audience, nowMs };
+  const ground = { trust: await trust(), audience, zone, nowMs };
   const proven = await verifyAgain(asked(envelope, [signedRoot(nextRoot)]), ground);
   assert.equal(proven.advanced, true);
   assert.equal(proven.trust.root.hash, sha256Tag(renderRoot(nextRoot)));
@@ -54,7 +56,7 @@ test('a newer root in the request is proven against ours, then remembered', asyn
 test('roots that we know already, or that are older, are passed over', async () => {
   const older = signedRoot(aRoot({ version: 6 }));
   const chain = [older, signedRoot(root), signedRoot(nextRoot)];
-  const ground = { trust: await trust(), audience, nowMs };
+  const ground = { trust: await trust(), audience, zone, nowMs };
   const envelope = signedList(aList({ rootVersion: 8 }), [listKeys[1]]);
   const proven = await verifyAgain(asked(envelope, chain), ground);
   assert.equal(proven.trust.root.hash, sha256Tag(renderRoot(nextRoot)));
@@ -64,7 +66,7 @@ test('roots that we know already, or that are older, are passed over', async () 
 
 test('a root signed by strangers is refused and nothing advances', async () => {
   const forged = signedRoot(nextRoot, [listKeys[0], listKeys[1]]);
-  const ground = { trust: await trust(), audience, nowMs };
+  const ground = { trust: await trust(), audience, zone, nowMs };
   await assert.rejects(
     verifyAgain(asked(signedList(aList()), [forged]), ground),
     refusedAs('root_threshold'),
@@ -72,7 +74,7 @@ test('a root signed by strangers is refused and nothing advances', async () => {
 });
 
 test('the known list stays usable under a root that revoked its key: fail static', async () => {
-  const ground = { trust: await trust(), audience, nowMs };
+  const ground = { trust: await trust(), audience, zone, nowMs };
   const envelope = signedList(aList());
   const first = await verifyAgain(asked(envelope), ground);
   const later = { ...ground, trust: first.trust };
@@ -82,7 +84,7 @@ test('the known list stays usable under a root that revoked its key: fail static
 });
 
 test('the same bytes again advance nothing', async () => {
-  const ground = { trust: await trust(), audience, nowMs };
+  const ground = { trust: await trust(), audience, zone, nowMs };
   const envelope = signedList(aList());
   const first = await verifyAgain(asked(envelope), ground);
   const again = await verifyAgain(asked(envelope), { ...ground, trust: first.trust });
@@ -90,7 +92,7 @@ test('the same bytes again advance nothing', async () => {
 });
 
 test('a clock set back does not make an expired list fresh: the floor counts', async () => {
-  const ground = { trust: { ...(await trust()), floorMs: nowMs + 10 ** 9 }, audience, nowMs };
+  const ground = { trust: { ...(await trust()), floorMs: nowMs + 10 ** 9 }, audience, zone, nowMs };
   await assert.rejects(
     verifyAgain(asked(signedList(aList())), ground),
     refusedAs('expired_at_join'),
@@ -100,7 +102,7 @@ test('a clock set back does not make an expired list fresh: the floor counts', a
 test('a receipt carries a list past a clock that is years ahead', async () => {
   const list = aList();
   const receipt = { compact: aReceipt(list), nonce };
-  const ground = { trust: await trust(), audience, nowMs: nowMs + 10 ** 10 };
+  const ground = { trust: await trust(), audience, zone, nowMs: nowMs + 10 ** 10 };
   const envelope = signedList(list);
   await assert.rejects(verifyAgain(asked(envelope), ground), refusedAs('expired_at_join'));
   const proven = await verifyAgain(request({ listEnvelope: envelope, receipt }), ground);
@@ -108,7 +110,12 @@ test('a receipt carries a list past a clock that is years ahead', async () => {
 });
 
 test('a list for another site or group is refused, whatever the request says', async () => {
-  const ground = { trust: await trust(), audience: { group: 'default', site: 'us-1' }, nowMs };
+  const ground = {
+    trust: await trust(),
+    audience: { group: 'default', site: 'us-1' },
+    zone,
+    nowMs,
+  };
   await assert.rejects(
     verifyAgain(asked(signedList(aList())), ground),
     refusedAs('wrong_audience'),

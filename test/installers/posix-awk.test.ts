@@ -16,6 +16,7 @@ import { isCidr, isInside } from '../../src/list/cidr.ts';
 import { renderFlat } from '../../src/list/flat.ts';
 import type { Manager } from '../../src/list/model.ts';
 import { rankManagers } from '../../src/list/select.ts';
+import { managersSeenFrom } from '../../src/list/zone-addresses.ts';
 import { aList, aManager } from '../list/documents.ts';
 
 const lib = fileURLToPath(new URL('../../installers/posix/lib', import.meta.url));
@@ -128,6 +129,7 @@ for (const awk of awks) {
         prio: fc.constantFrom(0, 1, 10, 1_000),
         weight: fc.constantFrom(0, 1, 7, 100, 1_000),
         state: fc.constantFrom('up' as const, 'drain' as const, 'down' as const),
+        addresses: fc.constantFrom([], [{ zone: 'z1', address: '192.0.2.9', port: 2514 }]),
       }),
       { minLength: 1, maxLength: 16, selector: (one) => one.id },
     );
@@ -151,14 +153,12 @@ for (const awk of awks) {
             file('digits', digits.join('')),
             file('list', flat),
           );
-          const ids = out
-            .trimEnd()
-            .split('\n')
-            .map((line) => line.split(' ')[3]);
-          const place = zone === '' ? { agentId } : { agentId, zone };
+          const own = zone === '' ? undefined : zone;
+          const place = own === undefined ? { agentId } : { agentId, zone: own };
+          const ranked = rankManagers(managersSeenFrom(all, own), place);
           assert.deepEqual(
-            ids,
-            rankManagers(all, place).map(({ id }) => id),
+            out.trimEnd().split('\n'),
+            ranked.map((one) => `${one.address} ${one.port} tcp ${one.id} ${one.state}`),
           );
         },
       ),

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { encodeBase64Url, encodeUtf8, sha256Tag } from '../../src/bytes.ts';
 import { renderFlat, signFlat } from '../../src/list/flat.ts';
-import type { ManagerList } from '../../src/list/model.ts';
+import type { Manager, ManagerList, ZoneAddress } from '../../src/list/model.ts';
 import { renderList } from '../../src/list/parse-list.ts';
 import { renderRoot } from '../../src/list/parse-root.ts';
 import { renderToken } from '../../src/list/token.ts';
@@ -57,6 +57,16 @@ const base = listNow();
 const next = { version: base.version + 1 };
 const others = (address: string) => [...base.managers.slice(0, 2), aManager('wm-09', { address })];
 const dayAgo = Math.floor(Date.now() / 1_000) * 1_000 - 2 * 86_400_000;
+
+/** The managers of `base`, the first with these addresses for other zones. */
+function zoned(addresses: readonly ZoneAddress[]): readonly Manager[] {
+  return base.managers.map((one, index) => (index === 0 ? { ...one, addresses } : one));
+}
+
+const awayIn = (zone: string) => (one: Manager, index: number) => ({
+  ...one,
+  addresses: [{ zone, address: `10.20.7.${index + 1}` }],
+});
 
 const attacks: readonly (readonly [string, RegExp, Partial<ManagerList>, ServeOptions])[] = [
   [
@@ -132,6 +142,51 @@ const attacks: readonly (readonly [string, RegExp, Partial<ManagerList>, ServeOp
     { ...next, managers: [aManager('wm-11', { address: '10.20.0.9' })] },
     {},
   ],
+  [
+    'a host outside the root, for one zone',
+    /E408/,
+    { ...next, managers: zoned([{ zone: 'dmz', address: 'wm.evil.example' }]) },
+    {},
+  ],
+  [
+    'a port outside the root, for one zone',
+    /E408/,
+    { ...next, managers: zoned([{ zone: 'dmz', address: '10.20.0.9', port: 22 }]) },
+    {},
+  ],
+  [
+    'an endpoint twice, in one zone only',
+    /E408/,
+    { ...next, managers: zoned([{ zone: 'dmz', address: '127.77.2.2' }]) },
+    {},
+  ],
+  [
+    'an address for a manager that is not there',
+    /E411/,
+    next,
+    rewritten((text) => text.replace('\nend', '\naddress wm-99 dmz 10.20.0.9 1514\nend')),
+  ],
+  [
+    'two addresses for one zone',
+    /E411/,
+    next,
+    rewritten((text) => {
+      const line = 'address wm-01 dmz 10.20.0.9 1514';
+      return text.replace('\nend', `\n${line}\n${line}\nend`);
+    }),
+  ],
+  [
+    'XML in an address for one zone',
+    /E411/,
+    next,
+    rewritten((text) => text.replace('\nend', `\naddress wm-01 dmz ${injected} 1514\nend`)),
+  ],
+  [
+    'all managers gone at once, seen from this zone',
+    /E409/,
+    { ...next, managers: base.managers.map(awayIn('here')) },
+    {},
+  ],
   ['XML in an address', /E411/, next, rewritten((text) => text.replace('127.77.2.1', injected))],
   [
     'a command in an address',
@@ -183,7 +238,8 @@ for (const { name, argv } of awks) {
       );
       assert.match(judge(text, options.receipt !== false), code, what);
     }
-    const honest = { ...base, ...next };
+    const addresses = [{ zone: 'dmz', address: '10.20.0.9' }];
+    const honest = { ...base, managers: zoned(addresses), ...next };
     assert.equal(judge(renderFlat(honest, sha256Tag(renderList(honest))), true), '');
   });
 }
@@ -208,7 +264,7 @@ function listJudge(t: TestContext, [awk = '', ...first]: readonly string[]) {
   const known = put('known', renderFlat(base, hash));
   return (text: Uint8Array, isFresh: boolean): string => {
     const values = {
-      ...{ org: base.org, group: 'default', site: 'eu-1', rescue: 0 },
+      ...{ org: base.org, group: 'default', site: 'eu-1', zone: 'here', rescue: 0 },
       ...{ now: Math.floor(Date.now() / 1_000), fresh: Number(isFresh) },
     };
     return run(

@@ -27,6 +27,11 @@ function record<Value>(model: { [Name in keyof Value]: fc.Arbitrary<Value[Name]>
 
 const maybe = <Value>(value: fc.Arbitrary<Value>) => fc.option(value, { nil: undefined });
 
+const zoneAddresses = fc.uniqueArray(
+  record({ zone: word, address, port: maybe(fc.integer({ min: 1, max: 65_535 })) }).map(present),
+  { minLength: 1, maxLength: 8, selector: (one) => one.zone },
+);
+
 const manager = record({
   id: word,
   address,
@@ -37,6 +42,7 @@ const manager = record({
   weight: fc.integer({ min: 0, max: 1_000 }),
   state: fc.constantFrom('up' as const, 'drain' as const, 'down' as const),
   acceptRate: maybe(fc.integer({ min: 1, max: 100_000 })),
+  addresses: maybe(zoneAddresses),
 }).map(present);
 
 const client = record({

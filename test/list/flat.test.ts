@@ -26,6 +26,10 @@ const list: ManagerList = {
     {
       ...{ id: 'wm2', address: '2001:db8::2', port: 1515, protocol: 'udp', zone: 'b' },
       ...{ prio: 1, weight: 0, state: 'drain' },
+      addresses: [
+        { zone: 'a', address: '192.0.2.2' },
+        { zone: 'dmz', address: 'wm2.dmz.example', port: 2514 },
+      ],
     },
   ],
   client: clientDefaults,
@@ -42,6 +46,8 @@ test('the flat form of a list is these lines and no other', () => {
       ...['spread 120', 'rollout r-7 pepper 5', 'managers 2'],
       'manager wm1 wm1.acme.example 1514 tcp a 0 100 up',
       'manager wm2 2001:db8::2 1515 udp b 1 0 drain',
+      'address wm2 a 192.0.2.2 1515',
+      'address wm2 dmz wm2.dmz.example 2514',
       'balancer lb.acme.example 1514',
       ...['end', ''],
     ].join('\n'),
@@ -49,7 +55,13 @@ test('the flat form of a list is these lines and no other', () => {
 });
 
 test('whatever a list says, a line of its flat form has as many words as its kind', () => {
-  const words: Readonly<Record<string, number>> = { manager: 9, balancer: 3, rollout: 4, end: 1 };
+  const words: Readonly<Record<string, number>> = {
+    manager: 9,
+    address: 5,
+    balancer: 3,
+    rollout: 4,
+    end: 1,
+  };
   fc.assert(
     fc.property(anyList, (any) => {
       const lines = Buffer.from(renderFlat(any, hash)).toString().trimEnd().split('\n');

@@ -48,7 +48,7 @@ class Sidecar {
         book: new PublisherBook(),
       },
       this.memory,
-      await readTrust(this.memory, nowMs),
+      await readTrust(this.memory, nowMs, undefined),
       { waitMs: 0 },
     );
     this.memory = rememberNews(this.memory, news, '001', nowMs);
@@ -157,7 +157,7 @@ test('one of three root keys is lost: the other two replace it, and it never cou
   assert.equal(exit, 0);
   assert.match(out, new RegExp(`- ${lost.kid}`));
   await sidecar.poll();
-  const trust = await readTrust(sidecar.memory, systemClock.nowMs());
+  const trust = await readTrust(sidecar.memory, systemClock.nowMs(), undefined);
   assert.equal(trust.newest.root.version, 2);
   assert.equal(trust.newest.root.roles.root.kids.includes(lost.kid), false);
   assert.equal(trust.newest.root.roles.root.kids.length, 3);

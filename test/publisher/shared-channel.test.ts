@@ -128,7 +128,7 @@ test('a list reaches a sidecar through group folder, integrity sync and remoted;
     waitMs,
   );
   carryByRemoted(join(away.path, 'etc/shared/default'), agent);
-  const trust = await readTrust(joined.memory, systemClock.nowMs());
+  const trust = await readTrust(joined.memory, systemClock.nowMs(), undefined);
   const news = await pollSources(cutOff(agent), joined.memory, trust, { waitMs: 0 });
   assert.equal(news.list?.position.version, version);
   assert.equal(news.roots.length, 1);

@@ -33,7 +33,7 @@ test('what is remembered is read back as it was, and proves itself again', async
   const memory = await fullMemory();
   const back = parseMemory(encodeMemory(memory));
   assert.deepEqual(wireOf(back), wireOf(memory));
-  const trust = await readTrust(back, 0);
+  const trust = await readTrust(back, 0, undefined);
   assert.equal(trust.list?.list.version, 4211);
 });
 
@@ -77,7 +77,7 @@ test('a remembered list that was tampered with does not prove itself', async () 
   const envelope = Buffer.from(memory.list.envelope);
   const at = envelope.indexOf('"payload":"') + 40;
   envelope[at] = envelope[at] === 65 ? 66 : 65;
-  await assert.rejects(readTrust({ ...memory, list: { ...memory.list, envelope } }, 0), {
+  await assert.rejects(readTrust({ ...memory, list: { ...memory.list, envelope } }, 0, undefined), {
     name: 'ListError',
   });
 });

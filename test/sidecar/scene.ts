@@ -328,7 +328,7 @@ export class Scene {
   }
 
   async poll(memory: Memory, waitMs = 0) {
-    const trust = await new TrustReader().read(memory, this.clock.nowMs());
+    const trust = await new TrustReader(undefined).read(memory, this.clock.nowMs());
     return pollSources(this.sources(), memory, trust, { waitMs });
   }
 
@@ -342,7 +342,7 @@ export class Scene {
       place: { agentId: '001' },
       policy: { ...defaultPolicy, spreadMs: 0, cooldownMs: 0, minApplyMs: 0 },
       memory: buildMemoryStore(disk),
-      trust: new TrustReader(),
+      trust: new TrustReader(undefined),
       source: {
         news: async (memory, trust) => [
           await pollSources(this.sources(), memory, trust, { waitMs: 0 }),

@@ -12,7 +12,7 @@ judge_list() {
   floor=$(value "$work/state" floor)
   if is_number "$floor" && [ "$floor" -gt "$now" ] && [ "$floor" -le $((now + 86400)) ]; then now=$floor; fi
   "$awk" -f "$lib/address.awk" -f "$lib/list.awk" -v "org=$org" -v "group=$group" -v "site=$site" \
-    -v "now=$now" -v "fresh=$fresh" -v "rescue=$rescue" as=root "$work/root.json" \
+    -v "zone=$zone" -v "now=$now" -v "fresh=$fresh" -v "rescue=$rescue" as=root "$work/root.json" \
     as=state "$work/state" as=known "$known" as=list "$work/list.txt" >"$work/verdict" && return 0
   verdict_exit=4 verdict_text='E411 not readable'
   [ ! -s "$work/verdict" ] || read -r verdict_exit verdict_text <"$work/verdict"

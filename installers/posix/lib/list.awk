@@ -1,11 +1,15 @@
 # Judges a flat list that is already proven to be signed: grammar, audience, place in history, age,
 # and everything the root allows (trust-and-safety 1.6, 5 to 8). Needs address.awk. Arguments: as=root
-# FILE as=state FILE as=known FILE as=list FILE, and org group site now fresh rescue. Prints one
+# FILE as=state FILE as=known FILE as=list FILE, and org group site zone now fresh rescue. Prints one
 # refusal "EXIT CODE text" and exits 1, or nothing.
 as == "root" { root[$1] = $2; next }
 as == "state" { state[$1] = $2; next }
-as == "known" { if ($1 == "manager") { total++; if ($9 == "up") was_up[tolower($3) " " $4] = 1 } next }
-{ if (++lines > 48) refuse(4, "E411 more lines than a list has"); line[lines] = $0 }
+as == "known" {
+  if ($1 == "manager") { total++; was_at[$2] = tolower($3) " " $4; was[$2] = $9 }
+  if ($1 == "address" && $3 == zone) was_at[$2] = tolower($4) " " $5
+  next
+}
+{ if (++lines > 176) refuse(4, "E411 more lines than a list has"); line[lines] = $0 }
 
 END {
   if (failed) exit 1
@@ -19,6 +23,8 @@ END {
   count = number("managers")
   if (count < 1 || count > 16) refuse(4, "E411 managers: 1 to 16 expected")
   for (i = 1; i <= count; i++) manager(line[at++])
+  while (line[at] ~ /^address /) zone_address(line[at++])
+  check_unique()
   for (i = 1; line[at] ~ /^balancer /; i++) balancer(line[at++])
   if (line[at] != "end" || at != lines) refuse(4, "E411 the last line is not end")
   check_place()
@@ -62,11 +68,34 @@ function manager(text,   n, key) {
       field[9] !~ /^(up|drain|down)$/) refuse(4, "E411 manager " field[2] ": prio, weight or state")
   kind = address_kind(field[3])
   if (kind == "") refuse(4, "E411 manager " field[2] ": address")
-  address[i] = field[3]; kinds[i] = kind; port[i] = field[4]; protocol[i] = field[5]
+  address[++ends] = field[3]; kinds[ends] = kind; port[ends] = field[4]; protocol[i] = field[5]
   if (field[9] == "up") up++
-  key = tolower(field[3]) " " field[4]
-  if (key in endpoint || ("id " field[2]) in endpoint) refuse(4, "E408 manager " field[2] ": named twice")
-  endpoint[key] = endpoint["id " field[2]] = 1
+  if (field[2] in general) refuse(4, "E408 manager " field[2] ": named twice")
+  general[field[2]] = tolower(field[3]) " " field[4]
+}
+# What agents of one zone dial in place of the general address.
+function zone_address(text,   n) {
+  n = split(text, field, " ")
+  if (n != 5 || text ~ /  | $/ || !(field[2] in general) || !is_id(field[3]))
+    refuse(4, "E411 address: a manager, a zone, an address and a port expected")
+  kind = address_kind(field[4])
+  if (kind == "" || !is_number(field[5]) || field[5] < 1 || field[5] > 65535)
+    refuse(4, "E411 manager " field[2] ": address in zone " field[3])
+  if ((field[3] " " field[2]) in special || ++addresses[field[2]] > 8)
+    refuse(4, "E411 manager " field[2] ": at most one address per zone, and 8 zones")
+  address[++ends] = field[4]; kinds[ends] = kind; port[ends] = field[5]
+  special[field[3] " " field[2]] = tolower(field[4]) " " field[5]; zones[field[3]] = 1
+}
+# No two managers at one address, in whatever zone; `endpoint` is what is dialled from here.
+function check_unique(   id, key, one) {
+  for (id in general) if (general[id] in taken) refuse(4, "E408 manager " id ": named twice"); else taken[general[id]] = 1
+  for (one in zones)
+    for (id in general) {
+      key = one " " ((one " " id) in special ? special[one " " id] : general[id])
+      if (key in taken) refuse(4, "E408 manager " id ": named twice in zone " one)
+      taken[key] = 1
+    }
+  for (id in general) endpoint[(zone " " id) in special ? special[zone " " id] : general[id]] = 1
 }
 function balancer(text,   n) {
   n = split(text, field, " ")
@@ -113,9 +142,10 @@ function iso(text,   y, m, era, day) {
 function check_managers(   n) {
   if (count > root["constraints.maxServers"] + 0) refuse(4, "E408 " count " managers; the root allows " root["constraints.maxServers"])
   if (up + 0 < root["constraints.minServers"] + 0) refuse(4, "E408 " up + 0 " managers up; the root asks for " root["constraints.minServers"])
-  for (n = 1; n <= count; n++) {
-    if (!allowed("constraints.ports", port[n])) refuse(4, "E408 port " port[n] " is not allowed")
+  for (n = 1; n <= count; n++)
     if (!allowed("constraints.protocols", protocol[n])) refuse(4, "E408 protocol " protocol[n] " is not allowed")
+  for (n = 1; n <= ends; n++) {
+    if (!allowed("constraints.ports", port[n])) refuse(4, "E408 port " port[n] " is not allowed")
     if (!host_allowed(address[n], kinds[n])) refuse(4, "E408 address " address[n] " is not allowed")
   }
 }
@@ -123,9 +153,9 @@ function allowed(path, text,   n) {
   for (n = 0; n < root[path "#"] + 0; n++) if (root[path "." n] == text) return 1
   return 0
 }
-function check_removed(   key, gone) {
+function check_removed(   id, gone) {
   if (rescue) return
-  for (key in was_up) if (!(key in endpoint)) gone++
+  for (id in was) if (was[id] == "up" && !(was_at[id] in endpoint)) gone++
   if (gone * 100 > root["constraints.maxRemovedPct"] * total)
     refuse(4, "E409 " gone " of " total " managers removed at once")
 }

@@ -4,11 +4,12 @@
 NR == FNR { hex[$1] = $2; next }
 $1 == "manager" {
   n++
-  id[n] = $2; text[n] = $3 " " $4 " " $5 " " $2 " " $9
+  id[n] = $2; at[$2] = $3 " " $4; text[n] = $5 " " $2 " " $9
   rank[n] = ($9 == "up" ? 0 : $9 == "drain" ? 1 : 2)
   key[n] = sprintf("%d%d%04d%d", rank[n], $8 == 0, $7, zone == "" ? 0 : $6 != zone)
   score[n] = -($8 > 1 ? $8 : 1) / ln((bits(hex[$2]) + 0.5) / 4503599627370496)
 }
+$1 == "address" && $3 == zone { at[$2] = $4 " " $5 }
 END {
   for (k = 1; k <= n; k++) {
     best = 0
@@ -18,7 +19,7 @@ END {
     }
     if (!best) break
     taken[best] = 1
-    print text[best]
+    print at[id[best]], text[best]
   }
 }
 function before(a, b) {
