@@ -37,6 +37,7 @@ import { buildProber } from '../host/probe-socket.ts';
 import { openPublisherFolder } from '../host/publisher-folder.ts';
 import { readBounded } from '../host/read-bounded.ts';
 import { systemClock as clock, systemRandom as random } from '../host/system-clock.ts';
+import { oddAddress } from '../publisher/addresses/odd-address.ts';
 import { listedManagers } from '../publisher/content.ts';
 import { listExpiresAtMs } from '../publisher/history.ts';
 import { loadRoots } from '../publisher/load-roots.ts';
@@ -248,7 +249,7 @@ async function checkManagers({ config }: Ground): Promise<readonly Finding[]> {
   const managers = listedManagers({ ...config.configured, drained: [] });
   const outcomes = await probeManagers(buildProber(clock), managers, config.probe.deadline);
   const isAnyUp = outcomes.some(({ kind }) => kind === 'alive');
-  return managers.map(({ id, address, port }, index) => {
+  const answers = managers.map(({ id, address, port }, index) => {
     const outcome = outcomes[index];
     const check = `port ${id} ${address}:${port}`;
     if (outcome === undefined) return skip(check, 'was not asked');
@@ -256,6 +257,18 @@ async function checkManagers({ config }: Ground): Promise<readonly Finding[]> {
     const text = `${failureTexts[outcome.failure]} (${outcome.detail})`;
     const fix = `see wazuh-remoted on ${id} and the firewalls between, or \`drain ${id}\``;
     return isAnyUp ? warn(check, text, fix) : fail(check, text, fix);
+  });
+  return [...answers, ...oddAddresses(config)];
+}
+
+/** That they answer from here does not mean that agents reach them. */
+function oddAddresses({ configured }: PublisherConfig): readonly Finding[] {
+  const { managers, advertised = [] } = configured;
+  return [...managers, ...advertised].flatMap(({ id, address }) => {
+    const odd = oddAddress(address);
+    if (odd === undefined || odd.startsWith('a loopback')) return [];
+    const fix = 'name the address that agents dial; agents of another zone: managers[].addresses';
+    return [warn(`address ${id} ${address}`, `it is ${odd}`, fix)];
   });
 }
 

@@ -19,6 +19,7 @@ import { listenDns } from '../host/dns-listener.ts';
 import { buildZonePeers, type ZonePeers } from '../host/dns-notify.ts';
 import { systemClock as clock, systemRandom as random } from '../host/system-clock.ts';
 import type { Manager } from '../list/model.ts';
+import { managersSeenFrom } from '../list/zone-addresses.ts';
 import type { Log } from '../log.ts';
 import { ZoneDesk, type ZoneDeskSettings } from '../publisher/zone-desk.ts';
 import type { BalancerConfig, ZoneConfig } from './publisher-edges-config.ts';
@@ -88,8 +89,14 @@ function zoneManagers(
   managers: readonly Manager[],
   healths: ReadonlyMap<string, Health>,
 ): readonly ZoneManager[] {
-  return managers.map(({ id, zone, address, port, protocol, prio, weight, state }) => ({
+  return managers.map(({ id, zone, address, port, protocol, prio, weight, state, addresses }) => ({
     ...{ id, site: zone, port, protocol, prio, weight },
+    // Only literals: nobody looks here what a name means over there.
+    elsewhere: Object.fromEntries(
+      (addresses ?? [])
+        .filter((one) => isIP(one.address) !== 0)
+        .map((one) => [one.zone, { address: one.address, port: one.port ?? port }]),
+    ),
     addresses: isIP(address) === 0 ? (healths.get(id)?.ips ?? []) : [address],
     isServing: state === 'up' && healths.get(id)?.verdict !== 'down',
   }));
@@ -204,7 +211,7 @@ async function runBalancer(
   let complained = '';
   while (!signal.aborted) {
     let waitMs = balancersEveryMs;
-    const servers = balancedServers(view.managers());
+    const servers = balancedServers(managersSeenFrom(view.managers(), config.zone));
     try {
       const text = renderFor(config, servers);
       if (servers.length > 0) {

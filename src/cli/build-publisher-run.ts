@@ -31,6 +31,7 @@ import { keepChannel } from '../publisher/shared-channel.ts';
 import type { RunningStatus } from '../publisher/status/running.ts';
 import type { ClusterNode } from './build-cluster.ts';
 import { runClusterBeside } from './build-cluster-host.ts';
+import { runAddresses } from './build-publisher-addresses.ts';
 import { type OpenedApi, openApi } from './build-publisher-api.ts';
 import { runBalance } from './build-publisher-balance.ts';
 import { keepCertificates } from './build-publisher-certificates.ts';
@@ -42,7 +43,7 @@ import { buildMetrics } from './build-publisher-metrics.ts';
 import { openOffice, readConfig } from './build-publisher-office.ts';
 import { openReportOffice, type ReportOffice } from './build-publisher-reports.ts';
 import { withRollout } from './build-publisher-rollout.ts';
-import { runRoster } from './build-publisher-roster.ts';
+import { type RosterGround, runRoster } from './build-publisher-roster.ts';
 import { buildStatus } from './build-publisher-status.ts';
 import { probePace, ServedView, watchListed } from './build-publisher-view.ts';
 import type { PublisherConfig } from './publisher-config.ts';
@@ -296,25 +297,24 @@ function runChannel(running: Running): Promise<void> | undefined {
   return keepChannel(parts, signals.stop);
 }
 
-function runRosterOf(running: Running): Promise<void> {
+async function runRosterOf(running: Running): Promise<void> {
   const { office, service, reports, log, complaints } = running;
-  return runRoster(
-    {
-      // Always under the newest root: the daemon follows it while we run.
-      desk: () => ({ ...office.desk, root: running.roots.newest.root }),
-      ...{ service, log, complaints, folder: running.path },
-      config: () => running.config,
-      healths: () => running.healths?.() ?? new Map(),
-      rows: () => reports?.book.rows() ?? [],
-      ownNode: () => running.node,
-      isLeaving: () => running.isLeaving,
-      leads: () => running.leadership.leads(),
-      noteRound: (seen) => {
-        running.roster = seen;
-      },
+  const ground: RosterGround = {
+    // Always under the newest root: the daemon follows it while we run.
+    desk: () => ({ ...office.desk, root: running.roots.newest.root }),
+    ...{ service, log, complaints, folder: running.path },
+    config: () => running.config,
+    healths: () => running.healths?.() ?? new Map(),
+    rows: () => reports?.book.rows() ?? [],
+    ownNode: () => running.node,
+    isLeaving: () => running.isLeaving,
+    leads: () => running.leadership.leads(),
+    noteRound: (seen) => {
+      running.roster = seen;
     },
-    running.signals.stop,
-  );
+  };
+  const { stop } = running.signals;
+  await Promise.all([runRoster(ground, stop), runAddresses(ground, stop)]);
 }
 
 type Served = NonNullable<Parameters<typeof buildListService>[0]['onServed']>;

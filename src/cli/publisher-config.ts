@@ -1,7 +1,6 @@
 /** publisher.yml: one schema gives defaults, limits and the reference in `--help`. */
 import * as z from 'zod';
 import { ConfigError } from '../errors.ts';
-import { parseAddress } from '../list/address.ts';
 import { isCidr } from '../list/cidr.ts';
 import { present } from '../list/members.ts';
 import { listLimits } from '../list/model.ts';
@@ -13,15 +12,11 @@ import { duration, parseConfig } from './config-file.ts';
 import { eventsSection } from './events-config.ts';
 import { type FollowConfig, followSection, readFollow } from './follow-config.ts';
 import { checkLeader, leaderSection } from './leader-config.ts';
+import { advertisedOf, dialled, id, managersSection } from './managers-config.ts';
 import { balancersSection, zoneSection } from './publisher-edges-config.ts';
 import { rolloutSection, wavesFault } from './rollout-config.ts';
 import { rosterSection } from './roster-config.ts';
 
-const id = (text: string) =>
-  z
-    .string()
-    .regex(/^[A-Za-z0-9_-]{1,64}$/, 'expected 1 to 64 of A-Z a-z 0-9 _ -')
-    .describe(text);
 const scope = (text: string) =>
   z
     .string()
@@ -29,35 +24,7 @@ const scope = (text: string) =>
     .default('*')
     .describe(text);
 const whole = (min: number, max: number) => z.number().int().min(min).max(max);
-const dialled = (text: string) =>
-  z
-    .string()
-    .refine(
-      (value) => parseAddress(value) !== undefined,
-      'expected a host name, IPv4 or IPv6 address',
-    )
-    .describe(text);
 const day = 86_400;
-
-const manager = z.strictObject({
-  node: id('its node in the cluster, where that has another name than the manager').optional(),
-  id: id('the name of the manager in every command; unique'),
-  address: dialled('what agents dial: host name, IPv4, or IPv6 without brackets'),
-  port: whole(1, 65_535).default(1514).describe('port for agents'),
-  protocol: z.enum(['tcp', 'udp']).default('tcp').describe('transport for agents'),
-  zone: id('where it stands; sidecars prefer their own zone').default('default'),
-  prio: whole(0, 1_000).default(0).describe('lower is preferred'),
-  weight: whole(0, listLimits.maxWeight)
-    .default(100)
-    .describe('share of agents; 0 is a last resort'),
-  state: z
-    .enum(['up', 'drain', 'down'])
-    .default('up')
-    .describe('drain: agents leave in their own time; down: agents leave now'),
-  acceptRate: whole(1, listLimits.maxAcceptRate)
-    .optional()
-    .describe('new sessions a second it takes in; unset: list.acceptRate'),
-});
 
 const list = z.strictObject({
   validFor: duration(
@@ -129,11 +96,7 @@ export const publisherSchema = z.strictObject({
     .regex(/^(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):\d{1,5}$/, 'expected HOST:PORT or [IPV6]:PORT')
     .default('0.0.0.0:8443')
     .describe('where to listen'),
-  managers: z
-    .array(manager)
-    .max(listLimits.maxManagers)
-    .default([])
-    .describe('the managers that agents may report to; at least one, but on a follower none'),
+  managers: managersSection,
   follow: followSection
     .optional()
     .describe('serve what another publisher signs; nothing is signed here'),
@@ -344,7 +307,8 @@ function configuredOf({ list: settings, managers, roster }: Settings): Configure
     ...client
   } = settings;
   return {
-    managers: managers.map(({ node: _node, ...listed }) => present(listed)),
+    managers: managers.map(({ node: _node, addresses: _addresses, ...listed }) => present(listed)),
+    ...advertisedOf(managers),
     acceptRate,
     ...(balancers.length === 0 ? {} : { balancers }),
     ...(roster.enabled ? { isGated: true } : {}),
@@ -359,7 +323,10 @@ function checkUnique({ managers, list: { balancers } }: Settings, path: string):
     ...managers.map(({ id: name }) => `id ${name}`),
     ...[...managers, ...balancers].map((one) => `address ${one.address.toLowerCase()}:${one.port}`),
   ];
-  const twice = keys.find((key, place) => keys.indexOf(key) < place);
+  const zones = managers.flatMap(({ id: name, addresses }) =>
+    addresses.map(({ zone }) => `zone ${zone} of ${name}`),
+  );
+  const twice = [...keys, ...zones].find((key, place, all) => all.indexOf(key) < place);
   if (twice === undefined) return;
   throw new ConfigError('config_invalid', `${path}: managers: ${twice} twice`);
 }

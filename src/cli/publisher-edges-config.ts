@@ -53,7 +53,13 @@ export const zoneSection = z.strictObject({
     .array(
       z.strictObject({
         networks: networks('clients in these …'),
-        zone: z.string().min(1).max(64).describe('… get the managers of this zone of the list'),
+        zone: z
+          .string()
+          .min(1)
+          .max(64)
+          .describe(
+            '… get the managers of this zone of the list, and all of them at their addresses for it',
+          ),
       }),
     )
     .max(32)
@@ -85,6 +91,11 @@ export const zoneSection = z.strictObject({
 });
 
 const common = {
+  zone: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{1,64}$/, 'expected 1 to 64 of A-Z a-z 0-9 _ -')
+    .optional()
+    .describe("where it stands: managers' addresses for this zone are dialled"),
   file: path('the file we write and that its configuration includes'),
   check: argv('program and arguments that check the whole configuration'),
   reload: argv('program and arguments that reload it'),

@@ -63,7 +63,12 @@ export function nodesTable(content: Content, outcomes: readonly ProbeOutcome[]):
     node.zone,
     'n/a',
   ]);
-  return { value: { nodes }, text: renderTable(header, rows) };
+  const zones = nodes.flatMap(({ id, port: own, addresses = [] }) =>
+    addresses.map(
+      ({ zone, address, port = own }) => `${id} in zone ${zone}: ${address} port ${port}\n`,
+    ),
+  );
+  return { value: { nodes }, text: `${renderTable(header, rows)}${zones.join('')}` };
 }
 
 function describeProbe(outcome: ProbeOutcome): string {

@@ -18,6 +18,21 @@ export interface ZoneManager {
   readonly weight: number;
   /** Listed as up, and answering. */
   readonly isServing: boolean;
+  /** By site: what is dialled from there instead. */
+  readonly elsewhere?: Readonly<
+    Record<string, { readonly address: string; readonly port: number }>
+  >;
+}
+
+/** The same managers, where the agents of one site dial them. */
+export function managersFrom(
+  managers: readonly ZoneManager[],
+  site: string,
+): readonly ZoneManager[] {
+  return managers.map(({ elsewhere, ...manager }) => {
+    const own = elsewhere?.[site];
+    return own === undefined ? manager : { ...manager, addresses: [own.address], port: own.port };
+  });
 }
 
 export interface ZoneSettings {

@@ -5,6 +5,7 @@
  */
 import { ConfigError } from '../errors.ts';
 import type { Audience, Balance, BalancerAddress, ListClient, Manager } from '../list/model.ts';
+import { type Advertised, withKnownAddresses } from './addresses/advertised.ts';
 
 export interface Content {
   /** As configured, drains not applied. */
@@ -21,6 +22,8 @@ export interface Content {
   readonly balance?: Balance;
   /** The roster lets a manager in; without one, the configuration does. */
   readonly isGated?: boolean;
+  /** Something was taken back: addresses per zone stay as they are until the next `publish`. */
+  readonly holdsAddresses?: boolean;
   readonly client: ListClient;
   /** New sessions a second a manager takes in that names no rate; absent in old contents. */
   readonly acceptRate?: number;
@@ -34,8 +37,13 @@ export interface Content {
 /** The configured part of a content: what a changed configuration changes. */
 export type ConfiguredContent = Omit<
   Content,
-  'drained' | 'unready' | 'leaving' | 'weights' | 'balance'
->;
+  'drained' | 'unready' | 'leaving' | 'weights' | 'balance' | 'holdsAddresses'
+> & {
+  /** Addresses per zone that are to be published when they are proven. */
+  readonly advertised?: readonly Advertised[];
+  /** What the managers' own nodes say counts, too. */
+  readonly hearsNodes?: boolean;
+};
 
 /** The managers as the list names them. `down` by configuration stays down while drained. */
 export function listedManagers(content: Content): readonly Manager[] {
@@ -50,7 +58,8 @@ export function listedManagers(content: Content): readonly Manager[] {
 }
 
 /**
- * Drains of managers that are no longer configured are forgotten. `before`: what was published last;
+ * Drains of managers that are no longer configured are forgotten. `before`: what was published last,
+ * whose addresses per zone are proven;
  * a manager that is new since then is not offered before the roster has found it ready.
  */
 export function contentOf(
@@ -58,9 +67,14 @@ export function contentOf(
   drained: readonly string[],
   before?: Content,
 ): Content {
+  const { advertised = [], hearsNodes = false, ...listed } = configured;
   const known = new Set(configured.managers.map((manager) => manager.id));
+  const managers = withKnownAddresses(configured.managers, advertised, {
+    before: before?.managers ?? [],
+    keepsSaid: hearsNodes,
+  });
   const content = withWeights(
-    { ...configured, drained: drained.filter((id) => known.has(id)).sort() },
+    { ...listed, managers, drained: drained.filter((id) => known.has(id)).sort() },
     before?.weights ?? {},
   );
   if (configured.isGated !== true || before === undefined) return content;
@@ -106,6 +120,22 @@ export function withLeaving(content: Content, id: string, isLeaving: boolean): C
 export function withBalance(content: Content, balance: Balance | undefined): Content {
   const { balance: _, ...rest } = content;
   return balance === undefined ? rest : { ...rest, balance };
+}
+
+/**
+ * An older content in place of `current`. An address that it takes back is advertised still, and must
+ * not come back behind the one who took it back.
+ */
+export function takenBack(older: Content, current: Content | undefined): Content {
+  const { holdsAddresses: _, ...content } = older;
+  const addressesOf = ({ managers }: Content) =>
+    managers.map(({ id, addresses }) => [id, addresses]);
+  const isOther =
+    current !== undefined &&
+    fingerprint(addressesOf(current)) !== fingerprint(addressesOf(content));
+  return isOther || current?.holdsAddresses === true
+    ? { ...content, holdsAddresses: true }
+    : content;
 }
 
 /** What is the operator's word in it: neither health nor load. */
@@ -188,11 +218,20 @@ function told(value: string | number | undefined): string {
   return value === undefined ? 'unset' : `${value}`;
 }
 
+/** `dmz 203.0.113.7, branch wm1-nat.example:2514` */
+function toldAddresses({ addresses = [] }: Manager): string | undefined {
+  const text = addresses.map(({ zone, address, port }) =>
+    port === undefined ? `${zone} ${address}` : `${zone} ${address} port ${port}`,
+  );
+  return text.length === 0 ? undefined : text.join(', ');
+}
+
 function describeManager(before: Manager | undefined, after: Manager): readonly string[] {
   if (before === undefined) return [`+ ${after.id} ${after.address}:${after.port} ${after.state}`];
-  const changed = managerMembers.filter((name) => before[name] !== after[name]);
-  if (changed.length === 0) return [];
-  return [
-    `~ ${after.id} ${changed.map((name) => `${name} ${told(before[name])} -> ${told(after[name])}`).join(', ')}`,
-  ];
+  const changed = managerMembers
+    .filter((name) => before[name] !== after[name])
+    .map((name) => `${name} ${told(before[name])} -> ${told(after[name])}`);
+  const [was, is] = [toldAddresses(before), toldAddresses(after)];
+  if (was !== is) changed.push(`addresses ${told(was)} -> ${told(is)}`);
+  return changed.length === 0 ? [] : [`~ ${after.id} ${changed.join(', ')}`];
 }

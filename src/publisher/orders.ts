@@ -7,6 +7,7 @@ import {
   contentOf,
   drainManager,
   fingerprint,
+  takenBack,
   undrainManager,
   weighManager,
   withBalance,
@@ -95,8 +96,11 @@ export function rollbackOrder(
     reason: 'rollback',
     detail: `${version}`,
     evenIfSame: false,
-    want: () => ({
-      content: withBalance(requireVersion(history, version).content, undefined),
+    want: (newest) => ({
+      content: takenBack(
+        withBalance(requireVersion(history, version).content, undefined),
+        newest?.content,
+      ),
       source: fingerprint(configured),
       rollout: undefined, // what was there before goes back to everybody at once
     }),

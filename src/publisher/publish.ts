@@ -12,6 +12,7 @@ import { parseList, renderList } from '../list/parse-list.ts';
 import type { VerifiedRoot } from '../list/root.ts';
 import { type SigningKey, signDocument, signReceipt } from '../list/sign.ts';
 import { verifyList } from '../list/verify.ts';
+import { managersSeenFrom, zonesWithAddresses } from '../list/zone-addresses.ts';
 import { refuseConflict } from './conflict.ts';
 import { type Content, fingerprint, isSameContent, listedManagers } from './content.ts';
 import type { History, PublishedList, Reason } from './history.ts';
@@ -206,15 +207,21 @@ async function judgeAsSidecar(
   const nonce = Buffer.alloc(16).toString('base64url');
   const { epoch, term, version, aud } = next.list;
   const receipt = { nonce, list: next.hash, epoch, term, version, nowMs: clock.nowMs() };
-  await verifyList({
+  const proof = {
     envelope: next.envelope,
     root,
     audience: aud,
     ...(before === undefined ? {} : { known: { position: before, hash: before.hash } }),
-    ...(before === undefined ? {} : { lastGood: listOf(before) }),
     receipt: { compact: signReceipt(receipt, listKey), nonce },
     nowMs: clock.nowMs(),
-  });
+  };
+  const last = before === undefined ? undefined : listOf(before);
+  const all = [...next.list.managers, ...(last?.managers ?? [])];
+  // Agents of each zone count on their own how many managers moved away.
+  for (const name of [undefined, ...zonesWithAddresses(all)]) {
+    const seen = last && { ...last, managers: managersSeenFrom(last.managers, name) };
+    await verifyList({ ...proof, zone: { name }, ...(seen && { lastGood: seen }) });
+  }
 }
 
 /** The list inside a stored envelope. */

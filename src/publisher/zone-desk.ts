@@ -8,6 +8,7 @@ import { answerZone, truncatedAnswer, type ZoneReply } from '../dns/zone-answer.
 import {
   buildZone,
   isOtherZone,
+  managersFrom,
   nextSerial,
   type ZoneContent,
   type ZoneManager,
@@ -47,6 +48,7 @@ export class ZoneDesk {
   readonly #parts: ZoneDeskParts;
   readonly #rate: ResponseRate;
   #whole: ZoneContent | undefined;
+  #elsewhere = '';
   #views: readonly { readonly view: ZoneView; readonly content: ZoneContent }[] = [];
 
   constructor(parts: ZoneDeskParts) {
@@ -69,11 +71,16 @@ export class ZoneDesk {
     const named = serves ? managers : managers.map((one) => ({ ...one, isServing: true }));
     const serial = nextSerial(this.#whole?.serial, clock.nowMs());
     const next = buildZone(settings, named, { serial, version });
-    if (this.#whole !== undefined && !isOtherZone(this.#whole, next)) return false;
+    const elsewhere = JSON.stringify(named.map((one) => one.elsewhere ?? {}));
+    const isSame = this.#whole !== undefined && !isOtherZone(this.#whole, next);
+    if (isSame && elsewhere === this.#elsewhere) return false;
+    this.#elsewhere = elsewhere;
     this.#whole = next;
     this.#views = settings.views.map((view) => ({
       view,
-      content: buildZone(settings, named, { serial, version, site: view.site }),
+      content: buildZone(settings, managersFrom(named, view.site), {
+        ...{ serial, version, site: view.site },
+      }),
     }));
     onChange(next);
     return true;

@@ -117,6 +117,28 @@ test('a client of a view gets the managers of its site', { skip }, async (t) => 
   );
 });
 
+test('a client of a view gets managers at their addresses for it, and hears of a change of those', {
+  skip,
+}, async (t) => {
+  const { desk, port, changes } = await startZone(t);
+  const north = (address: string) => ({
+    site: 'north',
+    elsewhere: { north: { address, port: 2_514 } },
+  });
+  const first = (address: string) => [
+    manager('wm1', '192.0.2.1', north(address)),
+    ...fleet.filter(({ id }) => id === 'wm2'),
+  ];
+  desk.update(first('198.51.100.1'), '1.0.8');
+  const asked = (from: string) => dig(port, '-b', from, origin, 'A', '+short');
+  assert.deepEqual(lines(await asked('127.0.0.9')), ['198.51.100.1']);
+  assert.match(await dig(port, '-b', '127.0.0.9', `_wazuh._tcp.${origin}`, 'SRV'), / 2514 wm1\./);
+  assert.equal(lines(await asked('127.0.0.8')).includes('198.51.100.1'), false);
+  desk.update(first('198.51.100.2'), '1.0.8');
+  assert.deepEqual(lines(await asked('127.0.0.9')), ['198.51.100.2']);
+  assert.equal(changes(), 3);
+});
+
 test('weights decide which address comes first', async () => {
   const desk = new ZoneDesk({
     ...{ clock: systemClock, settings, onChange: () => undefined },

@@ -7,6 +7,10 @@ export const manager = z.object({
   address: z.string(),
   port: z.number(),
   zone: z.string(),
+  addresses: z
+    .array(z.object({ zone: z.string(), address: z.string(), port: z.number().optional() }))
+    .optional()
+    .describe('what agents of other zones dial'),
   weight: z.number(),
   prio: z.number(),
   state: z.enum(['up', 'drain', 'down']),

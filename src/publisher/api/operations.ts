@@ -223,6 +223,7 @@ function managersOf({ history, healths, loads }: ApiWorld) {
   const known = healths();
   return (newest === undefined ? [] : listedManagers(newest.content)).map((one) => ({
     ...{ id: one.id, address: one.address, port: one.port, zone: one.zone },
+    ...(one.addresses === undefined ? {} : { addresses: [...one.addresses] }),
     ...{ weight: one.weight, prio: one.prio, state: one.state },
     probe: known.get(one.id)?.verdict ?? 'unknown',
     agents: loads().get(one.id) ?? 0,

@@ -46,6 +46,7 @@ export function explainAgent(ground: ExplainGround): Explanation {
     `holds ${report.list === undefined ? 'no list' : renderPosition(report.list.position)}, should hold ${renderPosition(standing.target)}`,
     ...waveLines(ground),
     whyManager(ground, ranking),
+    ...zoneLine(ground),
     `its own last reason: ${report.why === '' ? 'none given' : report.why}`,
     ...moveLines(ground),
   ];
@@ -74,6 +75,16 @@ function whyManager({ row, held }: ExplainGround, ranking: Explanation['ranking'
   if (rank === 0) return `on ${manager}: the first of its own order (hash of agent and manager)`;
   const passed = ranking.slice(0, rank).map(({ id, verdict }) => `${id} (${verdict})`);
   return `on ${manager}, number ${rank + 1} of its own order, after ${passed.join(', ')}; mode ${mode}: an agent that fares well is not moved back at once`;
+}
+
+/** Other agents dial other addresses: say which one this agent has. */
+function zoneLine({ row: { report }, held }: ExplainGround): readonly string[] {
+  const { manager, zone } = report;
+  const own = held?.managers.find(({ id }) => id === manager);
+  const special = own?.addresses?.find((one) => one.zone === zone);
+  if (own === undefined || special === undefined) return [];
+  const { address, port = own.port } = special;
+  return [`dials ${own.id} at ${address} port ${port}, its address for zone ${special.zone}`];
 }
 
 function moveLines({ row: { report } }: ExplainGround): readonly string[] {
