@@ -129,7 +129,7 @@ export function withBalance(content: Content, balance: Balance | undefined): Con
 export function takenBack(older: Content, current: Content | undefined): Content {
   const { holdsAddresses: _, ...content } = older;
   const addressesOf = ({ managers }: Content) =>
-    managers.map(({ id, addresses }) => [id, addresses]);
+    managers.flatMap(({ id, addresses }) => (addresses === undefined ? [] : [{ id, addresses }]));
   const isOther =
     current !== undefined &&
     fingerprint(addressesOf(current)) !== fingerprint(addressesOf(content));
