@@ -6,7 +6,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { Resolver } from 'node:dns/promises';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -58,6 +58,7 @@ async function main(): Promise<void> {
       old: { type: 'string', default: 'alive' },
       subjects: { type: 'string', default: 'native,agentd,relay' },
       cut: { type: 'string', default: '90' },
+      wait: { type: 'string', default: '0' },
     },
   });
   const folder = mkdtempSync(join(tmpdir(), 'pf-dns-move-'));
@@ -70,6 +71,7 @@ async function main(): Promise<void> {
     writeFileSync(hosts, `${oldAddress} ${name}\n`);
     writeFileSync(join(folder, 'resolv.conf'), 'nameserver 127.0.0.1\n');
     run('mount', '--bind', join(folder, 'resolv.conf'), '/etc/resolv.conf');
+    hidePackageLock(folder);
     const dnsmasq = standIns.start('dnsmasq', [
       ...['--keep-in-foreground', '--no-resolv', '--no-hosts', '--conf-file=/dev/null'],
       ...['--user=root', '--pid-file=', '--listen-address=127.0.0.1', '--local=/test/'],
@@ -93,7 +95,7 @@ async function main(): Promise<void> {
       await before.waitFor({ event: 'agent_connected', agent: agentId });
       if (subject === 'relay') await stage.connectedThrough('127.0.0.1');
     }
-    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    await new Promise((resolve) => setTimeout(resolve, 3_000 + Number(values.wait) * 1_000));
     const pids = players.map(({ stage }) => stage.home.pids.join());
     writeFileSync(hosts, `${newAddress} ${name}\n`);
     const atMs = Date.now();
@@ -117,6 +119,13 @@ async function main(): Promise<void> {
     await standIns.stopAll();
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** Somebody else's `apt` on this machine is none of this: agents would wait for its end. */
+function hidePackageLock(folder: string): void {
+  const [place, empty] = ['/var/lib/dpkg', join(folder, 'dpkg')];
+  mkdirSync(empty);
+  if (existsSync(place)) execFileSync('mount', ['--bind', empty, place]);
 }
 
 main().then(

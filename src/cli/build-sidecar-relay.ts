@@ -22,7 +22,7 @@ import { defaultRelaySettings } from '../relay/settings.ts';
 import { judgeAlias, ledByRestart } from '../relay/tls.ts';
 import type { Bell } from '../sidecar/bell.ts';
 import type { HealthWatch } from '../sidecar/health-watch.ts';
-import { admissionWaitMs, chooseManagers } from '../sidecar/relay-choice.ts';
+import { admissionWaitMs, chooseManagers, patienceMs } from '../sidecar/relay-choice.ts';
 import { buildRelayKeeper, type RelayKeeper } from '../sidecar/relay-keeper.ts';
 import type { RankedList } from '../sidecar/seen.ts';
 import type { Rooms } from './build-sidecar-rooms.ts';
@@ -66,6 +66,7 @@ export function openRelayKeeper(
       const ground = { agentId, list, health: watch.snapshot(), nowMs: clock.nowMs() };
       return admissionWaitMs(ground, managerId, lostForMs);
     },
+    patienceMs: () => patienceMs(board.list?.ranking ?? [], watch.snapshot()),
     suspect: (managerId, why) => watch.suspect(managerId, why),
   });
 }

@@ -3,7 +3,10 @@ import type { Clock } from '../clock.ts';
 import type { Manager } from '../list/model.ts';
 
 /** A manager as the relay dials it; the daemon may put a known address in place of the name. */
-export type RelayManager = Pick<Manager, 'id' | 'address' | 'port' | 'protocol'>;
+export type RelayManager = Pick<Manager, 'id' | 'address' | 'port' | 'protocol'> & {
+  /** It answered the last probe, whatever its verdict: worth dialling again. */
+  readonly answers?: true;
+};
 
 export interface ListenAddress {
   readonly address: string;
@@ -104,6 +107,11 @@ export interface RelayPorts {
    * lost a manager is taken in as fast as the others can. Absent: not at all. `lostForMs`: since then.
    */
   admission?(managerId: string, lostForMs: number): number;
+  /**
+   * How long an agent that nobody answers may be kept, from its accept, because somebody may answer
+   * soon; asked again and again. Absent, or 0: it is reset at once.
+   */
+  patienceMs?(): number;
   /** Told at once, synchronously; must not throw. */
   report(event: RelayEvent): void;
 }
@@ -118,7 +126,8 @@ export type SuspectWhy =
   | 'not_draining'
   | 'not_answering';
 
-export type RefusedWhy = 'not_loopback' | 'full' | 'no_manager' | 'none_answered';
+/** `replaced`: it was kept, and a later connection is kept instead. */
+export type RefusedWhy = 'not_loopback' | 'full' | 'no_manager' | 'none_answered' | 'replaced';
 
 export type RelayEvent =
   | {

@@ -1,13 +1,15 @@
 /**
  * The loopback relay: the agent dials it, it stands for the best manager that answers.
  * Switching cuts the agent's connection, which makes the agent reconnect to the same address at
- * once. No manager up, no connection: silence would cost the agent 60 s a try, a reset 1 s.
+ * once. No manager up, no connection: silence would cost the agent 60 s a try, a reset 1 s; so it is
+ * kept for a moment only, where somebody may answer soon (`patience.ts`).
  */
 import { type Cancel, sleep } from '../clock.ts';
 import { Avoided } from './avoid.ts';
 import { type Dialled, type DialPorts, dialBest } from './dial.ts';
 import { isLoopback } from './loopback.ts';
 import { isOutdated } from './outdated.ts';
+import { type Guest, Patience, Tried } from './patience.ts';
 import type {
   Connection,
   ListenAddress,
@@ -27,12 +29,17 @@ import { Standby } from './standby.ts';
 /** `failed`: the manager is dead or hung, cut now. `planned`: a drain, lose nothing. */
 export type SwitchReason = 'failed' | 'planned';
 
+type Found =
+  | { readonly kind: 'dialled'; readonly dialled: Dialled }
+  | { readonly kind: 'nobody'; readonly why: RefusedWhy; readonly tried: readonly string[] };
+
 export class Relay {
   readonly #ports: RelayPorts;
   readonly #settings: RelaySettings;
   readonly #avoided: Avoided;
   readonly #slots: Slots;
   readonly #standby: Standby;
+  readonly #patience: Patience;
   readonly #sessions = new Map<number, Session>();
   readonly #dialling = new Set<AbortController>();
   #listening: Listening | undefined;
@@ -52,6 +59,7 @@ export class Relay {
     this.#avoided = new Avoided(settings.avoidMs);
     this.#slots = new Slots(ports.clock);
     this.#standby = new Standby(this.#dialPorts());
+    this.#patience = new Patience(ports.clock, settings, () => ports.patienceMs?.() ?? 0);
   }
 
   /** Throws HostError `listen_failed`. Returns where the agent may dial. */
@@ -68,16 +76,30 @@ export class Relay {
     const stop = new AbortController();
     this.#dialling.add(stop);
     const startMs = this.#nowMs();
-    await this.#admitted(stop.signal);
-    const managers = this.#choose();
-    const dialled = managers.length === 0 ? undefined : await this.#dial(managers, stop.signal);
+    const guest = this.#patience.guest(startMs);
+    const found = await this.#find(guest, startMs, stop.signal);
+    guest.leave();
     this.#dialling.delete(stop);
-    if (managers.length === 0) return this.#refuse(agent, 'no_manager', []);
-    if (dialled === undefined) {
-      const tried = managers.map(({ id }) => id);
-      return this.#refuse(agent, 'none_answered', tried);
+    if (found.kind === 'nobody') return this.#refuse(agent, found.why, found.tried);
+    this.#splice(agent, found.dialled, this.#nowMs() - startMs);
+  }
+
+  /** Again while the agent may be kept, and only at whoever was not asked yet or answers now. */
+  async #find(guest: Guest, startMs: number, signal: AbortSignal): Promise<Found> {
+    const tried = new Tried();
+    const others = (): readonly RelayManager[] => tried.worthDialling(this.#choose());
+    for (;;) {
+      await this.#admitted(startMs, signal);
+      const managers = others();
+      const dialled = managers.length === 0 ? undefined : await this.#dial(managers, signal);
+      if (dialled !== undefined) return { kind: 'dialled', dialled };
+      tried.add(managers);
+      const ending = await guest.wait(() => others().length > 0, signal);
+      if (ending === 'other') continue;
+      const { ids } = tried;
+      const why = ids.length === 0 ? 'no_manager' : 'none_answered';
+      return { kind: 'nobody', why: ending === 'replaced' ? ending : why, tried: ids };
     }
-    this.#splice(agent, dialled, this.#nowMs() - startMs);
   }
 
   /** Cut every session with this manager; their agents reconnect and land on the next one. */
@@ -140,13 +162,13 @@ export class Relay {
   }
 
   /** Only the agent of a manager that failed waits: who comes of itself is no part of a herd. */
-  async #admitted(signal: AbortSignal): Promise<void> {
+  async #admitted(startMs: number, signal: AbortSignal): Promise<void> {
     const lost = this.#lost;
     const { clock, admission } = this.#ports;
     if (lost === undefined || admission === undefined) return;
     const waitMs = admission(lost.managerId, this.#nowMs() - lost.atMs);
-    if (waitMs <= 0) return;
-    const heldMs = Math.min(waitMs, this.#settings.maxHoldMs);
+    const heldMs = Math.min(waitMs, startMs + this.#settings.maxHoldMs - this.#nowMs());
+    if (heldMs <= 0) return;
     this.#admitsAtMs = this.#nowMs() + heldMs;
     await sleep(clock, heldMs, signal).catch(() => undefined);
   }
@@ -155,6 +177,11 @@ export class Relay {
   get admitsInMs(): number | undefined {
     if (this.#admitsAtMs === undefined || this.#dialling.size === 0) return undefined;
     return Math.max(0, this.#admitsAtMs - this.#nowMs());
+  }
+
+  /** While an agent is kept because nobody answers: for how long still, at most. */
+  get keepsForMs(): number | undefined {
+    return this.#patience.keepsForMs;
   }
 
   async #dial(

@@ -19,6 +19,10 @@ export interface RelaySettings {
    * up after `recv_timeout`, 60 s unless somebody changed it.
    */
   readonly maxHoldMs: number;
+  /** An agent that nobody answers is kept for so long at most, from its accept (`patience.ts`). */
+  readonly maxKeepMs: number;
+  /** How often it is looked for somebody to dial meanwhile. */
+  readonly keepLookMs: number;
   /** For so long after a failure a manager is dialled last, whatever the chooser says. */
   readonly avoidMs: number;
   /** A planned switch closes gently; a session that has not ended by itself then is reset. */
@@ -40,6 +44,8 @@ export const defaultRelaySettings: RelaySettings = {
   dialAllMs: 2_400,
   proof: 'pong',
   maxHoldMs: 45_000,
+  maxKeepMs: 20_000,
+  keepLookMs: 100,
   avoidMs: 3_000,
   gentleMs: 2_000,
   idleMs: 600_000,

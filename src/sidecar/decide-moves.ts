@@ -6,6 +6,7 @@ import { judgeAgent } from '../health/passive.ts';
 import type { Manager } from '../list/model.ts';
 import { rankManagers } from '../list/select.ts';
 import { isComingBack, leaveAtMs, longestMs, slotsFromMs } from './decide-admission.ts';
+import { isRelayEntry } from './decide-connection.ts';
 import { nativeLoop } from './decide-native.ts';
 import { restartWait } from './decide-planned.ts';
 import { type Answer, go, hold, isRelayed, pass, type StepAnswer, seconds } from './decide-rule.ts';
@@ -145,6 +146,12 @@ function hasLeftRelay({ relay }: View, lostSinceAtMs: number): boolean {
   return relay?.refusedAtMs !== undefined && relay.refusedAtMs >= lostSinceAtMs - lookMs;
 }
 
+/** Its connection to the relay stands, and leads on as soon as somebody answers there: no restart. */
+function keptByRelay({ relay, seen: { agent } }: View): number | undefined {
+  if (relay?.keptUntilMs === undefined) return undefined;
+  return agent.peers.some((peer) => isRelayEntry(peer, relay)) ? relay.keptUntilMs : undefined;
+}
+
 /** A loss is seen at the next look only. */
 const lookMs = 5_000;
 
@@ -161,6 +168,10 @@ export function reconnect(view: View): Answer {
   const admitsAtMs = view.relay?.admitsAtMs;
   if (admitsAtMs !== undefined) {
     return hold('slot', 'it waits in the relay for its admission', admitsAtMs);
+  }
+  const keptUntilMs = keptByRelay(view);
+  if (keptUntilMs !== undefined) {
+    return hold('agent_reconnecting', 'the relay keeps it until a manager answers', keptUntilMs);
   }
   const sinceMs = seen.lostSinceAtMs ?? nowMs;
   const isInRelay = isRelayFirst && !hasLeftRelay(view, sinceMs);

@@ -14,7 +14,7 @@ import type { SourceFiles } from './source.ts';
 
 export interface DnsAnswer {
   readonly managers: readonly Manager[];
-  /** Until it must be asked again. */
+  /** Until it must be asked again; 0: stale, or nothing that expires. */
   readonly ttlLeftMs: number;
 }
 
@@ -45,11 +45,19 @@ const eagerMs = 30_000;
 /** A long TTL must not keep a change of this host (its resolver, its hosts file) unseen. */
 const maxPauseMs = 60_000;
 const afterTtlMs = 50;
+/**
+ * Asked anew so long before the TTL ends, so that an agent that has to be restarted is on the new
+ * address within it and a second. A server that keeps the answer itself gives it again, with the
+ * rest of the TTL: then its end is waited for.
+ */
+const aheadMs = 2_000;
 
 export class DnsFiles implements SourceFiles {
   readonly #parts: DnsFilesParts;
   #pauseMs = againMs;
   #troubleAtMs: number | undefined;
+  /** Monotonic; from here on what is cached is not new enough. */
+  #dueAtMs = Number.POSITIVE_INFINITY;
 
   constructor(parts: DnsFilesParts) {
     this.#parts = parts;
@@ -75,15 +83,35 @@ export class DnsFiles implements SourceFiles {
     if (path !== this.#parts.path) return onDisk;
     const before = isList(onDisk) ? onDisk : await this.#parts.remembered?.();
     try {
-      const maxAgeMs = this.#troubledForMs() === undefined ? undefined : troubleMs - afterTtlMs;
-      const { managers, ttlLeftMs } = await this.#parts.ask(this.#parts.source, maxAgeMs);
-      this.#pauseMs = Math.min(Math.max(ttlLeftMs + afterTtlMs, afterTtlMs), maxPauseMs);
+      const { managers, ttlLeftMs } = await this.#parts.ask(this.#parts.source, this.#maxAgeMs());
+      this.#pauseFor(ttlLeftMs);
       return await this.#newest(before, managers, before === onDisk);
     } catch (thrown) {
-      this.#pauseMs = againMs;
+      this.#pauseAgain();
       if (before === undefined || !(thrown instanceof PilotfishError)) throw thrown;
       return before; // what was true last is better than nothing
     }
+  }
+
+  #maxAgeMs(): number | undefined {
+    if (this.#parts.clock.monotonicMs() >= this.#dueAtMs) return 0;
+    return this.#troubledForMs() === undefined ? undefined : troubleMs - afterTtlMs;
+  }
+
+  #pauseFor(ttlLeftMs: number): void {
+    if (ttlLeftMs <= 0) {
+      this.#pauseAgain(); // stale, or of the hosts file, which has no TTL
+      return;
+    }
+    const isLong = ttlLeftMs > 2 * aheadMs;
+    const untilMs = isLong ? ttlLeftMs - aheadMs : ttlLeftMs + afterTtlMs;
+    this.#pauseMs = Math.min(Math.max(untilMs, afterTtlMs), maxPauseMs);
+    this.#dueAtMs = this.#parts.clock.monotonicMs() + untilMs;
+  }
+
+  #pauseAgain(): void {
+    this.#pauseMs = againMs;
+    this.#dueAtMs = Number.POSITIVE_INFINITY;
   }
 
   async #newest(

@@ -24,7 +24,10 @@ export function chooseManagers(
     .map((manager) => ({ manager, class: classOf(manager, health.get(manager.id), nowMs) }))
     .sort((left, right) => left.class - right.class)
     .flatMap(({ manager: { id, address, port, protocol } }) =>
-      addressesOf(address, health.get(id)).map((ip) => ({ id, address: ip, port, protocol })),
+      addressesOf(address, health.get(id)).map((ip) => ({
+        ...{ id, address: ip, port, protocol },
+        ...(health.get(id)?.lastKind === 'alive' ? { answers: true as const } : {}),
+      })),
     );
 }
 
@@ -83,4 +86,29 @@ export function admissionWaitMs(
   if (waitMs <= maxHoldMs) return Math.max(0, waitMs);
   // Later than an agent can be kept: led on when its hold ends, all of those would go at one instant.
   return Math.floor(fractionOf(`${agentId}|hold|${managerId}`) * maxHoldMs);
+}
+
+/** A verdict settles, a changed record is read and its manager asked: in less than this. */
+const briefMs = 3_000;
+
+/**
+ * How long the relay may keep an agent that nobody answers. Where every manager refuses, the machines
+ * are there and their service starts anew: the agent's own loop would ask each every `retry_interval`
+ * (10 s), so it loses nothing, and is spared a restart. Elsewhere for a moment only: what this process
+ * cannot reach the agent may (another resolver, other rules of a firewall). 0 without a list.
+ */
+export function patienceMs(
+  ranking: readonly Manager[],
+  health: ReadonlyMap<string, Health>,
+): number {
+  if (ranking.length === 0) return 0;
+  const wanted = ranking.filter(({ state }) => state !== 'down');
+  return wanted.length > 0 && wanted.every(({ id }) => isStarting(health.get(id)))
+    ? defaultRelaySettings.maxKeepMs
+    : briefMs;
+}
+
+function isStarting(health: Health | undefined): boolean {
+  if (health?.verdict !== 'down') return false;
+  return health.failure === 'refused' || health.lastKind === 'alive';
 }

@@ -39,6 +39,8 @@ export interface RelayParts {
   choose(): readonly RelayManager[];
   /** See `RelayPorts.admission`. */
   admission(managerId: string, lostForMs: number): number;
+  /** See `RelayPorts.patienceMs`. */
+  patienceMs(): number;
   /** Something is wrong with it, whatever the last probe said. */
   suspect(managerId: string, why: string): void;
 }
@@ -88,10 +90,13 @@ class Keeper implements RelayKeeper {
     if (this.#seen.kind !== 'open') return this.#seen;
     const newest = this.#relay?.sessions.at(-1);
     if (newest !== undefined) return { ...this.#seen, ...this.#leadOf(newest) };
-    const admitsInMs = this.#relay instanceof Relay ? this.#relay.admitsInMs : undefined;
+    const { admitsInMs, keepsForMs }: Partial<Pick<Relay, 'admitsInMs' | 'keepsForMs'>> =
+      this.#relay instanceof Relay ? this.#relay : {};
+    const nowMs = this.#parts.clock.nowMs();
     const refused = this.#turnedAtMs === undefined ? {} : { refusedAtMs: this.#turnedAtMs };
-    if (admitsInMs === undefined) return { ...this.#seen, ...refused };
-    return { ...this.#seen, admitsAtMs: this.#parts.clock.nowMs() + admitsInMs };
+    if (keepsForMs !== undefined) return { ...this.#seen, keptUntilMs: nowMs + keepsForMs };
+    if (admitsInMs !== undefined) return { ...this.#seen, admitsAtMs: nowMs + admitsInMs };
+    return { ...this.#seen, ...refused };
   }
 
   #leadOf({ session: number, managerId, address }: SessionSample) {
@@ -160,8 +165,9 @@ class Keeper implements RelayKeeper {
     if (this.#at !== undefined) return this.#at;
     const { clock, network, settings, place, admission } = this.#parts;
     const choose = (): readonly RelayManager[] => (this.#isBarred ? [] : this.#parts.choose());
+    const patienceMs = (): number => (this.#isBarred ? 0 : this.#parts.patienceMs());
     const report = (event: RelayEvent): void => this.#report(event);
-    const ports = { clock, network, choose, admission, report };
+    const ports = { clock, network, choose, admission, patienceMs, report };
     const protocol = this.#parts.protocol();
     const relay =
       protocol === 'udp' ? new DatagramRelay(ports, settings) : new Relay(ports, settings);
@@ -216,6 +222,7 @@ class Keeper implements RelayKeeper {
         bell.ring();
         return;
       case 'refused':
+        if (event.why === 'replaced') return; // a later connection of the agent waits instead
         if (event.why !== 'not_loopback') this.#turnedAtMs = clock.nowMs();
         if (clock.monotonicMs() - this.#refusedAtMs < refusedLogEveryMs) return;
         this.#refusedAtMs = clock.monotonicMs();

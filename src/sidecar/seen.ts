@@ -64,6 +64,8 @@ export type RelaySeen =
       readonly session?: RelaySessionSeen;
       /** The agent waits in it for its admission until then. */
       readonly admitsAtMs?: number;
+      /** Nobody answers just now: it keeps the agent until then at the latest, and leads it on before. */
+      readonly keptUntilMs?: number;
       /** When it last turned the agent away, for want of a manager; absent once it led it on. */
       readonly refusedAtMs?: number;
     }

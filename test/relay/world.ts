@@ -10,7 +10,7 @@ import { defaultRelaySettings, type RelaySettings } from '../../src/relay/settin
 import { eventually } from '../fakes/processes.ts';
 
 const framedPing = Buffer.from('050000002370696e67', 'hex');
-const framedPong = Buffer.from('0500000023706f6e67', 'hex');
+export const framedPong = Buffer.from('0500000023706f6e67', 'hex');
 
 /** Deadlines that a slow machine does not miss; what a test is about it sets itself. */
 const patient = { gentleMs: 200, dialMs: 30_000, dialAllMs: 60_000 };
@@ -23,6 +23,8 @@ export class RelayWorld {
   readonly #relays: Relay[] = [];
   /** What the chooser returns from now on. */
   managers: readonly RelayManager[] = [];
+  /** How long an agent that nobody answers is kept. */
+  patienceMs = 0;
   /** How long an agent waits whose manager failed. */
   admissionMs = 0;
 
@@ -77,6 +79,7 @@ export class RelayWorld {
         network,
         choose: () => this.managers,
         admission: () => this.admissionMs,
+        patienceMs: () => this.patienceMs,
         report: (event) => void this.events.push(event),
       },
       { ...defaultRelaySettings, ...patient, ...settings },

@@ -184,9 +184,19 @@ function relayOf(one: DecideCase): Pick<Seen, 'relay'> {
   const [word, id = '-'] = agent.split(' ');
   const leads = word === 'relayed' && id !== '-' ? { managerId: id } : {};
   const turned = one.turned === undefined ? {} : { refusedAtMs: nowMs - one.turned * 1000 };
-  const waits = word === 'admitted' ? { admitsAtMs: nowMs + Number(id) * 1000 } : {};
+  const untilMs = nowMs + Number(id) * 1000;
+  const waits = word === 'admitted' ? { admitsAtMs: untilMs } : {};
+  const kept = word === 'kept' || word === 'behind' ? { keptUntilMs: untilMs } : {};
   const protocol = usesUdp(one) ? { protocol: 'udp' as const } : {};
-  const at = { kind: 'open', ...relayAt, ...protocol, ...leads, ...waits, ...turned } as const;
+  const at = {
+    kind: 'open',
+    ...relayAt,
+    ...protocol,
+    ...leads,
+    ...waits,
+    ...kept,
+    ...turned,
+  } as const;
   return { relay: { ...at, ...sessionOf(one) } };
 }
 
@@ -207,7 +217,7 @@ function seenOf(one: DecideCase, managers: readonly Manager[]): Seen {
       running: isRunning,
       pids: isRunning ? [1] : [],
       status: isConnected ? 'connected' : 'disconnected',
-      waiting: ['lost', 'retrying', 'admitted'].includes(word),
+      waiting: ['lost', 'retrying', 'admitted', 'kept', 'behind'].includes(word),
       peers: peersOf(word, detail, usesUdp(one)),
       ...ackOf(word),
       upgrade: word === 'upgrading' ? 'var/upgrade/x' : undefined,
@@ -218,7 +228,7 @@ function seenOf(one: DecideCase, managers: readonly Manager[]): Seen {
     ...nodesOf(one),
     ...(word === 'wedged' ? { stuckForMs: Number(one.agent?.split(' ')[2] ?? 60) * 1000 } : {}),
     ...(word === 'lost' ? { lostSinceAtMs: nowMs - Number(detail) * 1000 } : {}),
-    ...(word === 'admitted' ? { lostSinceAtMs: nowMs - 120_000 } : {}),
+    ...(['admitted', 'kept', 'behind'].includes(word) ? { lostSinceAtMs: nowMs - 120_000 } : {}),
     ...pauseOf(one),
   };
 }
@@ -253,6 +263,7 @@ function pauseOf({ pause, resumed }: DecideCase): Pick<Seen, 'pause'> {
 
 function peersOf(word: string, detail: string, isUdp: boolean) {
   if (word === 'relayed') return isUdp ? [] : [relayAt];
+  if (word === 'kept') return [relayAt];
   const hasPeer = ['on', 'retrying', 'wedged', 'late'].includes(word);
   return hasPeer ? [{ address: addressOf(detail), port: 1514 }] : [];
 }

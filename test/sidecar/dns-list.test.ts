@@ -113,6 +113,7 @@ class FilesInMemory {
   accepted: Uint8Array | undefined;
   isInTrouble = false;
   askedMaxAgeMs: number | undefined;
+  ttlLeftMs = 30_000;
 
   open(clock: HandClock): DnsFiles {
     return new DnsFiles({
@@ -129,7 +130,7 @@ class FilesInMemory {
       ask: async (_source, maxAgeMs) => {
         this.askedMaxAgeMs = maxAgeMs;
         if (this.answer === 'fails') throw new PeerError('dns_failed', 'nobody');
-        return { managers: managersOfAddresses(this.answer, 1_514), ttlLeftMs: 30_000 };
+        return { managers: managersOfAddresses(this.answer, 1_514), ttlLeftMs: this.ttlLeftMs };
       },
     });
   }
@@ -144,7 +145,7 @@ test('reading the list asks; what is unchanged is not signed again; a failure ke
   const files = new FilesInMemory();
   const opened = files.open(new HandClock(nowMs));
   assert.deepEqual(addressesIn(await opened.read('/dns/list.json', 65_536)), ['192.0.2.1']);
-  assert.equal(opened.paceMs(), 30_050);
+  assert.equal(opened.paceMs(), 28_000);
   await opened.read('/dns/list.json', 65_536);
   assert.equal(files.writes, 1);
   files.answer = 'fails';
@@ -188,7 +189,7 @@ test('while a manager is dead the record is asked about anew, eagerly at first',
   const clock = new HandClock(nowMs);
   const opened = files.open(clock);
   await opened.read('/dns/list.json', 65_536);
-  assert.deepEqual([opened.paceMs(), files.askedMaxAgeMs], [30_050, undefined]);
+  assert.deepEqual([opened.paceMs(), files.askedMaxAgeMs], [28_000, undefined]);
   files.isInTrouble = true;
   assert.equal(opened.paceMs(), 1_000);
   await opened.read('/dns/list.json', 65_536);
@@ -196,5 +197,26 @@ test('while a manager is dead the record is asked about anew, eagerly at first',
   clock.atMs += 31_000;
   assert.equal(opened.paceMs(), 5_000);
   files.isInTrouble = false;
-  assert.equal(opened.paceMs(), 30_050);
+  assert.equal(opened.paceMs(), 28_000);
+});
+
+test('a record is asked about anew before its TTL ends, and a cached rest of a TTL is waited for', async () => {
+  const files = new FilesInMemory();
+  const clock = new HandClock(nowMs);
+  const opened = files.open(clock);
+  files.ttlLeftMs = 5_000;
+  await opened.read('/dns/list.json', 65_536);
+  clock.atMs += opened.paceMs();
+  assert.equal(clock.atMs, nowMs + 3_000);
+  files.ttlLeftMs = 1_500;
+  await opened.read('/dns/list.json', 65_536);
+  assert.deepEqual([files.askedMaxAgeMs, opened.paceMs()], [0, 1_550]);
+});
+
+test('what has no TTL, of the hosts file or stale, is not asked about without a pause', async () => {
+  const files = new FilesInMemory();
+  const opened = files.open(new HandClock(nowMs));
+  files.ttlLeftMs = 0;
+  await opened.read('/dns/list.json', 65_536);
+  assert.equal(opened.paceMs(), 5_000);
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { defaultJudgeSettings, type Health, judgeOutcome } from '../../src/health/judge.ts';
 import type { Manager } from '../../src/list/model.ts';
-import { admissionWaitMs, chooseManagers } from '../../src/sidecar/relay-choice.ts';
+import { admissionWaitMs, chooseManagers, patienceMs } from '../../src/sidecar/relay-choice.ts';
 import { loopbackList } from './scene.ts';
 
 const manager = (id: string, address: string, state: Manager['state'] = 'up'): Manager => ({
@@ -77,4 +77,70 @@ test('slots later than an agent can be kept are dealt anew: they do not all end 
   assert.ok(waits.every((ms) => ms >= 0 && ms <= 45_000));
   const late = waits.filter((ms) => ms > 40_000).length;
   assert.ok(late > 10 && late < 90, `${late}`);
+});
+
+test('only who answered the last probe is worth dialling again, whatever the verdict says', () => {
+  const ranking = [
+    manager('up', '192.0.2.1'),
+    manager('back', '192.0.2.2'),
+    manager('no', '192.0.2.3'),
+  ];
+  const back = judgeOutcome(
+    dead('192.0.2.2'),
+    { kind: 'alive', tookMs: 1, ips: ['192.0.2.2'] },
+    defaultJudgeSettings,
+    2,
+  );
+  const health = new Map([
+    ['up', alive()],
+    ['back', back],
+    ['no', dead()],
+  ]);
+  assert.equal(back.verdict, 'down');
+  assert.deepEqual(
+    chooseManagers(ranking, health, 10).map(({ id, answers }) => [id, answers]),
+    [
+      ['up', true],
+      ['back', true],
+      ['no', undefined],
+    ],
+  );
+});
+
+test('an agent is kept long where every manager refuses, a moment where the fault may be here', () => {
+  const ranking = [
+    manager('a', '192.0.2.1'),
+    manager('b', '192.0.2.2'),
+    manager('c', '192.0.2.3', 'down'),
+  ];
+  const silent = { ...dead(), failure: 'silent' } as const;
+  const patience = (a: Health, b: Health): number =>
+    patienceMs(
+      ranking,
+      new Map([
+        ['a', a],
+        ['b', b],
+        ['c', silent],
+      ]),
+    );
+  assert.equal(patience(dead(), dead()), 20_000);
+  assert.equal(patience(dead(), { ...dead(), failure: 'unresolved' }), 3_000);
+  assert.equal(patience(dead(), silent), 3_000);
+  assert.equal(patience(dead(), alive()), 3_000);
+  const starting = judgeOutcome(
+    dead(),
+    { kind: 'alive', tookMs: 1, ips: [] },
+    defaultJudgeSettings,
+    2,
+  );
+  assert.equal(
+    patience(dead(), starting),
+    20_000,
+    'a manager that has just come back ends no wait',
+  );
+});
+
+test('nobody is kept without a list, nor for long where nothing is known', () => {
+  assert.equal(patienceMs([], new Map()), 0);
+  assert.equal(patienceMs([manager('a', '192.0.2.1')], new Map()), 3_000);
 });

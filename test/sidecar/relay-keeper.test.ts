@@ -28,6 +28,7 @@ interface Scene {
   permission: RelayPermission;
   protocol: 'tcp' | 'udp';
   managers: readonly RelayManager[];
+  patienceMs: number;
   port(): number;
 }
 
@@ -47,6 +48,7 @@ function scene(context: TestContext, place: ListenPlace): Scene {
     permission: { kind: 'allowed' },
     protocol: 'tcp',
     managers: [],
+    patienceMs: 0,
     port: () => port,
   };
   const keeper = buildRelayKeeper({
@@ -61,6 +63,7 @@ function scene(context: TestContext, place: ListenPlace): Scene {
     protocol: () => made.protocol,
     choose: () => made.managers,
     admission: () => 0,
+    patienceMs: () => made.patienceMs,
     suspect: () => undefined,
   });
   const made: Scene = Object.assign(world, { keeper });
@@ -96,6 +99,37 @@ test('a refused relay with a kept socket sends the agent away at once, and opens
   one.permission = nobody; // an operator turned enrollment on meanwhile
   await eventually('its session ends', () => world.events.length >= 0 && !isLed(one.keeper));
   assert.equal(one.keeper.seen().kind, 'refused');
+});
+
+test('an agent that is kept is told as such, and only one that is turned away is lost', async (context) => {
+  const world = new RelayWorld();
+  context.after(() => world.close());
+  const one = scene(context, { kind: 'inherited', fd: 3 });
+  await one.keeper.opened;
+  const turned = connect(one.port(), '127.0.0.1');
+  await once(turned, 'error');
+  const refused = one.keeper.seen();
+  assert.ok(refused.kind === 'open' && refused.refusedAtMs !== undefined);
+
+  one.patienceMs = 300_000;
+  const agent = world.agent(one.port(), 'hello');
+  const kept = () => one.keeper.seen();
+  await eventually('it is kept', () => 'keptUntilMs' in kept());
+  const seen = kept();
+  assert.ok(seen.kind === 'open' && (seen.keptUntilMs ?? 0) > Date.now());
+  one.managers = [await world.echo('a')];
+  await agent.hears('a\nhello');
+  const led = one.keeper.seen();
+  assert.ok(led.kind === 'open');
+  assert.deepEqual([led.managerId, led.keptUntilMs, led.refusedAtMs], ['a', undefined, undefined]);
+
+  const later = scene(context, { kind: 'inherited', fd: 3 });
+  later.patienceMs = 300_000;
+  later.permission = nobody;
+  await later.keeper.opened;
+  const barred = connect(later.port(), '127.0.0.1');
+  const [error] = (await once(barred, 'error')) as [NodeJS.ErrnoException];
+  assert.equal(error.code, 'ECONNRESET', 'a relay that may not be keeps nobody');
 });
 
 function isLed(keeper: RelayKeeper): boolean {

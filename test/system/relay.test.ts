@@ -20,8 +20,12 @@ interface RelayStatus {
   readonly step: { readonly kind: string };
 }
 
-function build(first: number, enrollment: 'yes' | 'no'): { stage: Stage; relay: string } {
-  const addresses = [first, first + 1, first + 2].map(ownAddress);
+function build(
+  first: number,
+  enrollment: 'yes' | 'no',
+  managers: readonly number[] = [0, 1, 2],
+): { stage: Stage; relay: string } {
+  const addresses = managers.map((place) => ownAddress(first + place));
   const stage = Stage.make({
     addresses,
     servers: addresses.map((address) => ({ address })),
@@ -121,6 +125,30 @@ describe('side by side', { concurrency: 2 }, () => {
     test('when the sidecar is back the agent is led into the relay again, in its time', async () => {
       stage.startSidecar();
       await stage.connectedThrough(relay);
+    });
+  });
+
+  describe('an agent whose only manager restarts', { concurrency: 1 }, () => {
+    const { stage, relay } = build(74, 'no', [0]);
+
+    before(async () => {
+      await raise(stage, relay);
+      await stage.connectedThrough(relay);
+    });
+    after(() => stage.stop());
+
+    test('is kept in the relay meanwhile, and is back without a restart or a walk through its list', async () => {
+      const { manager } = await currentSession(stage);
+      const pids = stage.home.pids.join();
+      const logged = stage.home.readLog().length;
+      const sinceMs = Date.now();
+      await manager.process.kill();
+      await stage.seenAs(manager, 'down');
+      await stage.revive(manager);
+      await eventually('it is back', () => sessionSince(stage, sinceMs), 90_000);
+      assert.equal(stage.home.pids.join(), pids, 'no restart');
+      const told = stage.home.readLog().slice(logged);
+      assert.doesNotMatch(told, new RegExp(`Trying to connect.*${manager.address}`));
     });
   });
 
