@@ -20,6 +20,7 @@ import { editionOf, type ManagerEdition } from '../wazuh/manager-edition.ts';
 import { parseManagerVersion } from '../wazuh/manager-version.ts';
 import type { AgentData } from './build-agent-data.ts';
 import { buildClusterNode, type ClusterNode } from './build-cluster.ts';
+import { advertiseOf } from './build-cluster-addresses.ts';
 import type { ClusterHost, ClusterStatus, NodeFlags, PeerLine } from './cluster-commands.ts';
 import { type ClusterSection, defaultClusterSection, readNodeConfig } from './cluster-config.ts';
 import { parsePublisherConfig } from './publisher-config.ts';
@@ -224,6 +225,7 @@ async function runPrepared(
     owner: flags.keepsRoot ? owner : undefined,
     ...(section.database === 'none' ? {} : { database: section.database }),
     ...(lists === undefined ? {} : { lists }),
+    ...advertiseOf(section),
     log,
     events,
   });

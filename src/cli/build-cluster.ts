@@ -31,10 +31,13 @@ import { openClusterSpool } from '../host/cluster-spool.ts';
 import { ClusterTransfers, clearTransfers } from '../host/cluster-transfers.ts';
 import { ClusterWatch } from '../host/cluster-watch.ts';
 import { daemonSockets } from '../host/daemon-socket.ts';
+import type { AddressSources } from '../host/own-addresses.ts';
 import { systemClock, systemRandom } from '../host/system-clock.ts';
+import type { ZoneAddress } from '../list/model.ts';
 import type { Log } from '../log.ts';
 import { editionOf } from '../wazuh/manager-edition.ts';
 import { type AgentData, buildAgentData, watcherOf } from './build-agent-data.ts';
+import { OwnVoice } from './build-cluster-addresses.ts';
 import { buildMasterCalls, buildWorkerCalls, type CallsOptions } from './build-cluster-calls.ts';
 
 export interface NodeOptions {
@@ -63,6 +66,8 @@ export interface NodeOptions {
   readonly localAddress?: string;
   /** A worker that is told to stop tells its master, and goes on for so long. */
   readonly lameDuckMs?: number;
+  /** Where agents reach the manager of this host: told to the master. */
+  readonly advertise?: AddressSources;
   /** Where a bundled program has the thread for files. */
   readonly threadUrl?: URL;
 }
@@ -76,6 +81,8 @@ export interface ClusterNode {
   health(signal: AbortSignal): Promise<ClusterHealth>;
   /** Workers that are connected now, by name: are they about to be stopped? Empty on a worker. */
   leaving(): ReadonlyMap<string, boolean>;
+  /** Where agents reach managers, by node, as those nodes and this one say. Empty on a worker. */
+  said(): ReadonlyMap<string, readonly ZoneAddress[]>;
   /** Until `signal` aborts, a worker for `lameDuckMs` longer; then everything is closed. */
   run(signal: AbortSignal, onListening?: (listening: Listening) => void): Promise<void>;
 }
@@ -89,6 +96,7 @@ export function buildClusterNode(options: NodeOptions): ClusterNode {
   const data = buildData(options);
   const watcher = data && watcherOf(data, new NodeLog(options.log, 'Master'));
   const ports = { ...buildPorts(options, queueFolder), watcher };
+  const voice = options.advertise && new OwnVoice(options.advertise, options.events);
   const { role, local, health } =
     config.nodeType === 'master'
       ? buildMaster(options, ports, data)
@@ -99,6 +107,7 @@ export function buildClusterNode(options: NodeOptions): ClusterNode {
     data,
     health,
     leaving: () => (role instanceof Master ? role.leaving() : new Map()),
+    said: () => (role instanceof Master ? saidTo(role, voice, config.nodeName) : new Map()),
     async run(stop, onListening) {
       const { signal, cancel } = afterGoodbye(role, options, stop);
       mkdirSync(queueFolder, { recursive: true, mode: 0o770 });
@@ -111,7 +120,10 @@ export function buildClusterNode(options: NodeOptions): ClusterNode {
         clearTransfers(queueFolder);
         removePidFile = writePidFile(options.home, editionOf(options.version).clusterDaemon);
         await data?.open();
-        await together(signal, [(until) => local.run(until), runRole, ...(data ? [runData] : [])]);
+        const tell = (until: AbortSignal) =>
+          voice?.run(role instanceof Worker ? role : undefined, until) ?? Promise.resolve();
+        const more = [...(data ? [runData] : []), ...(voice ? [tell] : [])];
+        await together(signal, [(until) => local.run(until), runRole, ...more]);
       } finally {
         cancel();
         removePidFile?.();
@@ -120,6 +132,11 @@ export function buildClusterNode(options: NodeOptions): ClusterNode {
       }
     },
   };
+}
+
+function saidTo(master: Master, voice: OwnVoice | undefined, name: string) {
+  const own = voice?.addresses;
+  return new Map([...master.said(), ...(own === undefined ? [] : [[name, own] as const])]);
 }
 
 const goodbyeMs = 5_000;

@@ -3,6 +3,8 @@ import * as z from 'zod';
 import { defaultDaemons } from '../cluster/calls/daemon-request.ts';
 import { clusterConfigOf, type ReadConfig } from '../cluster/config.ts';
 import { ConfigError } from '../errors.ts';
+import { parseAddress } from '../list/address.ts';
+import { isCidr } from '../list/cidr.ts';
 
 import { type BlockValue, readClusterBlock } from '../wazuh/manager-cluster-block.ts';
 import type { ManagerEdition } from '../wazuh/manager-edition.ts';
@@ -10,6 +12,14 @@ import { isVersion } from '../wazuh/manager-version.ts';
 import { duration } from './config-file.ts';
 
 const whole = (min: number, max: number) => z.number().int().min(min).max(max);
+
+const zoneName = z
+  .string()
+  .regex(/^[A-Za-z0-9_-]{1,64}$/, 'expected 1 to 64 of A-Z a-z 0-9 _ -')
+  .describe('zone of the agents that dial it');
+const port = whole(1, 65_535).optional().describe('unset: the port of the manager');
+const expected = 'expected a host name, IPv4 or IPv6 address';
+const isAddress = (text: string): boolean => parseAddress(text) !== undefined;
 
 const node = z.strictObject({
   type: z.enum(['master', 'worker']).default('master').describe('role of this node'),
@@ -69,6 +79,45 @@ export const clusterSection = z
       'a worker that is told to stop tells its master, which takes its manager out of the list, and ' +
         'goes on for so long: its agents move in slots before it is gone',
     ),
+    advertise: z
+      .strictObject({
+        addresses: z
+          .array(
+            z.strictObject({
+              zone: zoneName,
+              address: z.string().refine(isAddress, expected),
+              port,
+            }),
+          )
+          .max(8)
+          .default([])
+          .describe('as they are'),
+        networks: z
+          .array(
+            z.strictObject({
+              zone: zoneName,
+              network: z.string().refine(isCidr, 'expected a network, such as 10.1.0.0/16'),
+              port,
+            }),
+          )
+          .max(8)
+          .default([])
+          .describe(
+            'the one address that an interface of this host has there; bridges and tunnels never',
+          ),
+        labels: z
+          .string()
+          .min(1)
+          .optional()
+          .describe(
+            'file with lines address.pilotfish/ZONE="HOST[:PORT]", as the Kubernetes downward API writes',
+          ),
+      })
+      .optional()
+      .describe(
+        'where agents of other zones reach the manager of this host: told to the master, whose publisher ' +
+          'takes it with roster.hearNodes',
+      ),
     debug: whole(0, 2).default(0).describe('1: DEBUG lines in cluster.log, 2: DEBUG2 too'),
   })
   .describe('run a node of the Wazuh server cluster');

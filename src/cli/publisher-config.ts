@@ -312,6 +312,7 @@ function configuredOf({ list: settings, managers, roster }: Settings): Configure
     acceptRate,
     ...(balancers.length === 0 ? {} : { balancers }),
     ...(roster.enabled ? { isGated: true } : {}),
+    ...(roster.hearNodes ? { hearsNodes: true } : {}),
     client: present(client),
     validFor: Math.round(validFor / 1_000),
     aud: { group, site },

@@ -42,6 +42,12 @@ export const rosterSection = z.strictObject({
     'when `run` is told to stop, `local` leaves the list, and it goes on for so long: agents move ' +
       'in slots before the host is gone; 0s where stopping the publisher does not stop the manager',
   ),
+  hearNodes: z
+    .boolean()
+    .default(false)
+    .describe(
+      'take addresses per zone that our own nodes tell (cluster.advertise), within the root and when they answer',
+    ),
   interval: duration('500ms', { min: '100ms', max: '1m' }, 'time between two rounds'),
   maxAge: duration(
     '2m',

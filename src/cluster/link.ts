@@ -28,6 +28,7 @@ export interface LinkHandler {
   ready?(link: Link): void;
   alive?(link: Link): void;
   leaving?(link: Link): void;
+  said?(bytes: Uint8Array, link: Link): void;
   recognised?(peer: PeerKind, features: ReadonlySet<string>, link: Link): void;
   cancelled?(taskId: string | undefined, reason: Fault, link: Link): void;
 }
@@ -230,6 +231,10 @@ export class Link {
       case 'leaving':
         handler.alive?.(this);
         handler.leaving?.(this);
+        return;
+      case 'said':
+        handler.alive?.(this);
+        handler.said?.(output.bytes, this);
         return;
       case 'cancelled':
         handler.cancelled?.(output.taskId, output.fault, this);

@@ -6,6 +6,7 @@
 import type { Socket } from 'node:net';
 import { sleep } from '../../clock.ts';
 import { PeerError } from '../../errors.ts';
+import type { ZoneAddress } from '../../list/model.ts';
 import { AddressBudget } from '../address-budget.ts';
 import type { ScanReport } from '../files/jobs.ts';
 import { Link, type LinkHandler } from '../link.ts';
@@ -97,6 +98,13 @@ export class Master {
   /** Workers that are connected, by name: are they about to be stopped? */
   leaving(): ReadonlyMap<string, boolean> {
     return new Map([...this.#names].map(([name, worker]) => [name, worker.isLeaving]));
+  }
+
+  /** Workers that told, by name: where agents reach their managers. */
+  said(): ReadonlyMap<string, readonly ZoneAddress[]> {
+    return new Map(
+      [...this.#names].flatMap(([name, { said }]) => (said === undefined ? [] : [[name, said]])),
+    );
   }
 
   /** Registered workers in the order in which they came. */
@@ -198,6 +206,7 @@ export class Master {
       },
       alive: (link) => worker(link)?.alive(),
       leaving: (link) => worker(link)?.leave(),
+      said: (bytes, link) => worker(link)?.says(bytes),
       recognised: (peer, features, link) => worker(link)?.recognised(peer, features),
       cancelled: (taskId, reason, link) => worker(link)?.cancelled(taskId, reason),
       ready: (link) => {

@@ -3,11 +3,14 @@
  * lives, the files that travel either way. What is done for it is in the parts, `integrity` first.
  */
 import { PeerError } from '../../errors.ts';
+import { messageOf } from '../../guards.ts';
+import type { ZoneAddress } from '../../list/model.ts';
 import type { Link } from '../link.ts';
 import type { PeerKind } from '../session/output.ts';
 import { NodeLog } from '../tasks/node-log.ts';
 import type { TransferFolder } from '../tasks/node-ports.ts';
 import { ReceivingTasks } from '../tasks/receiving.ts';
+import { parseSaid } from '../tasks/said-addresses.ts';
 import { SendingTasks } from '../tasks/sending.ts';
 import { type Fault, faultText } from '../wire/fault.ts';
 import type { Hello } from '../wire/payload-hello.ts';
@@ -32,6 +35,7 @@ export class RemoteWorker implements IntegrityPeer {
   #peer: PeerKind | undefined;
   #features: ReadonlySet<string> = new Set();
   #isLeaving = false;
+  #said: readonly ZoneAddress[] | undefined;
 
   constructor(hello: Hello, link: Link, transfers: TransferFolder, desk: MasterDesk) {
     const { clock, random, log } = desk.ports;
@@ -88,6 +92,21 @@ export class RemoteWorker implements IntegrityPeer {
     if (this.#peer !== 'ours' || this.#isLeaving) return;
     this.#isLeaving = true;
     this.log.info('It is about to be stopped: its agents go first.');
+  }
+
+  /** Where agents reach its manager, as it says; undefined: it said nothing. */
+  get said(): readonly ZoneAddress[] | undefined {
+    return this.#said;
+  }
+
+  /** What cannot be read changes nothing. */
+  says(bytes: Uint8Array): void {
+    if (this.#peer !== 'ours') return;
+    try {
+      this.#said = parseSaid(bytes);
+    } catch (error) {
+      this.log.error(`What it says of its addresses is not readable: ${messageOf(error)}`);
+    }
   }
 
   recognised(peer: PeerKind, features: ReadonlySet<string>): void {

@@ -3,6 +3,7 @@
  * tasks. Answers are stock's, word by word (cluster-protocol.md 2.1.1).
  */
 import {
+  addressesWord,
   answerWords,
   leavingWord,
   type Payload,
@@ -93,7 +94,7 @@ export class Incoming {
     keepAlive: (bytes) => ({
       word: spacedAnswers.masterEcho,
       payload: bytes,
-      also: { kind: leavingWord.equals(bytes) ? 'leaving' : 'alive' },
+      also: aliveOutput(bytes),
     }),
     echoMaster: (bytes) => ({ word: spacedAnswers.workerEcho, payload: bytes }),
     reserveString: (sizeBytes, nowMs) => {
@@ -173,4 +174,11 @@ export function heldBytesIn(payload: Uint8Array): number {
 /** What the peer hears when a step could not be stored. */
 export function storeFault(reason: string): Fault {
   return fault(1000, reason.slice(0, 256));
+}
+
+/** Nodes of ours say more by it than that they live; who else does is judged by the role. */
+function aliveOutput(bytes: Uint8Array): Output {
+  if (leavingWord.equals(bytes)) return { kind: 'leaving' };
+  const isSaying = addressesWord.equals(bytes.subarray(0, addressesWord.length));
+  return isSaying ? { kind: 'said', bytes: Buffer.from(bytes) } : { kind: 'alive' };
 }

@@ -58,6 +58,8 @@ export type Output =
   | { readonly kind: 'alive' }
   /** The same, and the peer is about to be stopped. */
   | { readonly kind: 'leaving' }
+  /** The same, and the peer says where agents reach its manager; unparsed. */
+  | { readonly kind: 'said'; readonly bytes: Buffer }
   /** The peer no longer wants what we send under this task. */
   | { readonly kind: 'cancelled'; readonly taskId: string | undefined; readonly fault: Fault }
   /** Proven: the peer is one of ours, or (worker only) answers as a stock node. */

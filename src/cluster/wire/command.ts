@@ -162,6 +162,8 @@ export const answerWords = {
 /** Answers to these carry a space of their own, as stock writes them. */
 /** The keep-alive of a node of ours that is about to be stopped; a stock master echoes it as any other. */
 export const leavingWord = Buffer.from('pilotfish-leaving/1');
+/** Begins the keep-alive of a node of ours that tells where agents reach its manager; JSON follows. */
+export const addressesWord = Buffer.from('pilotfish-addresses/1 ');
 
 export const spacedAnswers = {
   fileOpened: 'ok ',

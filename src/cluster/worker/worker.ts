@@ -94,6 +94,13 @@ export class Worker {
     expectOk(await connection.link.request('keepAlive', leavingWord, { signal }), 'leaving');
   }
 
+  /** A keep-alive with more to it; only for a master of ours. */
+  async tell(bytes: Uint8Array, signal: AbortSignal): Promise<void> {
+    const { connection } = this;
+    if (connection?.peer !== 'ours') return;
+    expectOk(await connection.link.request('keepAlive', Buffer.from(bytes), { signal }), 'telling');
+  }
+
   /** Connect, again and again, until `signal` aborts. */
   async run(signal: AbortSignal): Promise<void> {
     await Promise.all([this.#local.run(signal), this.#stayConnected(signal)]);

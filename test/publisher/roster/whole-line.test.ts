@@ -215,3 +215,23 @@ test('member: our node is a worker, and its master knows the others', async (t) 
   assert.match(out, /roster\.cluster: /);
   assert.equal((await seen(publisher, 'wm2')).state, 'up', 'and nobody leaves by that');
 });
+
+test('what a worker says of its addresses comes to the publisher, and an odd one never into the list', async (t) => {
+  const { publisher, port } = await ground(t, { type: 'master', name: 'wm1' }, 2);
+  publisher.edit('roster:\n', 'roster:\n  hearNodes: true\n');
+  await publisher.start();
+  const advertise = { named: [{ zone: 'dmz', address: '127.0.0.9' }], networks: [] };
+  startWorker(t, new Home(t), { name: 'wm2', port, cluster: intervals, more: { advertise } });
+  const told = await eventually(
+    'the complaint',
+    async () => {
+      const { running } = await publisher.json('status');
+      const all = (running?.complaints ?? []) as readonly { topic: string; message: string }[];
+      return all.find(({ topic }) => topic === 'addresses')?.message;
+    },
+    waitMs,
+  );
+  assert.match(told, /wm2 in zone dmz at 127\.0\.0\.9 is a loopback address/);
+  const { body } = await publisher.get('/v1/list.txt');
+  assert.doesNotMatch(body.toString(), /^address /m);
+});
