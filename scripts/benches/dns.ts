@@ -24,19 +24,22 @@ export const bench: Bench = {
       args: [...args],
       options: {
         ttls: { type: 'string', default: '5,60' },
+        olds: { type: 'string', default: 'alive,dead' },
+        subjects: { type: 'string', default: 'native,agentd,relay' },
         runs: { type: 'string', default: '3' },
         cut: { type: 'string', default: '90' },
       },
     });
     const rows: Row[] = [];
     for (const ttl of values.ttls.split(',')) {
-      for (const old of ['alive', 'dead']) {
+      for (const old of values.olds.split(',')) {
         const results: MoveResult[] = [];
         for (let run = 0; run < Number(values.runs); run += 1) {
           // Alive, only the age of the answer matters: every run changes the record at another one.
           const share = old === 'alive' ? (run + 0.5) / Number(values.runs) : 0;
           const when = ['--wait', String(share * Number(ttl))];
-          const args = ['--ttl', ttl, '--old', old, '--cut', values.cut, ...when];
+          const who = ['--subjects', values.subjects, '--cut', values.cut];
+          const args = ['--ttl', ttl, '--old', old, ...who, ...when];
           results.push(...(await play(args, note)));
         }
         rows.push(...rowsOf(results, `TTL ${ttl}, old ${old}`, Number(values.cut)));

@@ -48,8 +48,10 @@ export interface Edges {
 /** How often the zone looks at the managers, and the balancers at the list. */
 const zoneEveryMs = 500;
 const balancersEveryMs = 2_000;
-/** A balancer or a name server that refused is asked again after so long. */
+/** A balancer that refused is asked again after so long: it checks and reloads each time. */
 const againMs = 60_000;
+/** The same for a name server, which may just be starting anew. */
+const updateAgainMs = 5_000;
 
 /** Until `signal` aborts. Rejects with HostError `listen_failed`, ConfigError for the key file. */
 export async function runEdges(edges: Edges, signal: AbortSignal): Promise<void> {
@@ -129,6 +131,7 @@ async function changeTellers(
       newestOnly(async ({ origin }) => {
         const heard = await peers.notify({ address, port, transport: 'udp' }, origin, signal);
         if (!heard) log.warn('zone.secondary_silent', { address, port });
+        return 'told'; // one that slept through it asks by itself, as its SOA says
       }, signal),
   );
   if (config.update === undefined) return notifiers;
@@ -136,17 +139,23 @@ async function changeTellers(
   return [...notifiers, updater(peers, config.update, { key, log, signal })];
 }
 
-/** One at a time; what changed meanwhile is told once, as it is then. */
-function newestOnly(tell: (zone: ZoneContent) => Promise<void>, signal: AbortSignal): Teller {
+type Told = 'told' | 'again';
+
+/** One at a time; what changed meanwhile, or while it is told again, is told once, as it is then. */
+function newestOnly(tell: (zone: ZoneContent) => Promise<Told>, signal: AbortSignal): Teller {
   let next: ZoneContent | undefined;
   let isRunning = false;
   const run = async (): Promise<void> => {
     isRunning = true;
     for (let zone = next; zone !== undefined && !signal.aborted; zone = next) {
       next = undefined;
-      await tell(zone).catch((thrown: unknown) => {
+      const told = await tell(zone).catch((thrown: unknown) => {
         if (!signal.aborted) throw thrown;
+        return 'told' as const;
       });
+      if (told === 'told') continue;
+      await sleep(clock, updateAgainMs, signal).catch(() => undefined);
+      next ??= zone;
     }
     isRunning = false;
   };
@@ -170,18 +179,22 @@ function updater(
   { key, log, signal }: Updating,
 ): Teller {
   let sent: readonly ResourceRecord[] = [];
-  const send = async (content: ZoneContent): Promise<void> => {
+  let complained = '';
+  const send = async (content: ZoneContent): Promise<Told> => {
     const sets = recordSets(sent, content.records);
-    if (sets.length === 0) return;
+    if (sets.length === 0) return 'told';
     try {
       await peers.update({ ...server, transport: 'udp' }, { zone, sets }, key, signal);
       sent = content.records;
+      complained = '';
       log.info('zone.updated', { server: server.address, zone, sets: sets.length });
+      return 'told';
     } catch (thrown) {
       if (!(thrown instanceof PilotfishError)) throw thrown;
-      log.error('zone.update_failed', { code: thrown.code, message: thrown.message });
-      await sleep(clock, againMs, signal);
-      await send(content);
+      const { code, message } = thrown;
+      if (message !== complained) log.error('zone.update_failed', { code, message });
+      complained = message;
+      return 'again';
     }
   };
   return newestOnly(send, signal);
