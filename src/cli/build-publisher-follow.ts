@@ -15,16 +15,25 @@ import { BundleBoard, BundleInbox } from '../publisher/follow/bundle-board.ts';
 import { Follower, type FollowSource, followedEntry } from '../publisher/follow/follower.ts';
 import { buildHttpsSource, type FetchPort } from '../publisher/follow/https-source.ts';
 import { buildPathSource } from '../publisher/follow/path-source.ts';
+import { buildReceiptRelay } from '../publisher/follow/relay-receipts.ts';
+import { buildReportRelay, type ReportRelay } from '../publisher/follow/relay-reports.ts';
 import { restoreHeld } from '../publisher/follow/take.ts';
 import { buildListService, type ListService } from '../publisher/list-service.ts';
 import { Refusals } from '../publisher/refusals.ts';
+import type { TellPort } from '../publisher/reports/forward.ts';
 import { runClusterBeside } from './build-cluster-host.ts';
 import { runEdges } from './build-publisher-edges.ts';
 import { followExport } from './build-publisher-export.ts';
 import { type FollowerIdentity, openFollowerIdentity } from './build-publisher-identity.ts';
 import { buildFollowerMetrics } from './build-publisher-metrics.ts';
 import { readConfig } from './build-publisher-office.ts';
-import { announced, buildFront, socketName, tellEdges } from './build-publisher-run.ts';
+import {
+  announced,
+  buildFront,
+  shedReceiptsLagMs,
+  socketName,
+  tellEdges,
+} from './build-publisher-run.ts';
 import { buildStatus } from './build-publisher-status.ts';
 import { probePace, ServedView, watchListed } from './build-publisher-view.ts';
 import type { FollowConfig } from './follow-config.ts';
@@ -83,14 +92,16 @@ interface Serving extends Ground {
 }
 
 async function serveFollowed(ground: Ground): Promise<void> {
-  const { path, config, log, stop } = ground;
+  const { path, config, log, lagMs, stop } = ground;
   if (config.follow === undefined) throw new TypeError('not the directory of a follower');
   const complaints = new Complaints(log, clock.nowMs);
   const ledger = buildConnectionLedger(config.limits);
   const { maxReceiptsPerSecond } = config.limits;
+  const pins = (): readonly string[] => pinsOf(follower, config.follow);
+  const askReceipt = receiptsOf(config.follow, pins, maxReceiptsPerSecond, () => follower.held);
   const service = buildListService({
-    ...{ clock, ledger, maxReceiptsPerSecond },
-    isBusy: () => false,
+    ...{ clock, ledger, maxReceiptsPerSecond, ...askReceipt },
+    isBusy: () => lagMs() > shedReceiptsLagMs,
   });
   const board = new BundleBoard();
   const inbox = new BundleInbox();
@@ -98,7 +109,7 @@ async function serveFollowed(ground: Ground): Promise<void> {
     ...{ clock, log, complaints, service },
     file: openFollowedFile(path),
     trust: config.follow.token,
-    sources: sourcesOf(path, config.follow, inbox, () => pinsOf(follower, config.follow)),
+    sources: sourcesOf(path, config.follow, inbox, pins),
     onNews: ({ bundle }) => board.hang(bundle),
   });
   await follower.restore();
@@ -126,6 +137,7 @@ async function listen(
 ): Promise<void> {
   const { path, config, log, lagMs, service, ledger, follower, refusals } = serving;
   const metrics = buildFollowerMetrics(serving);
+  const reports = reportsOf(serving);
   const front = announced(
     await buildFront(
       {
@@ -133,6 +145,7 @@ async function listen(
         rootEnvelope: (version) => follower.root(version),
         onRefusal: (name) => refusals.note(`request ${name}`),
         ...(metrics === undefined ? {} : { metrics }),
+        ...(reports === undefined ? {} : { reports }),
       },
       {
         ...{ ledger, clock, log, ...identity.now },
@@ -198,6 +211,43 @@ function sourcesOf(
   });
 }
 
+type Link = ReturnType<typeof buildPublisherLink>;
+
+const httpsOf = (from: readonly string[]): readonly string[] =>
+  from.filter((one) => one.startsWith('https://'));
+
+/** Receipts of the writer, where this one follows by https; else sidecars get none here. */
+function receiptsOf(
+  follow: FollowConfig,
+  pins: () => readonly string[],
+  maxPerSecond: number,
+  held: () => Follower['held'],
+): Pick<Parameters<typeof buildListService>[0], 'askReceipt'> {
+  const link = buildPublisherLink(clock, { totalMs: 2_000, minBytesPerSecond: 256 });
+  const sources = httpsOf(follow.from).map((url) => fetchFrom(url, link, pins));
+  if (sources.length === 0) return {};
+  return { askReceipt: buildReceiptRelay({ clock, sources, maxPerSecond, held }) };
+}
+
+/** What sidecars report goes to where the list comes from, else to whom the root names. */
+function reportsOf({ config, follower }: Serving): ReportRelay | undefined {
+  const { follow, reports } = config;
+  if (follow === undefined || !reports.enabled) return undefined;
+  const link = buildPublisherLink(clock);
+  const urls = httpsOf(follow.from);
+  const targets = (isPassed: boolean): readonly TellPort[] => {
+    const named = follower.held?.chain.newest.root.publishers.map(({ url }) => url) ?? [];
+    // The root names followers too, this one among them: no circle begins there.
+    const asked = urls.length > 0 || isPassed ? urls : named;
+    return asked.map((url) => tellTo(url, link, pinsOf(follower, follow)));
+  };
+  return buildReportRelay({ clock, targets, maxPerSecond: reports.maxPerSecond });
+}
+
+function tellTo(url: string, link: Link, pins: readonly string[]): TellPort {
+  return { tell: (report, signal) => link.tell({ url, pins }, report, signal) };
+}
+
 /** Whatever the root pins for a publisher will do; before the first root, what the token pins. */
 function pinsOf(follower: Follower, follow: FollowConfig | undefined): readonly string[] {
   const publishers = follower.held?.chain.newest.root.publishers ?? [];
@@ -205,11 +255,7 @@ function pinsOf(follower: Follower, follow: FollowConfig | undefined): readonly 
   return pins.length > 0 || follow?.token.ca === undefined ? pins : [follow.token.ca];
 }
 
-function fetchFrom(
-  url: string,
-  link: ReturnType<typeof buildPublisherLink>,
-  pins: () => readonly string[],
-): FetchPort {
+function fetchFrom(url: string, link: Link, pins: () => readonly string[]): FetchPort {
   return {
     async get(question, signal) {
       const known = pins();

@@ -10,7 +10,11 @@ import {
   type AgentEvent,
   buildAgentBook,
 } from '../publisher/reports/agent-book.ts';
-import { buildReportDesk, type ReportDesk } from '../publisher/reports/report-desk.ts';
+import {
+  buildReportDesk,
+  type IncomingReport,
+  type ReportDesk,
+} from '../publisher/reports/report-desk.ts';
 import { keepReports, type ReportStore } from '../publisher/reports/report-keeper.ts';
 import type { PublisherConfig } from './publisher-config.ts';
 
@@ -29,6 +33,7 @@ export async function openReportOffice(
   config: PublisherConfig,
   complaints: Complaints,
   onEvent?: (event: AgentEvent) => void,
+  onTaken?: (report: IncomingReport) => void,
 ): Promise<ReportOffice | undefined> {
   const { reports, org, files } = config;
   if (!reports.enabled) return undefined;
@@ -42,6 +47,7 @@ export async function openReportOffice(
     book,
     maxPerSecond: reports.maxPerSecond,
     everySec: Math.round(reports.interval / 1_000),
+    ...(onTaken === undefined ? {} : { onTaken }),
   });
   return {
     book,

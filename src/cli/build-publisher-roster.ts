@@ -38,6 +38,8 @@ export interface RosterGround {
   readonly leads: () => boolean;
   /** This host is being stopped. */
   readonly isLeaving: () => boolean;
+  /** What publishers that stand by said of the managers of their hosts. */
+  readonly told: () => ReadonlyMap<string, boolean>;
   readonly noteRound: (seen: NonNullable<RunningStatus['roster']>) => void;
   readonly log: Log;
   readonly complaints: Complaints;
@@ -85,7 +87,7 @@ export async function runRoster(ground: RosterGround, signal: AbortSignal): Prom
 
 /** The manager of this host runs, so it is not leaving; of workers our own master was told. */
 function leavingManagers(
-  { config, ownNode }: RosterGround,
+  { config, ownNode, told: words }: RosterGround,
   here: string | undefined,
 ): ReadonlyMap<string, boolean> {
   const nodes = ownNode()?.leaving() ?? new Map<string, boolean>();
@@ -94,7 +96,7 @@ function leavingManagers(
     const isLeaving = nodes.get(nodeNames.get(id) ?? '');
     return isLeaving === undefined ? [] : [[id, isLeaving] as const];
   });
-  return new Map([...told, ...(here === undefined ? [] : [[here, false] as const])]);
+  return new Map([...words(), ...told, ...(here === undefined ? [] : [[here, false] as const])]);
 }
 
 type Asking = Pick<RosterParts, 'askCluster' | 'lagsOf' | 'readLocal'>;

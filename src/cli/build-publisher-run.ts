@@ -1,6 +1,5 @@
 /** The running publisher put together: server, routes, watch, certificate, daemon. */
 import { join, resolve } from 'node:path';
-import { sleep } from '../clock.ts';
 import { PilotfishError } from '../errors.ts';
 import type { Health } from '../health/judge.ts';
 import { buildChangeSocket } from '../host/change-socket.ts';
@@ -22,8 +21,6 @@ import type { Leadership } from '../publisher/leadership.ts';
 import { buildListService } from '../publisher/list-service.ts';
 import { followRoots } from '../publisher/load-roots.ts';
 import type { FleetMetrics } from '../publisher/observe/fleet-metrics.ts';
-import { leavingOrder } from '../publisher/orders.ts';
-import { publish } from '../publisher/publish.ts';
 import { Refusals } from '../publisher/refusals.ts';
 import { buildRoutes } from '../publisher/routes.ts';
 import { hostsOf } from '../publisher/server-identity.ts';
@@ -41,6 +38,7 @@ import { openIdentity } from './build-publisher-identity.ts';
 import { openLeadership } from './build-publisher-leader.ts';
 import { buildMetrics } from './build-publisher-metrics.ts';
 import { openOffice, readConfig } from './build-publisher-office.ts';
+import { openPeers, type Peers } from './build-publisher-peers.ts';
 import { openReportOffice, type ReportOffice } from './build-publisher-reports.ts';
 import { withRollout } from './build-publisher-rollout.ts';
 import { type RosterGround, runRoster } from './build-publisher-roster.ts';
@@ -52,7 +50,7 @@ import { versionText } from './version.ts';
 
 const clock = systemClock;
 const random = systemRandom;
-const shedReceiptsLagMs = 100;
+export const shedReceiptsLagMs = 100;
 export const socketName = 'publisher.sock';
 
 /** Until `signals.stop` aborts. */
@@ -99,12 +97,16 @@ async function serveOffice(serving: Serving): Promise<void> {
   const office = withWriter(serving.office, leadership);
   let onEvent: FleetMetrics['note'] = () => undefined;
   const tell: FleetMetrics['note'] = (event) => onEvent(event);
-  const reports = await openReportOffice(path, office.config, complaints, tell);
+  const peers = openPeers({ leadership, complaints }, () => running);
+  const { forward } = peers;
+  const reports = await openReportOffice(path, office.config, complaints, tell, (report) =>
+    forward?.offer(report),
+  );
   const board = new BundleBoard();
   const onServed: Served = (served, first) => board.hang(bundleOf(running.roots, served, first));
   const running: Running = {
     ...{ ...serving, office, ...openService(office, serving.lagMs, onServed) },
-    ...{ complaints, reports, board, leadership },
+    ...{ complaints, reports, board, leadership, peers },
     folder: openPublisherFolder(path),
     refusals: new Refusals(),
     roots: office.roots,
@@ -121,7 +123,7 @@ async function serveOffice(serving: Serving): Promise<void> {
   const daemon = runDaemon(await buildWorld(running, { metrics, api }), signals.stop);
   const view = new ServedView(service);
   running.healths = () => view.healths();
-  serving.leave(() => sayGoodbye(running));
+  serving.leave(() => peers.sayGoodbye());
   const watch = watchListed(view, log, () => probePace(running.config), signals.stop);
   const seat = leadership.run(signals.stop);
   const edges = { config: { zone: config.zone, balancers: config.balancers }, log, folder: path };
@@ -129,7 +131,13 @@ async function serveOffice(serving: Serving): Promise<void> {
   try {
     await Promise.all([
       ...[daemon, watch, beside, seat, runNode(running), runRosterOf(running), runChannel(running)],
-      ...[reports?.run(signals.stop), runExport(running), api?.run(), runCertificates(running)],
+      ...[
+        peers.run(signals.stop),
+        reports?.run(signals.stop),
+        runExport(running),
+        api?.run(),
+        runCertificates(running),
+      ],
       reports && runBalanceOf(running, reports),
     ]);
   } finally {
@@ -167,6 +175,7 @@ interface Running extends Serving, ReturnType<typeof openService> {
   /** What our own nodes of the cluster carry to followers. */
   readonly board: BundleBoard;
   readonly leadership: Leadership;
+  readonly peers: Peers;
   /** The daemon follows new ones. */
   roots: PublisherOffice['roots'];
   /** As read last. */
@@ -184,7 +193,7 @@ interface Extras {
 
 async function buildWorld(running: Running, { metrics, api }: Extras): Promise<DaemonWorld> {
   const { path, office, log, signals, folder, service, ledger, complaints } = running;
-  const { config, reports, refusals, lagMs, leadership } = running;
+  const { config, reports, refusals, lagMs, leadership, peers } = running;
   const hosts = hostsOf(urlsOf(office));
   const identity = await openIdentity(folder, config, hosts, log);
   const front = await buildFront(
@@ -193,6 +202,7 @@ async function buildWorld(running: Running, { metrics, api }: Extras): Promise<D
       rootEnvelope: (version) => running.roots.envelopes.get(version),
       onRefusal: (name) => refusals.note(`request ${name}`),
       ...(reports === undefined ? {} : { reports: reports.desk }),
+      ...(peers.desk === undefined ? {} : { leaving: peers.desk }),
       ...(metrics === undefined ? {} : { metrics }),
       ...(api === undefined ? {} : { api: { world: api.world, version: versionText() } }),
       ...(api?.page === undefined ? {} : { page: api.page }),
@@ -213,6 +223,7 @@ async function buildWorld(running: Running, { metrics, api }: Extras): Promise<D
       healths: () => running.healths?.() ?? new Map(),
       roster: () => running.roster,
       leader: () => leadership.status(),
+      ...(peers.forward === undefined ? {} : { forward: peers.forward }),
     }),
     listen: config.listen,
     readSettings: async () => {
@@ -228,24 +239,6 @@ async function buildWorld(running: Running, { metrics, api }: Extras): Promise<D
     renewCertificate: identity.renew,
     onReload: signals.onReload,
   };
-}
-
-/** A host that is stopped with its manager: its agents go first, while both still serve. */
-async function sayGoodbye(running: Running): Promise<void> {
-  const { config, office, roots, service, log } = running;
-  const { lameDuck, local, enabled } = config.roster;
-  if (!enabled || local === undefined || lameDuck === 0) return;
-  running.isLeaving = true;
-  try {
-    const desk = { ...office.desk, root: roots.newest.root };
-    const { entry } = await publish(desk, leavingOrder(config.configured, local));
-    service.serve(entry, stableOf(office.history, entry, clock.nowMs()));
-    log.info('publisher.leaving', { manager: local, version: entry.version, forMs: lameDuck });
-    await sleep(clock, lameDuck);
-  } catch (thrown) {
-    if (!(thrown instanceof PilotfishError)) throw thrown;
-    log.error('publisher.leaving_failed', { code: thrown.code, message: thrown.message });
-  }
 }
 
 /** The site that another web server serves, where one is configured. */
@@ -308,6 +301,7 @@ async function runRosterOf(running: Running): Promise<void> {
     rows: () => reports?.book.rows() ?? [],
     ownNode: () => running.node,
     isLeaving: () => running.isLeaving,
+    told: () => running.peers.leaving.states(),
     leads: () => running.leadership.leads(),
     noteRound: (seen) => {
       running.roster = seen;

@@ -7,6 +7,7 @@ import type { ConnectionLedger } from '../publisher/connection-ledger.ts';
 import type { LeaderStatus } from '../publisher/leadership.ts';
 import type { ListService } from '../publisher/list-service.ts';
 import type { Refusals } from '../publisher/refusals.ts';
+import type { ReportForwarder } from '../publisher/reports/forward.ts';
 import { type RunningStatus, toldComplaints } from '../publisher/status/running.ts';
 import type { ReportOffice } from './build-publisher-reports.ts';
 
@@ -21,6 +22,8 @@ export interface StatusGround {
   readonly roster: () => RunningStatus['roster'];
   /** Present on a follower. */
   readonly follows?: () => RunningStatus['follows'];
+  /** Present where another publisher may lead. */
+  readonly forward?: Pick<ReportForwarder, 'counts'>;
   /** Absent on a follower. */
   readonly leader?: () => LeaderStatus;
 }
@@ -55,6 +58,7 @@ function statusOf(ground: StatusGround, startedAtMs: number): RunningStatus {
             agents: reports.book.size(),
             taken: counts?.taken ?? 0,
             unsaved: reports.book.unsavedCount(),
+            ...(ground.forward === undefined ? {} : { forward: ground.forward.counts() }),
           },
         }),
     ...(roster === undefined ? {} : { roster }),

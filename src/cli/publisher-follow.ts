@@ -34,7 +34,8 @@ export function addFollow(program: Command, { terminal, host }: CommandParts): v
 
 const followHelp = `
 A follower proves what it gets as a sidecar does, keeps it through restarts and serves the same bytes
-while the writer is away; it gives no freshness receipts, and refuses every command that signs.
+while the writer is away; it refuses every command that signs. What only the writer can do, receipts
+above all, it asks of the https sources that it follows, on behalf of sidecars.
 Sources, the newest wins: https://HOST:PORT of another publisher or of a server with its files,
 \`cluster\` (our own node beside it, see the section cluster), the path of an exported folder, or
 pilotfish.list in a group's shared folder, which stock nodes carry.

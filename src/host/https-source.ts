@@ -30,16 +30,33 @@ export function buildPublisherLink(
   clock: Clock,
   limits: HttpsLimits = defaultHttpsLimits,
   proxy?: Endpoint,
-): PublisherLink & ReportLink {
+): PublisherLink & ReportLink & AnnounceLink {
   const agent = new PinnedAgent(clock, proxy);
   return {
     ask: (question, signal) => askOnce(question, { clock, limits, signal, agent }),
-    tell: ({ url, pins }, { agent: id, mac, body }, signal) => {
+    tell: ({ url, pins }, { agent: id, mac, body, hops }, signal) => {
       const question = { url, pins, path: '/v1/report', waitMs: 0, maxBytes: maxReportAnswerBytes };
-      const post = { body, headers: { 'pf-agent': id, 'pf-mac': mac } };
+      const passed = hops === undefined ? {} : { 'pf-hops': `${hops}` };
+      const post = { body, headers: { 'pf-agent': id, 'pf-mac': mac, ...passed } };
       return tellOnce({ ...question, post }, { clock, limits, signal, agent });
     },
+    announce: async (target, path, body, signal) => {
+      const question = { ...target, path, waitMs: 0, maxBytes: maxReportAnswerBytes };
+      const post = { body, headers: {} };
+      return (await tellOnce({ ...question, post }, { clock, limits, signal, agent })).status;
+    },
   };
+}
+
+/** A word of one publisher to another. */
+export interface AnnounceLink {
+  /** The status of the answer. Rejects with PeerError when none came, and with `signal`. */
+  announce(
+    target: Pick<PublisherQuestion, 'url' | 'pins'>,
+    path: string,
+    body: Uint8Array,
+    signal?: AbortSignal,
+  ): Promise<number>;
 }
 
 const maxReportAnswerBytes = 1_024;

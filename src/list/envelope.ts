@@ -30,6 +30,7 @@ const headerTypes: Readonly<Record<string, DocumentKind>> = {
   'pf-list+jws': 'list',
   'pf-receipt+jws': 'receipt',
   'pf-state+jws': 'state',
+  'pf-leaving+jws': 'leaving',
 };
 
 /** @throws ListError `too_big`, `envelope_syntax`, `envelope_header`, `duplicate_member`, `algorithm` */

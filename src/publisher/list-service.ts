@@ -56,10 +56,22 @@ export interface ListService {
   waiting(): number;
 }
 
+/** Asked for on a follower. */
+export interface ReceiptWish {
+  readonly nonce: string;
+  /** Of the list that is answered with. */
+  readonly hash: string;
+  /** The host that asks has no list yet. */
+  readonly isNewcomer: boolean;
+  readonly signal: AbortSignal;
+}
+
 export interface ListServiceParts {
   readonly clock: Clock;
-  /** Absent on a follower: nothing is signed, answers go without receipts. */
+  /** Absent on a follower: nothing is signed here. */
   readonly listKey?: SigningKey;
+  /** On a follower: the writer's own receipt; undefined where none is to be had now. */
+  askReceipt?(wish: ReceiptWish): Promise<string | undefined>;
   readonly ledger: ConnectionLedger;
   readonly maxReceiptsPerSecond: number;
   /** Under load no receipts are signed. */
@@ -96,11 +108,22 @@ export function buildListService(parts: ListServiceParts): ListService {
     const kind = hasTag(knownTags, now.etag) ? 'unchanged' : 'list';
     return { kind, served: now, receipt: receiptFor(now, nonce) };
   };
+  const mustAsk = ({ nonce }: Question): boolean =>
+    nonce !== undefined && served !== undefined && parts.askReceipt !== undefined;
+  /** The list is chosen first: a receipt that comes late still belongs to it. */
+  const withReceipt = async (answer: ListAnswer, poll: ListPoll): Promise<ListAnswer> => {
+    const { nonce, signal } = poll;
+    if (answer.kind === 'none' || nonce === undefined || parts.isBusy()) return answer;
+    const { hash } = answer.served.entry;
+    const wish = { nonce, hash, isNewcomer: poll.knownTags === '', signal };
+    return { ...answer, receipt: await parts.askReceipt?.(wish) };
+  };
   return {
-    answerNow: (poll) => (mustWait(poll) ? undefined : answerFrom(poll)),
+    answerNow: (poll) => (mustWait(poll) || mustAsk(poll) ? undefined : answerFrom(poll)),
     async answer(poll) {
       if (mustWait(poll)) await waitForNews(poll);
-      return answerFrom(poll);
+      const answer = answerFrom(poll);
+      return mustAsk(poll) ? withReceipt(answer, poll) : answer;
     },
     serve(entry, forNewcomers) {
       newcomers = forNewcomers === undefined ? undefined : readyToSend(forNewcomers, listKey);

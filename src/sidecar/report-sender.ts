@@ -30,7 +30,13 @@ export interface ReportLink {
   /** Rejects with PeerError when no answer came, and with `signal`. */
   tell(
     target: ReportTarget,
-    report: { readonly agent: string; readonly mac: string; readonly body: Uint8Array },
+    report: {
+      readonly agent: string;
+      readonly mac: string;
+      readonly body: Uint8Array;
+      /** Of a publisher that hands it on. */
+      readonly hops?: number;
+    },
     signal?: AbortSignal,
   ): Promise<ReportAnswer>;
 }

@@ -56,8 +56,9 @@ test('type confusion: no document passes as another, by header or by payload', a
     root: renderRoot(nextRoot),
     receipt: renderReceipt(receipt),
     state: encodeUtf8('{"typ":"pf-state","spec":1}'),
+    leaving: encodeUtf8('{"typ":"pf-leaving","spec":1}'),
   };
-  const kinds = ['root', 'list', 'receipt', 'state'] as const;
+  const kinds = ['root', 'list', 'receipt', 'state', 'leaving'] as const;
   const keys = [...rootKeys, ...listKeys];
   for (const header of kinds) {
     for (const payload of kinds) {
@@ -75,6 +76,7 @@ test('type confusion: no document passes as another, by header or by payload', a
         ],
         receipt: [() => verifyReceipt({ compact, nonce }, knownFrom(list), root)],
         state: [], // no agent takes one
+        leaving: [],
       };
       for (const expected of kinds) {
         const isRight = header === expected && payload === expected;

@@ -24,6 +24,8 @@ export interface ReportDeskParts {
   readonly maxPerSecond: number;
   /** Between two reports of one agent while nothing changes, seconds. */
   readonly everySec: number;
+  /** Told of every report that was proven and is news. */
+  onTaken?(report: IncomingReport): void;
 }
 
 export interface IncomingReport {
@@ -32,6 +34,8 @@ export interface IncomingReport {
   readonly body: Uint8Array;
   /** Where it came from. */
   readonly ip: string;
+  /** So many publishers have handed it on; absent: it comes from the sidecar itself. */
+  readonly hops?: number;
 }
 
 export type ReportVerdict =
@@ -51,7 +55,16 @@ export interface ReportCounts {
   readonly refused: Readonly<Record<string, number>>;
 }
 
-export interface ReportDesk {
+/** What a route asks. */
+export interface ReportTaker {
+  take(
+    report: IncomingReport,
+    nowMs: number,
+    monotonicMs: number,
+  ): ReportVerdict | Promise<ReportVerdict>;
+}
+
+export interface ReportDesk extends ReportTaker {
   take(report: IncomingReport, nowMs: number, monotonicMs: number): ReportVerdict;
   counts(): ReportCounts;
 }
@@ -105,6 +118,7 @@ export function buildReportDesk(parts: ReportDeskParts): ReportDesk {
       const verdict = judge(report, nowMs, monotonicMs);
       if (verdict.kind === 'taken') taken += 1;
       else refused[verdict.name] = (refused[verdict.name] ?? 0) + 1;
+      if (verdict.kind === 'taken') parts.onTaken?.(report);
       return verdict;
     },
     counts: () => ({ taken, refused: { ...refused } }),

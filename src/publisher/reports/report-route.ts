@@ -4,20 +4,21 @@ import type { Server } from 'node:https';
 import type { FastifyInstance } from 'fastify';
 import type { Clock } from '../../clock.ts';
 import { maxReportBytes } from '../../list/agent-report.ts';
-import type { IncomingReport, ReportDesk } from './report-desk.ts';
+import type { IncomingReport, ReportTaker } from './report-desk.ts';
 
 const path = '/v1/report';
 
-/** The only request that may have a body. */
+/** One of the two requests that may have a body. */
 export function isReportRequest({ method, url, headers }: IncomingMessage): boolean {
   const length = Number(headers['content-length']);
   return method === 'POST' && url === path && length <= maxReportBytes;
 }
 
-export function addReportRoute(app: FastifyInstance<Server>, desk: ReportDesk, clock: Clock): void {
-  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) =>
-    done(null, body),
-  );
+export function addReportRoute(
+  app: FastifyInstance<Server>,
+  desk: ReportTaker,
+  clock: Clock,
+): void {
   app.post(path, async (request, reply) => {
     const report = readReport(
       request.headers,
@@ -28,7 +29,7 @@ export function addReportRoute(app: FastifyInstance<Server>, desk: ReportDesk, c
       reply.code(400);
       return { error: { name: 'bad_report', message: 'PF-Agent, PF-Mac and a body are needed' } };
     }
-    const verdict = desk.take(report, clock.nowMs(), clock.monotonicMs());
+    const verdict = await desk.take(report, clock.nowMs(), clock.monotonicMs());
     if (verdict.kind === 'taken') return { nextSec: verdict.nextSec };
     const { status, name, message, seq } = verdict;
     reply.code(status);
@@ -45,5 +46,7 @@ function readReport(
   const mac = headers['pf-mac'];
   if (typeof agent !== 'string' || !/^[0-9]{1,12}$/.test(agent)) return undefined;
   if (typeof mac !== 'string' || !/^[A-Za-z0-9_-]{43}$/.test(mac)) return undefined;
-  return Buffer.isBuffer(body) ? { agent, mac, body, ip } : undefined;
+  const { 'pf-hops': told } = headers;
+  const passed = typeof told === 'string' && /^\d$/.test(told) ? { hops: Number(told) } : {};
+  return Buffer.isBuffer(body) ? { agent, mac, body, ip, ...passed } : undefined;
 }

@@ -45,7 +45,22 @@ const running = z.object({
   complaints: z.array(z.object({ topic: z.string(), message: z.string(), sinceAtMs: z.number() })),
   /** Since the start. */
   refused: z.record(z.string(), z.number()),
-  reports: z.object({ agents: z.number(), taken: z.number(), unsaved: z.number() }).optional(),
+  reports: z
+    .object({
+      agents: z.number(),
+      taken: z.number(),
+      unsaved: z.number(),
+      /** Handed on to the publisher that leads; absent where there is but one. */
+      forward: z
+        .object({
+          passed: z.number(),
+          refused: z.number(),
+          dropped: z.number(),
+          waiting: z.number(),
+        })
+        .optional(),
+    })
+    .optional(),
   /** The publisher's own probes: manager id to verdict. */
   probes: z.record(z.string(), z.string()),
   roster: z

@@ -1,0 +1,84 @@
+/** The host of a publisher that stands by is stopped: the one that leads takes its manager out first. */
+import assert from 'node:assert/strict';
+import { cpSync, readFileSync } from 'node:fs';
+import { request } from 'node:https';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { signLeaving } from '../../../src/publisher/leaving.ts';
+import { initPublisherDirectory, TestPublisher } from '../../cli/publisher-fixture.ts';
+import { eventually, freePort, ownAddress } from '../../fakes/processes.ts';
+import { EtcdServers, missingEtcd } from '../../leader/etcd-fixture.ts';
+import { rootKey, scratchDirectory } from '../fixture.ts';
+import { PongManager } from './pong.ts';
+
+const waitMs = 60_000;
+
+function settings(name: string, local: string, etcd: readonly string[], port: number): string {
+  return [
+    ...['leader:', '  engine: etcd', `  name: ${name}`, `  url: https://127.0.0.1:${port}`],
+    ...['  ttl: 12s', '  etcd:', `    endpoints: [${etcd.join(', ')}]`],
+    ...['roster:', '  enabled: true', '  interval: 100ms', `  local: ${local}`, '  lameDuck: 4s'],
+    ...['probe:', '  interval: 200ms', 'list:'],
+  ].join('\n');
+}
+
+/** The status of `POST /v1/leaving`. */
+function say({ directory, port }: TestPublisher, body: Uint8Array): Promise<number | undefined> {
+  const { promise, resolve, reject } = Promise.withResolvers<number | undefined>();
+  const ca = readFileSync(join(directory, 'ca.crt'));
+  const headers = { 'content-type': 'application/json', 'content-length': body.length };
+  const to = { host: '127.0.0.1', port, path: '/v1/leaving', method: 'POST', headers, ca };
+  const sent = request({ ...to, agent: false }, (response) =>
+    resolve(response.resume().statusCode),
+  );
+  sent.on('error', reject).end(body);
+  return promise;
+}
+
+test('it says so, serves on while the agents go, and is taken back when it is there again', {
+  skip: missingEtcd() ?? false,
+}, async (t) => {
+  const servers = await new EtcdServers().start();
+  t.after(() => servers.stop());
+  const managers = [80, 81].map((at) => new PongManager(t, ownAddress(at)));
+  await Promise.all(managers.map((manager) => manager.come()));
+  const names = managers.map(({ address }, at) => `wm${at + 1}=${address}:1514`);
+  const a = await initPublisherDirectory(t, names);
+  const port = await freePort('127.0.0.1');
+  const b = new TestPublisher(join(scratchDirectory(t), 'b'), port, names);
+  cpSync(a.directory, b.directory, { recursive: true });
+  b.edit(`127.0.0.1:${a.port}`, `127.0.0.1:${port}`);
+  a.edit(/^list:/m, settings('p1', 'wm1', servers.urls, a.port));
+  b.edit(/^list:/m, settings('p2', 'wm2', servers.urls, port));
+  t.after(() => b.stop());
+  await a.start();
+  const leads = async (): Promise<boolean> =>
+    (await a.json('status')).running?.leader?.leads === true;
+  await eventually('the first one leads', leads, waitMs);
+  await b.start();
+  await eventually(
+    'both serve',
+    async () => (await b.states().catch(() => undefined))?.wm2 === 'up',
+    waitMs,
+  );
+
+  const rubbish = signLeaving(
+    { manager: 'wm1', isLeaving: true, atMs: Date.now() },
+    'acme',
+    rootKey,
+  );
+  assert.equal(await say(a, rubbish), 401);
+  assert.equal((await a.states()).wm1, 'up');
+  assert.equal(await say(b, rubbish), 409); // it does not lead
+
+  const stopped = b.stop();
+  await eventually('it leaves', async () => (await a.states()).wm2 === 'drain', waitMs);
+  assert.equal((await b.get('/v1/list')).status, 200);
+  assert.equal((await stopped)?.exit, 0);
+  assert.equal((await a.states()).wm2, 'drain');
+
+  const again = new TestPublisher(b.directory, port, names);
+  t.after(() => again.stop());
+  await again.start();
+  await eventually('it is back', async () => (await a.states()).wm2 === 'up', waitMs);
+});
