@@ -58,7 +58,10 @@ export function openRelayKeeper(
     judge: () => desk.judge(),
     hold: () => desk.hold(),
     protocol: () => relayProtocolOf(board.list?.list.managers ?? []),
-    choose: () => chooseManagers(board.list?.ranking ?? [], watch.snapshot(), clock.nowMs()),
+    choose: () => {
+      const { agentId } = rooms.place;
+      return chooseManagers(agentId, board.list?.ranking ?? [], watch.snapshot(), clock.nowMs());
+    },
     admission: (managerId, lostForMs) => {
       const { list } = board;
       if (list === undefined) return 0;

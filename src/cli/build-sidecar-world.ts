@@ -203,7 +203,8 @@ export async function planOnce(rooms: Rooms): Promise<Plan> {
     policy: policyOf(rooms.config),
     agent: buildAgentView(rooms),
     health: buildHealth({ ...rooms, log: silentLog }),
-    loss: buildLossWatch(),
+    // What it would do with a look of its own is no news about the agent.
+    loss: { ...buildLossWatch(), foundAtMs: () => undefined },
     ...(await relayOfRunning(rooms)),
   };
   const seen = await observe(world, list);

@@ -3,7 +3,7 @@
  * for its slot, its window and, where it costs a restart, the cooldown. Pure.
  */
 import type { Manager } from '../list/model.ts';
-import { plannedFromMs } from './decide-admission.ts';
+import { longestMs, plannedFromMs } from './decide-admission.ts';
 import { hasLeftName } from './decide-connection.ts';
 import {
   type Answer,
@@ -15,7 +15,7 @@ import {
   type StepAnswer,
   seconds,
 } from './decide-rule.ts';
-import { fractionOf, roundSlotAtMs, slotAtMs } from './decide-slot.ts';
+import { fractionOf, isCrowd, roundSlotAtMs, slotAtMs } from './decide-slot.ts';
 import { happenedAfter, type View } from './decide-view.ts';
 import { closedUntilMs } from './decide-window.ts';
 import type { MoveReason } from './step.ts';
@@ -72,7 +72,7 @@ function plannedMove(view: View): Planned {
 /** Freeze, slot and window bound every move of choice; the cooldown those that cost a restart. */
 function plannedWait(view: View, { why, reason }: Named): StepAnswer | undefined {
   const { agentId, list, seen, policy, nowMs } = view;
-  const kept = choiceWait(view, why);
+  const kept = choiceWait(view, why) ?? (reason === 'relay_unused' ? calmWait(view) : undefined);
   if (kept !== undefined) return kept;
   // Neither from an instant of the future (the clock was set back) nor among those that flee.
   const arrivedAtMs = Math.max(
@@ -89,6 +89,17 @@ function plannedWait(view: View, { why, reason }: Named): StepAnswer | undefined
   const latest = Math.max(slot, round);
   if (nowMs < latest) return hold('slot', `its slot is in ${seconds(latest - nowMs)}`, latest);
   return isRelayed(view) ? undefined : restartWait(view);
+}
+
+/**
+ * Who has just found a manager, or just been looked at, may be one of many that look for one: a restart
+ * them, and the relay is worth no crowd. By then everybody has had a slot.
+ */
+function calmWait({ list, seen: { foundAtMs = Number.NEGATIVE_INFINITY }, nowMs }: View) {
+  if (!isCrowd(list) || !happenedAfter(foundAtMs, nowMs - longestMs, nowMs)) return undefined;
+  const untilMs = foundAtMs + longestMs;
+  const why = `seen connected for ${seconds(nowMs - foundAtMs)} only; others may still look for a manager`;
+  return hold('slot', why, untilMs);
 }
 
 /** A name that means another address is news as a list is: slots are counted from then. */

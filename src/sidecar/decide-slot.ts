@@ -4,6 +4,8 @@
  * coordinates. A move away from a dead manager never waits for it.
  */
 import { hash } from 'node:crypto';
+import { returnedShare } from '../health/damping.ts';
+import type { Health } from '../health/judge.ts';
 import type { Manager, ManagerList } from '../list/model.ts';
 import type { RankedList } from './seen.ts';
 
@@ -46,9 +48,18 @@ export function slotAtMs({ agentId, list, spreadMs }: SlotQuestion): number {
  * known to all has begun: a whole fleet may be outside its relays after an upgrade.
  */
 export function roundSlotAtMs(agentId: string, { list }: RankedList, nowMs: number): number {
-  const takers = list.managers.filter(({ state }) => state === 'up');
-  const windowMs = takers.length === 0 ? 0 : intakeMs(list, takers, list.client.agents);
+  const windowMs = wholeIntakeMs(list);
   return nextRoundMs(Math.floor(fractionOf(`${agentId}|round`) * windowMs), windowMs, nowMs);
+}
+
+/** All agents at once are more than the managers take in within one slot. */
+export function isCrowd({ list }: RankedList): boolean {
+  return wholeIntakeMs(list) > slotLastsMs;
+}
+
+function wholeIntakeMs(list: ManagerList): number {
+  const takers = list.managers.filter(({ state }) => state === 'up');
+  return takers.length === 0 ? 0 : intakeMs(list, takers, list.client.agents);
 }
 
 /** Slots of `slotLastsMs`, one in every window: now while it lasts, else when it begins. */
@@ -90,4 +101,17 @@ export function weightOf(managers: readonly Manager[]): number {
 /** Uniform in [0, 1) over ids, the same on every host. */
 export function fractionOf(text: string): number {
   return Number.parseInt(hash('sha256', text, 'hex').slice(0, 12), 16) / 2 ** 48;
+}
+
+/** Slow start: of the agents that would go there, a growing share does (trust-and-safety 4.3). */
+export function isRipe(
+  agentId: string,
+  managerId: string,
+  health: Health | undefined,
+  nowMs: number,
+): boolean {
+  const returnedAtMs = health?.returnedAtMs;
+  if (returnedAtMs === undefined || nowMs < returnedAtMs) return true;
+  const share = returnedShare(nowMs - returnedAtMs);
+  return share >= 1 || fractionOf(`${agentId}|slow|${managerId}`) < share;
 }

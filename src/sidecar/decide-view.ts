@@ -1,10 +1,10 @@
 /** What the rules of `decide` ask again and again, worked out once from what is. Pure. */
-import { defaultDamping, isSuppressed, returnedShare } from '../health/damping.ts';
-import { type Health, suspectsHere, type Verdict, verdictOf } from '../health/judge.ts';
+import { defaultDamping, isSuppressed } from '../health/damping.ts';
+import { suspectsHere, type Verdict, verdictOf } from '../health/judge.ts';
 import type { Manager } from '../list/model.ts';
 import { canonicalAddress } from '../wazuh/connections.ts';
 import { type Connection, connectionOf, isRelayEntry, openRelayOf } from './decide-connection.ts';
-import { fractionOf } from './decide-slot.ts';
+import { isRipe } from './decide-slot.ts';
 import type { Window } from './decide-window.ts';
 import type { Memory } from './memory.ts';
 import type { RankedList, RelaySeen, Seen, ServerSeen } from './seen.ts';
@@ -135,14 +135,6 @@ function candidatesOf(
     !isSuppressed(seen.health.get(id)?.damping, defaultDamping, nowMs);
   const ordered = preferred(preferred(up, isOld), isCalm);
   return failedLast(ordered, memory, nowMs - policy.avoidFailedMs, nowMs);
-}
-
-/** Slow start: of the agents that would go there, a growing share does (trust-and-safety 4.3). */
-function isRipe(agentId: string, managerId: string, health: Health | undefined, nowMs: number) {
-  const returnedAtMs = health?.returnedAtMs;
-  if (returnedAtMs === undefined || nowMs < returnedAtMs) return true;
-  const share = returnedShare(nowMs - returnedAtMs);
-  return share >= 1 || fractionOf(`${agentId}|slow|${managerId}`) < share;
 }
 
 function preferred(

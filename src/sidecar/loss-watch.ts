@@ -4,6 +4,7 @@ import type { LossWatch } from './world.ts';
 
 export function buildLossWatch(): LossWatch {
   let lostSinceAtMs: number | undefined;
+  let foundAtMs: number | undefined;
   let isFirstLook = true;
   let same: { readonly key: string; readonly sinceAtMs: number } | undefined;
   let stuck: { readonly key: string; readonly sinceMs: number } | undefined;
@@ -11,13 +12,17 @@ export function buildLossWatch(): LossWatch {
     sinceAtMs(facts, nowMs) {
       // A process that just started was not there when it happened: the last ack tells.
       const heardAtMs = isFirstLook ? (facts.lastAckAtMs ?? nowMs) : nowMs;
+      const isNews = isFirstLook || lostSinceAtMs !== undefined;
       isFirstLook = false;
-      if (!isLost(facts)) lostSinceAtMs = undefined;
-      else if (lostSinceAtMs === undefined || lostSinceAtMs > nowMs) {
+      if (!isLost(facts)) {
+        if (isNews) foundAtMs = nowMs;
+        lostSinceAtMs = undefined;
+      } else if (lostSinceAtMs === undefined || lostSinceAtMs > nowMs) {
         lostSinceAtMs = Math.min(heardAtMs, nowMs);
       }
       return lostSinceAtMs;
     },
+    foundAtMs: () => foundAtMs,
     sameSinceAtMs({ peers }, nowMs) {
       const [peer] = peers;
       const key = peer && `${peer.address} ${peer.port} ${peer.localPort}`;

@@ -11,6 +11,7 @@ export async function observe(world: Eyes, list: RankedList): Promise<Seen> {
     world.agent.readPause(),
   ]);
   const lostSinceAtMs = world.loss.sinceAtMs(agent, world.clock.nowMs());
+  const foundAtMs = world.loss.foundAtMs();
   const stuckForMs = world.loss.stuckForMs(agent, world.clock.monotonicMs());
   const relay = world.relay?.seen();
   const holders = world.holders?.seen();
@@ -29,6 +30,7 @@ export async function observe(world: Eyes, list: RankedList): Promise<Seen> {
     ...(holders === undefined ? {} : { holders }),
     ...(sinceAtMs === undefined ? {} : { ownConnection: { sinceAtMs, retransmits } }),
     ...(lostSinceAtMs === undefined ? {} : { lostSinceAtMs }),
+    ...(foundAtMs === undefined ? {} : { foundAtMs }),
     ...(pause === undefined ? {} : { pause }),
   };
 }

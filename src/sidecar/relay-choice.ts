@@ -6,22 +6,27 @@ import type { RelayManager } from '../relay/ports.ts';
 import { defaultRelaySettings } from '../relay/settings.ts';
 import { leaveAtMs } from './decide-admission.ts';
 import { returns } from './decide-moves.ts';
-import { fractionOf } from './decide-slot.ts';
+import { fractionOf, isRipe } from './decide-slot.ts';
 import type { RankedList } from './seen.ts';
 
 /**
- * Up, in this agent's own order; then those that fell too often, those nobody knows, the drained
- * ones, and last of all the dead: the relay asks each for a pong on the very connection, so a wrong
- * verdict costs the agent less than none. A known address stands for the name: no look-up while an
- * agent waits.
+ * Up, in this agent's own order; then those that came back a moment ago and are still too young for
+ * this agent, those that fell too often, those nobody knows, the drained ones, and last of all the
+ * dead, the longest dead behind the others: the relay asks each for a pong on the very connection,
+ * so a wrong verdict costs the agent less than none. A known address stands for the name: no look-up
+ * while an agent waits.
  */
 export function chooseManagers(
+  agentId: string,
   ranking: readonly Manager[],
   health: ReadonlyMap<string, Health>,
   nowMs: number,
 ): readonly RelayManager[] {
+  const times = { nowMs, lastMs: lastFallMs(ranking, health) };
+  const classOf = (manager: Manager): number =>
+    classFor(agentId, manager, health.get(manager.id), times);
   return ranking
-    .map((manager) => ({ manager, class: classOf(manager, health.get(manager.id), nowMs) }))
+    .map((manager) => ({ manager, class: classOf(manager) }))
     .sort((left, right) => left.class - right.class)
     .flatMap(({ manager: { id, address, port, protocol } }) =>
       addressesOf(address, health.get(id)).map((ip) => ({
@@ -40,16 +45,36 @@ function addressesOf(address: string, health: Health | undefined): readonly stri
   return ips.length === 0 ? [address] : ips;
 }
 
-function classOf(manager: Manager, health: Health | undefined, nowMs: number): number {
+/**
+ * Who falls within so long of another one fell with it: then the fault is likely to be here, and
+ * over soon. Who fell long before the last one did not.
+ */
+const fellTogetherMs = 10_000;
+
+function lastFallMs(ranking: readonly Manager[], health: ReadonlyMap<string, Health>): number {
+  const fallen = ranking.flatMap(({ id }) => {
+    const one = health.get(id);
+    return one?.verdict === 'down' ? [one.sinceAtMs] : [];
+  });
+  return Math.max(0, ...fallen);
+}
+
+function classFor(
+  agentId: string,
+  manager: Manager,
+  health: Health | undefined,
+  { nowMs, lastMs }: { readonly nowMs: number; readonly lastMs: number },
+): number {
   switch (verdictOf(manager.state, health)) {
     case 'up':
-      return isSuppressed(health?.damping, defaultDamping, nowMs) ? 1 : 0;
+      if (isSuppressed(health?.damping, defaultDamping, nowMs)) return 2;
+      return isRipe(agentId, manager.id, health, nowMs) ? 0 : 1;
     case 'unknown':
-      return 2;
-    case 'draining':
       return 3;
-    default:
+    case 'draining':
       return 4;
+    default:
+      return (health?.sinceAtMs ?? lastMs) < lastMs - fellTogetherMs ? 6 : 5;
   }
 }
 

@@ -38,6 +38,8 @@ export interface Seen {
   readonly health: ReadonlyMap<string, Health>;
   /** Since when the agent has had no connection, as far as this process saw; absent while it has one. */
   readonly lostSinceAtMs?: number;
+  /** Since when it has had one without a loss, as far as this process saw; absent where nobody watched. */
+  readonly foundAtMs?: number;
   /** For how long the agent has sent nothing although it should, as far as this process saw. */
   readonly stuckForMs?: number;
   /** Absent where no relay is configured. */

@@ -97,6 +97,8 @@ export interface World {
 export interface LossWatch {
   /** Wall clock since when the agent has had no connection. */
   sinceAtMs(facts: AgentFacts, nowMs: number): number | undefined;
+  /** Wall clock when it was first seen to have one, or again after a loss; undefined before that. */
+  foundAtMs(): number | undefined;
   /** For how long its counter of sent messages has stood still; by the monotonic clock. */
   stuckForMs(facts: AgentFacts, monotonicMs: number): number | undefined;
   /** Wall clock since when the agent's connection has been this very one. */

@@ -109,6 +109,7 @@ export function forgetHealth(world: World, agent: number): void {
     fleet.health[agent * fleet.width + manager] = undefined;
   }
   fleet.lostSinceMs[agent] = neverLooked;
+  fleet.foundAtMs[agent] = Number.NaN;
   fleet.calm[agent] = 0;
   fleet.busyUntilMs[agent] = 0;
   fleet.askedAtMs[agent] = 0;

@@ -18,13 +18,16 @@ export interface SeedParts {
   readonly kinds?: readonly FaultKind[];
 }
 
+/** A death moves more agents than the others take in within five seconds. */
+export const bigFleet = 2_000;
+
 /** Seeds differ in size and in who helps, so that no number is special. */
 export function settingsOfSeed(seed: number, fixed: Partial<WorldSettings> = {}): WorldSettings {
   const random = new Prng(seed, 0x5eed);
   const managers = 3 + random.below(4);
   // In every sixth world a death moves more agents than its neighbours can take in five seconds.
   const isBig = random.isHit(1 / 6);
-  const agents = isBig ? 2_000 + random.below(1_500) : 60 + random.below(600);
+  const agents = isBig ? bigFleet + random.below(1_500) : 60 + random.below(600);
   const acceptRate = isBig ? 30 : Math.max(30, Math.ceil(agents / 12));
   const world: WorldSettings = {
     ...defaultWorld,
@@ -35,7 +38,7 @@ export function settingsOfSeed(seed: number, fixed: Partial<WorldSettings> = {})
     hasPublisher: random.isHit(0.7),
     restart: random.isHit(0.8) ? 'agentd' : 'service',
     manager: { ...defaultWorld.manager, acceptRate },
-    // Several managers that die within seconds can still overload the last one through relays.
+    // Of big fleets a campaign plays a twin with relays.
     hasRelay: !isBig && random.isHit(1 / 3),
     // Lists that work nowhere are then among the faults.
     hasRollouts: !isBig && random.isHit(1 / 3),

@@ -91,6 +91,8 @@ export class Fleet {
   readonly hasJumped: Uint8Array;
   /** Wall clock, as the sidecar's loss watch has it; NaN while connected, see `neverLooked`. */
   readonly lostSinceMs: Float64Array;
+  /** When its sidecar saw it find a manager again, by the host's clock; NaN without any loss. */
+  readonly foundAtMs: Float64Array;
   readonly busyUntilMs: Float64Array;
   readonly downUntilMs: Float64Array;
   readonly pausedUntilMs: Float64Array;
@@ -161,6 +163,7 @@ export class Fleet {
     this.clockOffsetMs = instants(0);
     this.hasJumped = bytes();
     this.lostSinceMs = instants(Number.NaN);
+    this.foundAtMs = instants(Number.NaN);
     this.busyUntilMs = instants(0);
     this.downUntilMs = instants(0);
     this.pausedUntilMs = instants(0);

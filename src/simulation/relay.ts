@@ -74,7 +74,8 @@ export function noteLost(world: World, agent: number, manager: number): void {
 function orderOf(world: World, agent: number): readonly number[] {
   const { fleet, logic, nowMs } = world;
   const ranking = rankedListOf(world, agent)?.ranking ?? [];
-  const chosen = logic.relay.choose(ranking, healthOf(world, agent), world.wallMs(agent));
+  const [id, wallMs] = [agentIdOf(agent), world.wallMs(agent)];
+  const chosen = logic.relay.choose(id, ranking, healthOf(world, agent), wallMs);
   const ordered = fleet.avoided[agent]?.order(chosen, nowMs) ?? chosen;
   // Not what it avoids for a moment: a door that is full is asked last, and that is right.
   checkLead(world, agent, [...new Set(chosen.map(({ id }) => numberOf(id)))]);

@@ -15,7 +15,7 @@ import { cutRelayed } from './native.ts';
 import { askAll, askOne, type Round, tellSign } from './probing.ts';
 import { avoid, noteLost } from './relay.ts';
 import { isInRelay } from './relay-seen.ts';
-import { numberOf, publishedOf, situationOf } from './situation.ts';
+import { noteConnected, numberOf, publishedOf, situationOf } from './situation.ts';
 import { fastMs, type World } from './world.ts';
 
 const slowestMs = 60_000;
@@ -149,7 +149,7 @@ function decideOne(world: World, agent: number): Step | undefined {
   stats.decisions += 1;
   const known = classes.find(world, agent);
   if (known !== undefined) {
-    fleet.lostSinceMs[agent] = Number.NaN; // as the loss watch has it of a connected one
+    noteConnected(world, agent); // who has a class is connected
     return known;
   }
   const situation = situationOf(world, agent);

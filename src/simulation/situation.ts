@@ -112,6 +112,7 @@ function seenOf(world: World, agent: number): Seen {
   const relay = relaySeen(world, agent);
   const facts = factsOf(world, agent);
   const lostSinceAtMs = watchLoss(world, agent, facts);
+  const foundAtMs = fleet.foundAtMs[agent] ?? Number.NaN;
   const stuckForMs = fleet.isAway(agent)
     ? world.nowMs - (fleet.lastHeardMs[agent] ?? world.nowMs)
     : 0;
@@ -121,6 +122,7 @@ function seenOf(world: World, agent: number): Seen {
     health,
     ...(relay === undefined ? {} : { relay }),
     ...(lostSinceAtMs === undefined ? {} : { lostSinceAtMs }),
+    ...(Number.isNaN(foundAtMs) ? {} : { foundAtMs }),
     ...(facts.running ? { stuckForMs } : {}),
   };
 }
@@ -155,6 +157,14 @@ function peersOf(world: World, agent: number, looksConnected: boolean): AgentFac
   return looksConnected && manager >= 0 ? [{ address: addressOf(manager), port: 1514 }] : [];
 }
 
+/** What the loss watch keeps of a connected agent. */
+export function noteConnected(world: World, agent: number): void {
+  const { fleet } = world;
+  const isNew = !Number.isNaN(fleet.lostSinceMs[agent] ?? Number.NaN);
+  if (isNew) fleet.foundAtMs[agent] = world.wallMs(agent);
+  fleet.lostSinceMs[agent] = Number.NaN;
+}
+
 /** The same rule as `sidecar/loss-watch.ts`, without an object per agent. */
 function watchLoss(world: World, agent: number, facts: AgentFacts): number | undefined {
   const { fleet } = world;
@@ -163,7 +173,7 @@ function watchLoss(world: World, agent: number, facts: AgentFacts): number | und
   const since = fleet.lostSinceMs[agent] ?? Number.NaN;
   // A process that just started was not there when it happened: the last ack tells.
   const heardMs = since === neverLooked ? (facts.lastAckAtMs ?? wallMs) : wallMs;
-  if (!isLost) fleet.lostSinceMs[agent] = Number.NaN;
+  if (!isLost) noteConnected(world, agent);
   else if (!(since > neverLooked && since <= wallMs)) {
     fleet.lostSinceMs[agent] = Math.min(heardMs, wallMs);
   }

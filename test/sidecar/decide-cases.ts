@@ -32,6 +32,8 @@ export interface DecideCase {
   readonly relay?: 'open' | 'refused';
   /** Seconds since the relay turned the agent away. */
   readonly turned?: number;
+  /** Seconds since when the agent has been seen connected without a loss. */
+  readonly found?: number;
   /** Address and age in seconds of the session in the relay. */
   readonly session?: string;
   /** What is known of the nodes behind addresses, see the README. */
@@ -228,6 +230,7 @@ function seenOf(one: DecideCase, managers: readonly Manager[]): Seen {
     ...nodesOf(one),
     ...(word === 'wedged' ? { stuckForMs: Number(one.agent?.split(' ')[2] ?? 60) * 1000 } : {}),
     ...(word === 'lost' ? { lostSinceAtMs: nowMs - Number(detail) * 1000 } : {}),
+    ...(one.found === undefined ? {} : { foundAtMs: nowMs - one.found * 1000 }),
     ...(['admitted', 'kept', 'behind'].includes(word) ? { lostSinceAtMs: nowMs - 120_000 } : {}),
     ...pauseOf(one),
   };

@@ -28,7 +28,7 @@ test('every address of a name is dialled, the one that answered first, before th
     ['a', alive('192.0.2.2', '192.0.2.1')],
     ['b', alive('192.0.2.9')],
   ]);
-  assert.deepEqual(places(chooseManagers(ranking, health, 10)), [
+  assert.deepEqual(places(chooseManagers('001', ranking, health, 10)), [
     'a 192.0.2.2',
     'a 192.0.2.1',
     'b 192.0.2.9',
@@ -38,9 +38,38 @@ test('every address of a name is dialled, the one that answered first, before th
 test('a name nobody resolved yet is dialled as it is; at most four addresses of one name', () => {
   const many = Array.from({ length: 9 }, (_, index) => `192.0.2.${index + 1}`);
   const ranking = [manager('a', 'a.test'), manager('b', 'b.test')];
-  const chosen = places(chooseManagers(ranking, new Map([['b', alive(...many)]]), 10));
+  const chosen = places(chooseManagers('001', ranking, new Map([['b', alive(...many)]]), 10));
   assert.deepEqual(chosen.slice(-1), ['a a.test']);
   assert.equal(chosen.length, 5);
+});
+
+test('a manager that came back a moment ago gets a tenth of the agents that would go to it', () => {
+  const ranking = [manager('a', '192.0.2.1'), manager('b', '192.0.2.2')];
+  const health = new Map([
+    ['a', { ...alive(), returnedAtMs: 1_000 }],
+    ['b', alive()],
+  ]);
+  const firstAt = (nowMs: number): number =>
+    Array.from({ length: 500 }, (_, number) =>
+      chooseManagers(`${number}`, ranking, health, nowMs),
+    ).filter(([first]) => first?.id === 'a').length;
+  const young = firstAt(1_500);
+  assert.ok(young > 20 && young < 90, `${young}`);
+  assert.equal(firstAt(1_000 + 120_000), 500);
+});
+
+test('when all look dead, one that fell long before the others is dialled last', () => {
+  const ranking = [manager('a', '192.0.2.1'), manager('b', '192.0.2.2'), manager('c', '192.0.2.3')];
+  const health = new Map([
+    ['a', { ...dead(), sinceAtMs: 100_000 }],
+    ['b', { ...dead(), sinceAtMs: 130_000 }],
+    ['c', { ...dead(), sinceAtMs: 128_000 }],
+  ]);
+  const chosen = chooseManagers('001', ranking, health, 131_000);
+  assert.deepEqual(
+    chosen.map(({ id }) => id),
+    ['b', 'c', 'a'],
+  );
 });
 
 test('up, then unknown, then drained, then dead; nobody is left out', () => {
@@ -56,7 +85,7 @@ test('up, then unknown, then drained, then dead; nobody is left out', () => {
     ['up', alive('192.0.2.4')],
   ]);
   assert.deepEqual(
-    chooseManagers(ranking, health, 10).map(({ id }) => id),
+    chooseManagers('001', ranking, health, 10).map(({ id }) => id),
     ['up', 'new', 'drained', 'dead'],
   );
 });

@@ -220,7 +220,7 @@ export const bugs: readonly Bug[] = [
     logic: {
       relay: {
         ...real.relay,
-        choose: (ranking, _, now) => real.relay.choose(ranking, new Map(), now),
+        choose: (id, ranking, _, now) => real.relay.choose(id, ranking, new Map(), now),
       },
     },
   },

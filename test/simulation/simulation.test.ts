@@ -73,6 +73,32 @@ test('without the sidecar agents stay stranded: the world is not too kind', () =
   assert.ok(broken.some(({ invariant }) => invariant === 'I6'));
 });
 
+test('relays of big fleets crowd nobody when their hosts wake together, or a manager comes back', () => {
+  const parts: SeedParts = {
+    logic: productLogic,
+    replaceOps,
+    fixed: { hasRelay: true, isStrict: true },
+  };
+  for (const seed of [29, 67])
+    assert.deepEqual(runSeed(seed, parts).violations, [], `seed ${seed}`);
+  const { choose } = productLogic.relay;
+  const knowsNoReturn: Logic = {
+    ...productLogic,
+    relay: {
+      ...productLogic.relay,
+      choose: (id, ranking, health, nowMs) => choose(id, ranking, withoutReturns(health), nowMs),
+    },
+  };
+  const [broken] = runSeed(67, { ...parts, logic: knowsNoReturn }).violations;
+  assert.equal(broken?.invariant, 'I9');
+});
+
+type Known = Parameters<Logic['relay']['choose']>[2];
+
+function withoutReturns(health: Known): Known {
+  return new Map([...health].map(([id, { returnedAtMs: _, ...one }]) => [id, one] as const));
+}
+
 test('a fleet does not leave a manager that only hung for a moment, when its slots come', () => {
   const world = { agents: 2_900, hasPublisher: false, durationMs: 240_000 };
   const settings: WorldSettings = { ...defaultWorld, ...world };
