@@ -1,12 +1,12 @@
 /** Whom the relay dials for the agent, best first, from what the probes know now. Pure. */
 import { defaultDamping, isSuppressed } from '../health/damping.ts';
 import { type Health, verdictOf } from '../health/judge.ts';
-import type { Manager } from '../list/model.ts';
+import type { Manager, ManagerList } from '../list/model.ts';
 import type { RelayManager } from '../relay/ports.ts';
 import { defaultRelaySettings } from '../relay/settings.ts';
 import { leaveAtMs } from './decide-admission.ts';
 import { returns } from './decide-moves.ts';
-import { fractionOf, isRipe } from './decide-slot.ts';
+import { fractionOf, intakeMs, isRipe, weightOf } from './decide-slot.ts';
 import type { RankedList } from './seen.ts';
 
 /**
@@ -89,8 +89,9 @@ export interface AdmissionGround {
 
 /**
  * How long this agent, whose manager has failed under it, waits before the relay leads it on: its
- * slot of the same window that agents without a relay leave in. 0 in a small fleet, and where its
- * manager answers: then nobody else has lost anything.
+ * slot of the same window that agents without a relay leave in; where its manager was seen dead and
+ * is back, of the one in which that takes in its own again. 0 in a small fleet, and where its manager
+ * answers all the time: then nobody else has lost anything.
  */
 export function admissionWaitMs(
   { agentId, list: ranked, health, nowMs }: AdmissionGround,
@@ -101,9 +102,13 @@ export function admissionWaitMs(
   const verdict = ({ id, state }: Manager): string => verdictOf(state, health.get(id));
   const leaving = list.managers.find(({ id }) => id === managerId);
   const candidates = ranking.filter((one) => one.id !== managerId && verdict(one) === 'up');
-  if (leaving === undefined || candidates.length === 0) return 0;
   const seen = health.get(managerId);
-  if (seen?.lastKind === 'alive') return 0;
+  if (leaving === undefined) return 0;
+  if (seen?.lastKind === 'alive') {
+    const backAtMs = backSinceMs(seen, nowMs - lostForMs, nowMs);
+    return backAtMs === undefined ? 0 : returnWaitMs(agentId, list, leaving, nowMs - backAtMs);
+  }
+  if (candidates.length === 0) return 0;
   const sinceAtMs = seen?.verdict === 'down' ? seen.sinceAtMs : nowMs - lostForMs;
   const isReturning = returns({ agentId, list: ranked, candidates }, leaving);
   const question = { agentId, list, leaving, candidates, health, sinceAtMs, nowMs, isReturning };
@@ -111,6 +116,26 @@ export function admissionWaitMs(
   if (waitMs <= maxHoldMs) return Math.max(0, waitMs);
   // Later than an agent can be kept: led on when its hold ends, all of those would go at one instant.
   return Math.floor(fractionOf(`${agentId}|hold|${managerId}`) * maxHoldMs);
+}
+
+/** Undefined: it has not been down since the loss, as far as this host saw. */
+function backSinceMs(seen: Health, lostAtMs: number, nowMs: number): number | undefined {
+  if (seen.verdict === 'down') return nowMs;
+  const { returnedAtMs } = seen;
+  return returnedAtMs !== undefined && returnedAtMs >= lostAtMs ? returnedAtMs : undefined;
+}
+
+/** Its own agents come back to it together: each in its slot of the time in which it takes them in. */
+function returnWaitMs(
+  agentId: string,
+  list: ManagerList,
+  back: Manager,
+  backForMs: number,
+): number {
+  const share = weightOf([back]) / weightOf(list.managers);
+  const windowMs = Math.min(maxHoldMs, intakeMs(list, [back], list.client.agents * share));
+  const offsetMs = Math.floor(fractionOf(`${agentId}|return|${back.id}`) * windowMs);
+  return Math.max(0, offsetMs - backForMs);
 }
 
 /** A verdict settles, a changed record is read and its manager asked: in less than this. */

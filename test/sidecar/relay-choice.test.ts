@@ -127,7 +127,7 @@ test('only who answered the last probe is worth dialling again, whatever the ver
   ]);
   assert.equal(back.verdict, 'down');
   assert.deepEqual(
-    chooseManagers(ranking, health, 10).map(({ id, answers }) => [id, answers]),
+    chooseManagers('001', ranking, health, 10).map(({ id, answers }) => [id, answers]),
     [
       ['up', true],
       ['back', true],
@@ -172,4 +172,32 @@ test('an agent is kept long where every manager refuses, a moment where the faul
 test('nobody is kept without a list, nor for long where nothing is known', () => {
   assert.equal(patienceMs([], new Map()), 0);
   assert.equal(patienceMs([manager('a', '192.0.2.1')], new Map()), 3_000);
+});
+
+test('agents whose manager was dead and is back come back as fast as it takes them in', () => {
+  const list = loopbackList({ client: { ...loopbackList().client, agents: 6_000 } });
+  const [first] = list.managers;
+  assert.ok(first !== undefined);
+  const ranked = { list, hash: 'sha256:x', acceptedAtMs: 0, ranking: list.managers };
+  const waitsOf = (seen: Health, lostForMs: number): readonly number[] =>
+    Array.from({ length: 400 }, (_, number) => {
+      const health = new Map(list.managers.map(({ id }) => [id, id === first.id ? seen : dead()]));
+      const ground = { agentId: `${number}`, list: ranked, health, nowMs: 10_000 };
+      return admissionWaitMs(ground, first.id, lostForMs);
+    });
+  const back = { ...alive(), returnedAtMs: 9_000 };
+  const slots = waitsOf(back, 5_000);
+  const late = slots.filter((ms) => ms > 12_000).length;
+  assert.ok(late > 120 && late < 260, `${late} of 400 in the second half of 25 s`);
+  assert.ok(Math.max(...slots) <= 24_000, 'counted from its return');
+  const never = waitsOf(alive(), 5_000);
+  assert.ok(
+    never.every((ms) => ms === 0),
+    'it answered all the time: nobody else lost it',
+  );
+  const before = waitsOf(back, 500);
+  assert.ok(
+    before.every((ms) => ms === 0),
+    'it was back before this agent lost it',
+  );
 });
