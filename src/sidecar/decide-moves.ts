@@ -50,6 +50,17 @@ export function leaveDead(view: View): Answer {
   return early ?? go(view, target.id, 'manager_down', why);
 }
 
+/**
+ * Inside the relay that costs no write and no restart: neither an upgrade under way (any package
+ * manager at work counts as one) nor a file that cannot be read is a reason to stay on a dead manager.
+ */
+export function leaveDeadInRelay(view: View): Answer {
+  if (!isRelayed(view)) return pass('not in the relay');
+  if (enoughManagers(view).kind === 'step') return pass('too few managers');
+  const answer = leaveDead(view);
+  return answer.kind === 'step' && answer.step.kind === 'switch' ? answer : pass(answer.why);
+}
+
 function lastOf({ connection }: View): Manager | undefined {
   return connection.kind === 'none' ? connection.last : undefined;
 }

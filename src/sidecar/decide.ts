@@ -10,7 +10,7 @@
 
 import type { BalancerAddress } from '../list/model.ts';
 import { canonicalAddress } from '../wazuh/connections.ts';
-import { enoughManagers, leaveDead, reconnect, unwedge } from './decide-moves.ts';
+import { enoughManagers, leaveDead, leaveDeadInRelay, reconnect, unwedge } from './decide-moves.ts';
 import { goHome, leaveDraining, waitForSlot } from './decide-planned.ts';
 import { type Answer, hold, pass, type Rule, step } from './decide-rule.ts';
 import { type Situation, type View, viewOf } from './decide-view.ts';
@@ -22,6 +22,7 @@ import { type Decision, type StayReason, stepKey } from './step.ts';
 const rules: readonly Rule[] = [
   { name: 'pause', ask: obeyPause },
   { name: 'agent', ask: needAgent },
+  { name: 'dead behind the relay', ask: leaveDeadInRelay },
   { name: 'upgrade', ask: waitForUpgrade },
   { name: 'file', ask: needFile },
   { name: 'balancer', ask: stayBehindBalancer },

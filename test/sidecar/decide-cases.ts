@@ -28,6 +28,8 @@ export interface DecideCase {
   readonly tuned?: Readonly<Record<string, number>>;
   readonly agent?: string;
   readonly health?: Readonly<Record<string, string>>;
+  /** A package manager is at work, whatever the agent does. */
+  readonly upgrade?: boolean;
   readonly last?: string;
   readonly relay?: 'open' | 'refused';
   /** Seconds since the relay turned the agent away. */
@@ -222,7 +224,7 @@ function seenOf(one: DecideCase, managers: readonly Manager[]): Seen {
       waiting: ['lost', 'retrying', 'admitted', 'kept', 'behind'].includes(word),
       peers: peersOf(word, detail, usesUdp(one)),
       ...ackOf(word),
-      upgrade: word === 'upgrading' ? 'var/upgrade/x' : undefined,
+      upgrade: word === 'upgrading' || one.upgrade === true ? 'var/upgrade/x' : undefined,
     },
     file: fileOf(one, managers),
     health: new Map(health.flatMap(([id, value]) => (value === undefined ? [] : [[id, value]]))),

@@ -24,6 +24,7 @@ test('every decision says why, rule by rule', () => {
   assert.deepEqual(decide(situationOf(dead)).trace, [
     'pause: none',
     'agent: runs',
+    'dead behind the relay: not in the relay',
     'upgrade: none under way',
     'file: names 3 servers',
     'balancer: none in front',
