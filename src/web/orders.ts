@@ -81,11 +81,21 @@ export async function runOrder(
   const reason = await confirm(order, argument, picture);
   if (reason === undefined) return undefined;
   const query = {
+    ...basisOf(name, picture),
     ...(order.member === undefined ? {} : { [order.member]: argument }),
     ...(order.hasReason === true && reason !== '' ? { why: reason } : {}),
   };
   await ask(token, 'POST', name, query);
   return order.done(argument);
+}
+
+/** What the reader saw when the question came up: what somebody else decided since is not overridden. */
+function basisOf(
+  name: string,
+  { list, rollout }: OverviewAnswer,
+): Readonly<Record<string, string>> {
+  if (name.startsWith('rollout/')) return rollout.id === undefined ? {} : { rollout: rollout.id };
+  return list === undefined ? {} : { ifVersion: `${list.version}` };
 }
 
 /** The reason that was given, or empty; undefined: no. Escape and a click on Cancel say no. */

@@ -113,6 +113,36 @@ test('a client made from the OpenAPI document works, and every answer fits its s
   assert.match(verified.out, /entries, none changed/);
 });
 
+test('an order names the version it was based on, and is refused when somebody decided since', async (t) => {
+  const { publisher, mint } = await start(t);
+  const known = { authorization: `Bearer ${await mint('operate')}` };
+  const order = async (path: string) => {
+    const { status, text } = await call(publisher, 'POST', `/api/v1/${path}`, known);
+    return { status, ...(JSON.parse(text) as { version?: number; error?: { code: string } }) };
+  };
+  const newest = async () => (await publisher.json('history')).history[0].version as number;
+  const looked = await newest();
+  assert.equal((await order(`drain?manager=wm1&ifVersion=${looked}`)).status, 200);
+  for (const path of [
+    'drain?manager=wm2',
+    'undrain?manager=wm1',
+    'publish?',
+    'rollback?version=1',
+  ]) {
+    const { status, error } = await order(`${path}&ifVersion=${looked}`);
+    assert.deepEqual([path, status, error?.code], [path, 409, 'E047']);
+  }
+  assert.equal(await newest(), looked + 1);
+  assert.equal((await order('drain?manager=wm2&ifVersion=999')).status, 409, 'no such version');
+  assert.equal((await order('drain?manager=wm2&ifVersion=x')).status, 400);
+  assert.equal((await order('drain?manager=wm2&ifVersion=0')).status, 400);
+  assert.equal((await order('rollout/pause?rollout=../x')).status, 400);
+  assert.equal((await order(`undrain?manager=wm1&ifVersion=${looked + 1}`)).status, 200);
+  const { entries } = JSON.parse((await grouped(publisher, 'audit', 'list', '--json')).out);
+  const told = entries.map(({ action, outcome }: Record<string, string>) => `${action} ${outcome}`);
+  assert.ok(told.includes('drain wm2 E047'), told.join());
+});
+
 test('without a token, with a low role, a revoked or a damaged one: nothing happens', async (t) => {
   const { publisher, mint } = await start(t);
   const reader = await mint('read');

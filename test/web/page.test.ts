@@ -231,6 +231,33 @@ test('a change of the list is shown live, an order is asked, done, and in the au
   await close();
 });
 
+test('an order that is based on what another operator changed meanwhile is not done, and says so', {
+  skip,
+  timeout,
+}, async () => {
+  const another = await mintToken(fleet, 'operate', 'another one');
+  const { page, complaints, close } = await visit(
+    await mintToken(fleet, 'operate', 'the late one'),
+  );
+  await page.getByRole('button', { name: 'Changes' }).click();
+  await page.getByRole('button', { name: 'Drain wm2' }).click();
+  const question = page.getByRole('dialog', { name: 'Drain wm2?' });
+  await question.waitFor();
+  await post(fleet, another, 'drain?manager=wm1');
+  await question.getByRole('button', { name: 'Drain', exact: true }).click();
+  await page.getByText(/Not done: version \d+ \(drain wm1, .* came meanwhile \(E047\)/).waitFor();
+  await page.getByRole('button', { name: 'Take back wm1' }).waitFor(); // what is, is shown
+  await page.getByRole('button', { name: 'Take back wm1' }).click();
+  const again = page.getByRole('dialog', { name: 'Take wm1 back?' });
+  await again.getByRole('button', { name: 'Take back' }).click();
+  await page.getByRole('button', { name: 'Drain wm1' }).waitFor();
+  assert.deepEqual(
+    complaints.filter((text) => !text.includes('status of 409')),
+    [],
+  );
+  await close();
+});
+
 test('who may only read is offered nothing to change; a token that ends ends the view', {
   skip,
   timeout,

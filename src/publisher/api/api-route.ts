@@ -95,6 +95,6 @@ async function runOperation(
 }
 
 function statusOf(reason: ReasonName): number {
-  if (reason === 'not_leader') return 409;
+  if (reason === 'not_leader' || reason === 'conflict') return 409;
   return reason === 'store_failed' || reason.startsWith('leader_') ? 503 : 400;
 }

@@ -100,6 +100,25 @@ const reads: readonly Operation[] = [
   },
 ];
 
+const ifVersion = z.coerce
+  .number()
+  .int()
+  .min(1)
+  .max(Number.MAX_SAFE_INTEGER)
+  .optional()
+  .describe('refuse (409, E047) when somebody decided something after this version, see history');
+const ifRollout = z
+  .string()
+  .regex(/^[A-Za-z0-9_-]{1,64}$/, '1 to 64 of A-Z a-z 0-9 _ -')
+  .optional()
+  .describe('only this one; refused (409, E047) when another runs');
+
+/** For the audit log: what was wanted, not what it was based on. */
+function actionText(path: string, given: Readonly<Record<string, unknown>>): string {
+  const { ifVersion: _, rollout: __, ...wanted } = given;
+  return [path, ...Object.values(wanted)].join(' ').trim();
+}
+
 const why = z.string().max(200).default('').describe('for the others');
 
 function change(
@@ -113,11 +132,12 @@ function change(
     path,
     role: 'operate',
     summary,
-    query,
+    query: query.extend({ ifVersion }),
     answer: answers.outcome,
-    audited: (given) => [path, ...Object.values(given)].join(' ').trim(),
+    audited: (given) => actionText(path, given),
     async run(world, given) {
-      const done = await publish(world.desk(), orderOf(world, given));
+      const looked = given.ifVersion === undefined ? {} : { ifVersion: Number(given.ifVersion) };
+      const done = await publish(world.desk(), { ...orderOf(world, given), ...looked });
       world.serveNewest();
       return { ...versionOf(done.entry), outcome: done.kind };
     },
@@ -130,12 +150,13 @@ function mark(path: string, kind: RolloutMark['kind'], summary: string): Operati
     path,
     role: 'operate',
     summary,
-    query: z.strictObject({ why }),
+    query: z.strictObject({ why, rollout: ifRollout }),
     answer: z.object({ id: z.string(), kind: z.string(), who: z.string(), atMs: z.number() }),
-    audited: (given) => [path, ...Object.values(given)].join(' ').trim(),
+    audited: (given) => actionText(path, given),
     async run({ history, clock, desk }, given, who) {
       const marked = markNewest(history, {
         ...{ kind, who: who.name, why: String(given.why) },
+        ...(given.rollout === undefined ? {} : { id: String(given.rollout) }),
         atMs: clock.nowMs(),
       });
       await markRollout(desk(), marked);
