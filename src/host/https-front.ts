@@ -3,7 +3,7 @@
  * can be set below the routes (trust-and-safety 6.4, 6.5). Connections over a cap are closed
  * before a byte of TLS is spent on them.
  */
-import type { RequestListener } from 'node:http';
+import type { RequestListener, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Clock } from '../clock.ts';
@@ -46,6 +46,8 @@ const maxHeaderBytes = 4 * 1024;
 const headersCounted = 33;
 const backlog = 511;
 const closeGraceMs = 2_000;
+/** A connection whose address is known is not looked up again so soon. */
+const knownForMs = 10_000;
 
 /** A server for `handler`; it listens when told to. */
 export function buildHttpsFront(handler: RequestListener, options: FrontOptions): ListeningFront {
@@ -63,6 +65,8 @@ export function buildHttpsFront(handler: RequestListener, options: FrontOptions)
       keepAliveTimeoutBuffer: 0,
       maxHeaderSize: maxHeaderBytes,
       noDelay: true,
+      // Nobody reads a body where none was announced: no stream is ended for it.
+      optimizeEmptyRequests: true,
     },
     noteServed(handler, options),
   );
@@ -79,15 +83,20 @@ export function buildHttpsFront(handler: RequestListener, options: FrontOptions)
   };
 }
 
-/** A good answer makes its address known; who is known already costs one look. */
+/** A good answer makes its address known; who is known already costs one look a while. */
 function noteServed(handler: RequestListener, { ledger, clock }: FrontOptions): RequestListener {
+  const lookAgainAtMs = new WeakMap<Socket, number>();
+  const look = (socket: Socket, response: ServerResponse, nowMs: number): void => {
+    const ip = socket.remoteAddress ?? '';
+    if (ledger.isKnown(ip, nowMs)) return void lookAgainAtMs.set(socket, nowMs + knownForMs);
+    response.once('finish', () => {
+      if (response.statusCode < 400) ledger.noteServed(ip, clock.monotonicMs());
+    });
+  };
   return (request, response) => {
-    const ip = request.socket.remoteAddress ?? '';
-    if (!ledger.isKnown(ip, clock.monotonicMs())) {
-      response.once('finish', () => {
-        if (response.statusCode < 400) ledger.noteServed(ip, clock.monotonicMs());
-      });
-    }
+    const { socket } = request;
+    const nowMs = clock.monotonicMs();
+    if (nowMs >= (lookAgainAtMs.get(socket) ?? 0)) look(socket, response, nowMs);
     handler(request, response);
   };
 }

@@ -5,7 +5,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { nonceShape } from '../list/parse-receipt.ts';
-import type { ListAnswer, ListPoll, ListService } from './list-service.ts';
+import type { ListAnswer, ListPoll, ListService, ServedList } from './list-service.ts';
 
 export interface FastListParts {
   readonly service: ListService;
@@ -103,6 +103,17 @@ const noList = Buffer.from(
   JSON.stringify({ error: { name: 'no_list', message: 'nothing is published yet' } }),
 );
 
+/** Of "nothing new" without a receipt: the same for everybody, so made once a version. */
+const plain = new WeakMap<ServedList, string[]>();
+
+function plainHeaders(served: ServedList): string[] {
+  const known = plain.get(served);
+  if (known !== undefined) return known;
+  const headers = ['etag', served.etag, 'cache-control', 'no-cache'];
+  plain.set(served, headers);
+  return headers;
+}
+
 function send(response: ServerResponse, answer: ListAnswer, { nonce }: Poll): void {
   if (answer.kind === 'none') {
     const headers = ['retry-after', '5', 'content-type', 'application/json; charset=utf-8'];
@@ -111,12 +122,13 @@ function send(response: ServerResponse, answer: ListAnswer, { nonce }: Poll): vo
     return;
   }
   const { served, receipt } = answer;
-  const headers = [
-    'etag',
-    served.etag,
-    'cache-control',
-    nonce === undefined ? 'no-cache' : 'no-store',
-  ];
+  if (answer.kind === 'unchanged' && nonce === undefined) {
+    response.writeHead(304, plainHeaders(served));
+    response.end();
+    return;
+  }
+  const cached = nonce === undefined ? 'no-cache' : 'no-store';
+  const headers = ['etag', served.etag, 'cache-control', cached];
   if (receipt !== undefined) headers.push('pf-receipt', receipt);
   if (answer.kind === 'unchanged') {
     response.writeHead(304, headers);
