@@ -66,11 +66,14 @@ function rowsOf(results: readonly MoveResult[], what: string, cutS: number): rea
     };
     const isCut = own.some(({ movedS }) => movedS === undefined);
     const metric = isCut ? 'on the new one, at least' : 'on the new one';
+    const ordered = own.flatMap(({ orderedS }) => (orderedS === undefined ? [] : [orderedS]));
+    const order = { ...labels, metric: 'its restart ordered', unit: 's' };
     return [
       rowOf(
         { ...labels, metric, unit: 's' },
         own.map(({ movedS }) => movedS ?? cutS),
       ),
+      ...(ordered.length === 0 ? [] : [rowOf(order, ordered)]),
       rowOf(
         { ...labels, metric: 'restarts', unit: '1' },
         own.map(({ restarts }) => restarts),

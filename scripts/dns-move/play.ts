@@ -18,6 +18,8 @@ export interface MoveResult {
   readonly subject: string;
   /** From the change of the record until the new manager has the agent; absent: not before the cut. */
   readonly movedS?: number;
+  /** Until the sidecar ordered a restart of the agent; absent without one. The rest is the restart. */
+  readonly orderedS?: number;
   readonly restarts: number;
 }
 
@@ -106,9 +108,11 @@ async function main(): Promise<void> {
         const shape = { event: 'agent_connected', agent: agentId };
         const withinMs = Number(values.cut) * 1_000;
         const found = await after.waitFor(shape, { withinMs }).catch(() => undefined);
+        const ordered = orderedAtMs(stage.sidecar?.errors ?? '', atMs);
         const result: MoveResult = {
           subject,
           ...(found === undefined ? {} : { movedS: (found.atMs - atMs) / 1_000 }),
+          ...(ordered === undefined ? {} : { orderedS: (ordered - atMs) / 1_000 }),
           restarts: stage.home.pids.join() === pids[index] ? 0 : 1,
         };
         process.stdout.write(`${JSON.stringify(result)}\n`);
@@ -119,6 +123,12 @@ async function main(): Promise<void> {
     await standIns.stopAll();
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** The first `move.begun` of a sidecar's log after `sinceMs`. */
+function orderedAtMs(log: string, sinceMs: number): number | undefined {
+  const told = [...log.matchAll(/"time":"([^"]+)","event":"move\.begun"/g)];
+  return told.map(([, time = '']) => Date.parse(time)).find((atMs) => atMs >= sinceMs);
 }
 
 /** Somebody else's `apt` on this machine is none of this: agents would wait for its end. */
