@@ -67,7 +67,7 @@ function rowsOf(results: readonly MoveResult[], what: string, cutS: number): rea
     const isCut = own.some(({ movedS }) => movedS === undefined);
     const metric = isCut ? 'on the new one, at least' : 'on the new one';
     const ordered = own.flatMap(({ orderedS }) => (orderedS === undefined ? [] : [orderedS]));
-    const order = { ...labels, metric: 'its restart ordered', unit: 's' };
+    const order = { ...labels, metric: 'the move ordered', unit: 's' };
     return [
       rowOf(
         { ...labels, metric, unit: 's' },

@@ -18,7 +18,7 @@ export interface MoveResult {
   readonly subject: string;
   /** From the change of the record until the new manager has the agent; absent: not before the cut. */
   readonly movedS?: number;
-  /** Until the sidecar ordered a restart of the agent; absent without one. The rest is the restart. */
+  /** Until the sidecar ordered a restart or a switch; absent where the relay needed none. The rest is its cost. */
   readonly orderedS?: number;
   readonly restarts: number;
 }

@@ -10,7 +10,7 @@ import { sleep } from '../clock.ts';
 import type { ResourceRecord } from '../dns/record.ts';
 import type { TsigKey } from '../dns/tsig.ts';
 import type { ZoneContent, ZoneManager } from '../dns/zone-content.ts';
-import { recordSets } from '../dns/zone-update.ts';
+import { firstRecordSets, recordSets } from '../dns/zone-update.ts';
 import { ConfigError, PilotfishError } from '../errors.ts';
 import { messageOf } from '../guards.ts';
 import type { Health } from '../health/judge.ts';
@@ -178,14 +178,15 @@ function updater(
   { server, zone }: NonNullable<ZoneConfig['update']>,
   { key, log, signal }: Updating,
 ): Teller {
-  let sent: readonly ResourceRecord[] = [];
+  let sent: readonly ResourceRecord[] | undefined;
   let complained = '';
   const send = async (content: ZoneContent): Promise<Told> => {
-    const sets = recordSets(sent, content.records);
+    const { records } = content;
+    const sets = sent === undefined ? firstRecordSets(records) : recordSets(sent, records);
     if (sets.length === 0) return 'told';
     try {
       await peers.update({ ...server, transport: 'udp' }, { zone, sets }, key, signal);
-      sent = content.records;
+      sent = records;
       complained = '';
       log.info('zone.updated', { server: server.address, zone, sets: sets.length });
       return 'told';

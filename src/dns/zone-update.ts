@@ -41,6 +41,22 @@ export function recordSets(
   );
 }
 
+/**
+ * The same where nobody knows what is there, after a start: a name that has addresses now has no
+ * others, of the other family either. An address that nobody serves any more would draw agents.
+ */
+export function firstRecordSets(after: readonly ResourceRecord[]): readonly RecordSet[] {
+  const sets = recordSets([], after);
+  const has = (name: string, type: RecordSet['type']): boolean =>
+    sets.some((one) => one.name === name && one.type === type);
+  const others = sets.flatMap(({ name, type }): readonly RecordSet[] => {
+    if (type === 'A' && !has(name, 'AAAA')) return [{ name, type: 'AAAA', records: [] }];
+    if (type === 'AAAA' && !has(name, 'A')) return [{ name, type: 'A', records: [] }];
+    return [];
+  });
+  return [...sets, ...others];
+}
+
 /** The message, unsigned. `id`: 16 random bits. */
 export function encodeUpdate({ zone, sets }: ZoneChange, id: number): Buffer {
   const updates = sets.flatMap(({ name, type, records }) => [

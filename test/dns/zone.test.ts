@@ -8,7 +8,7 @@ import { type TestContext, test } from 'node:test';
 import { promisify } from 'node:util';
 import { decodeReply, encodeQuery } from '../../src/dns/query.ts';
 import type { ZoneManager } from '../../src/dns/zone-content.ts';
-import { recordSets } from '../../src/dns/zone-update.ts';
+import { firstRecordSets, recordSets } from '../../src/dns/zone-update.ts';
 import { listenDns } from '../../src/host/dns-listener.ts';
 import { buildZonePeers } from '../../src/host/dns-notify.ts';
 import { systemClock, systemRandom } from '../../src/host/system-clock.ts';
@@ -260,11 +260,12 @@ test('a primary that knows us by our address alone takes updates without a signa
   const dynamic = (allowed: string) => (folder: string) => {
     writeFileSync(
       `${folder}/dyn`,
-      '$TTL 5\n@ IN SOA ns admin 1 60 10 600 5\n@ IN NS ns\nns IN A 127.0.0.1\n',
+      '$TTL 5\n@ IN SOA ns admin 1 60 10 600 5\n@ IN NS ns\nns IN A 127.0.0.1\n@ IN A 192.0.2.9\n@ IN AAAA 2001:db8::9\n@ IN MX 5 mx.test.\n',
     );
     return `zone "${origin}" { type primary; file "${folder}/dyn"; allow-update { ${allowed}; }; };`;
   };
-  const sets = recordSets([], [{ type: 'A', name: origin, ttlSec: 5, address: '192.0.2.1' }]);
+  const record = { type: 'A', name: origin, ttlSec: 5, address: '192.0.2.1' } as const;
+  const sets = firstRecordSets([record]);
   const peers = buildZonePeers(systemClock, systemRandom);
   const update = ({ port }: { readonly port: number }) =>
     peers.update(
@@ -276,6 +277,8 @@ test('a primary that knows us by our address alone takes updates without a signa
   const open = await startBind(t, {}, '', dynamic('127.0.0.1'));
   await update(open);
   assert.equal((await dig(open.port, origin, 'A', '+short')).trim(), '192.0.2.1');
+  assert.equal((await dig(open.port, origin, 'AAAA', '+short')).trim(), '', 'of an earlier life');
+  assert.match(await dig(open.port, origin, 'MX', '+short'), /mx\.test/, 'not ours, left alone');
   const closed = await startBind(t, {}, '', dynamic('none'));
   await assert.rejects(update(closed), { reason: 'peer_refused' });
 });
