@@ -57,6 +57,7 @@ async function poll({ port, count, etag }: Job): Promise<void> {
 /** One request after the other on every connection. */
 async function flood(job: Job): Promise<void> {
   const sockets = await dialMany(job.port, job.count);
+  process.send?.({ kind: 'connected' });
   const endMs = now() + job.forMs;
   const answers: Record<string, number> = {};
   const one = (socket: TLSSocket, index: number) =>

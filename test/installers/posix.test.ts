@@ -67,6 +67,34 @@ describe('the applier in POSIX sh', { concurrency: 4 }, () => {
     });
   }
 
+  test('a host of a zone writes the addresses for it, and too many that move are refused', async (t) => {
+    const { host, publisher, list } = await stage(t);
+    host.settings({ zone: 'dmz' });
+    const movedTo = (network: string, count: number) =>
+      list.managers.map((one, at) => {
+        const addresses = [
+          { zone: 'dmz', address: `${network}.${at + 1}`, port: 1517 },
+          { zone: 'other', address: `10.20.9.${at + 1}` },
+        ];
+        return at < count ? { ...one, addresses } : one;
+      });
+    publisher.serve({ ...list, managers: movedTo('10.20.7', 3) });
+    assert.equal((await host.run('join', host.path('token'))).exit, 0);
+    const first = await host.run('run');
+    assert.equal(first.exit, 0, first.err);
+    const expected = ['10.20.7.1 1517', '10.20.7.2 1517', '10.20.7.3 1517'];
+    assert.deepEqual(host.entries().toSorted(), expected);
+    publisher.serve({ ...list, version: list.version + 1, managers: movedTo('10.20.8', 3) });
+    const refused = await host.run('run');
+    assert.match(refused.err, /E409 3 of 3 managers removed at once/);
+    assert.deepEqual([refused.exit, host.entries().toSorted()], [4, expected]);
+    const one = movedTo('10.20.8', 1).slice(0, 1);
+    const managers = [...one, ...movedTo('10.20.7', 3).slice(1)];
+    publisher.serve({ ...list, version: list.version + 2, managers });
+    assert.equal((await host.run('run')).exit, 0);
+    assert.deepEqual(host.entries().toSorted(), [...expected.slice(1), '10.20.8.1 1517']);
+  });
+
   test('an agent behind a load balancer that the list names stays there, until the list does not', async (t) => {
     const { host, publisher, list } = await joined(t);
     publisher.serve({
