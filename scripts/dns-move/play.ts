@@ -96,6 +96,7 @@ async function main(): Promise<void> {
     for (const { agentId, subject, stage } of players) {
       await before.waitFor({ event: 'agent_connected', agent: agentId });
       if (subject === 'relay') await stage.connectedThrough('127.0.0.1');
+      if (subject !== 'native') await stage.allSeenUp(); // its first cycle has ended
     }
     await new Promise((resolve) => setTimeout(resolve, 3_000 + Number(values.wait) * 1_000));
     const pids = players.map(({ stage }) => stage.home.pids.join());
