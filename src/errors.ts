@@ -119,6 +119,11 @@ const reasons = {
     exit: 4,
     fix: 'what lies in etcd is not proven by a list key of the root; see who writes there',
   },
+  promotion_refused: {
+    code: 'E055',
+    exit: 1,
+    fix: 'nothing was changed; `promotion status` and `promotion rehearse` say what is missing',
+  },
   // Fetching.
   dns_failed: {
     code: 'E101',
@@ -305,6 +310,11 @@ const reasons = {
     code: 'E825',
     exit: 4,
     fix: 'the peer was or must be one of ours and answers otherwise; `peers: any` allows that',
+  },
+  master_outdated: {
+    code: 'E827',
+    exit: 3,
+    fix: 'another node has the role of master, see `pilotfish-publisher promotion status`',
   },
   link_closed: {
     code: 'E826',

@@ -16,6 +16,7 @@ const layers: readonly (readonly string[])[] = [
   ['src/simulation', 'src/web'],
   ['src/sidecar', 'src/publisher'],
   ['src/applier'],
+  ['src/promotion'],
   [
     'src/cluster/master',
     'src/cluster/worker',

@@ -71,9 +71,9 @@ export class OfficeKeeper {
     return this.#firstLook.promise;
   }
 
-  /** A write was refused: the seat is somebody else's. */
-  fenced(token: number): void {
-    this.#follow({ kind: 'lost', token, why: 'a write was refused: somebody else has the seat' });
+  /** A write was refused: the seat is somebody else's. Or it is about to be given back. */
+  fenced(token: number, why = 'a write was refused: somebody else has the seat'): void {
+    this.#follow({ kind: 'lost', token, why });
   }
 
   /** Until `signal` aborts; then the seat is given back. */

@@ -1,0 +1,398 @@
+/**
+ * The role of this node: it looks, judges, takes the seat, waits until whoever had it must have
+ * noticed, records itself, and only then is the master; it stops to be one before its lease ends.
+ * Demotion comes first in everything: the gate (`fence`) shuts at the very instant, then the port
+ * and the hooks, then the rest. Knows nothing of how a role is run: that is `run`'s business.
+ */
+import { sleep } from '../clock.ts';
+import { PeerError, PilotfishError } from '../errors.ts';
+import { messageOf } from '../guards.ts';
+import type { Holder, Look } from '../leader/engine.ts';
+import { OfficeKeeper, type Standing } from '../leader/keep-office.ts';
+import { claimRole, refuseForgetful, undoMove } from './claim-role.ts';
+import { type Freshness, judgeFreshness, judgePromotion, type Verdict } from './judge.ts';
+import { KeysLedger, type Recorded } from './keys-ledger.ts';
+import { ownSeat } from './own-seat.ts';
+import type { PromotionSettings, PromotionStatus, RoleMemory, RolePorts } from './ports.ts';
+import { parseRecord, type RoleRecord, type WorkerSeen } from './record.ts';
+import { RoleOrders } from './role-orders.ts';
+import { keysText, shownRecord } from './role-status.ts';
+import { RoleSwitch, type RunRole } from './role-switch.ts';
+import { promotionTopics } from './topics.ts';
+
+const lookEveryMs = 500;
+const tellEveryMs = 1_000;
+/** After a try that failed another candidate may do better. */
+const backoffMs = 60_000;
+
+export class RoleKeeper {
+  readonly #settings: PromotionSettings;
+  readonly #ports: RolePorts;
+  readonly #office: OfficeKeeper;
+  readonly #orders: RoleOrders;
+  readonly #switch: RoleSwitch;
+  #memory: RoleMemory;
+  #record: RoleRecord | undefined;
+  #isRecordUnknown = false;
+  #revision = 0;
+  #holder: string | undefined;
+  #freshness: Freshness | undefined;
+  #fault: string | undefined;
+  #verdict: Verdict = { kind: 'wait', why: 'the engine was not asked yet', isFinal: false };
+  #engineTrouble: string | undefined;
+  #claim: Promise<void> | undefined;
+  #ledger: KeysLedger | undefined;
+  #pausedUntilMs = 0;
+  #pausedFor = '';
+  #mayTake = false;
+  #claimedAtMs = 0;
+  #movedBeforeMs = 0;
+  #workers: () => readonly WorkerSeen[] = () => [];
+
+  constructor(settings: PromotionSettings, ports: RolePorts) {
+    this.#settings = settings;
+    this.#ports = ports;
+    this.#memory = ports.book.read();
+    this.#record = this.#memory.record;
+    this.#orders = new RoleOrders(ports);
+    this.#switch = new RoleSwitch(settings, ports, {
+      record: () => this.#record,
+      freshRecord: () => this.#freshRecord(),
+      wasMaster: () => this.#memory.wasMaster,
+      ownToken: () => this.#memory.ownToken,
+      remember: (change) => this.#remember(change),
+      failed: (token, why) => this.#standDown(token, why),
+      done: (token, hooksMs, wrong) => this.#done(token, hooksMs, wrong),
+    });
+    this.#office = new OfficeKeeper({
+      engine: ownSeat(ports.engine, (holder) => this.#isOwnOld(holder)),
+      ...{ clock: ports.clock, random: ports.random, lookEveryMs },
+      knownRevision: () => this.#revision,
+      mayTake: () => this.#mayTake,
+      seen: (look) => this.#seen(look),
+      changed: (now) => this.#changed(now),
+      failed: (error) => this.#engineFailed(error),
+    });
+  }
+
+  /** The role of master at this very instant? */
+  holds(token: number): boolean {
+    const now = this.#office.standing();
+    return now.kind === 'leader' && now.token === token;
+  }
+
+  get greatestToken(): number {
+    return this.#memory.greatestToken;
+  }
+
+  /** A peer showed this token. */
+  saw(token: number): void {
+    if (token > this.#memory.greatestToken) this.#remember({ greatestToken: token });
+    const now = this.#office.standing();
+    if (now.kind !== 'leader' || token <= now.token) return;
+    this.#office.fenced(now.token, `a peer has seen a newer master, with token ${token}`);
+  }
+
+  /** As `KeysLedger.noted`. */
+  async keysNoted(): Promise<void> {
+    if (this.#ledger !== undefined) return this.#ledger.noted();
+    throw new PeerError('master_outdated', 'this node is not the master any more');
+  }
+
+  /** Until `signal` aborts; `run` runs the node in one role until its own signal does. */
+  async run(signal: AbortSignal, run: RunRole): Promise<void> {
+    const stop = new AbortController();
+    const until = AbortSignal.any([signal, stop.signal]);
+    // What this node remembers is better than nothing, when the engine does not answer.
+    void this.#office.looked().then(() => {
+      const isIdle = this.#switch.wanted === undefined && this.#claim === undefined;
+      if (isIdle) this.#follow();
+    });
+    const parts = [
+      this.#office.run(until),
+      this.#switch.run(until, (...role) => this.#runRole(run, ...role)),
+      this.#tellOn(until),
+      this.#orderOn(until),
+    ].map((part) => part.finally(() => stop.abort(signal.reason)));
+    await Promise.allSettled(parts);
+    await this.#claim;
+    this.#tell();
+    await Promise.all(parts);
+  }
+
+  async #runRole(run: RunRole, ...[assignment, until, listening]: Parameters<RunRole>) {
+    const ledger = assignment.kind === 'master' ? this.#ledger : undefined;
+    const heard = (workers: () => readonly WorkerSeen[]): void => {
+      this.#workers = workers;
+      listening(workers);
+    };
+    await ledger?.begin();
+    await Promise.all([run(assignment, until, heard), ledger?.run(until)]);
+  }
+
+  status(): PromotionStatus {
+    const { mode, node, isCandidate } = this.#settings;
+    const record = shownRecord(this.#record);
+    const { lastOrder } = this.#orders;
+    const { watchdogMs } = this.#ports;
+    return {
+      writtenAtMs: this.#ports.clock.nowMs(),
+      ...{ node, mode, isCandidate },
+      role: this.#roleName(),
+      ownToken: this.#memory.ownToken,
+      greatestToken: this.#memory.greatestToken,
+      ...(this.#holder === undefined ? {} : { holder: this.#holder }),
+      ...(record === undefined ? {} : { record }),
+      keys: keysText(this.#roleName(), this.#freshness),
+      why: this.#whyText(),
+      ...(this.#engineTrouble === undefined ? {} : { engineTrouble: this.#engineTrouble }),
+      hookTrouble: this.#switch.hookTrouble,
+      ...(watchdogMs === undefined ? {} : { watchdogMs }),
+      strays: this.#ports.book.strays(),
+      ...(lastOrder === undefined ? {} : { lastOrder }),
+    };
+  }
+
+  #roleName(): PromotionStatus['role'] {
+    if (this.#switch.current?.kind === 'master') return 'master';
+    return this.#claim === undefined ? 'worker' : 'claiming';
+  }
+
+  #whyText(): string {
+    const now = this.#office.standing();
+    if (now.kind === 'leader') return `it has the seat with token ${now.token}`;
+    return this.#verdict.why;
+  }
+
+  /** Before the seat may be taken: all that the verdict depends on, as it is now. */
+  async #seen(look: Look): Promise<void> {
+    this.#learn(look);
+    this.#holder = look.holder?.name;
+    if (this.#office.standing().kind === 'leader') return;
+    await this.#judge();
+    const isFree = this.#claim === undefined;
+    this.#mayTake = this.#verdict.kind === 'take' && isFree;
+    const isAtOnce = this.#verdict.kind === 'take' && this.#verdict.pauseMs === 0;
+    if (isFree && !(isAtOnce && this.#switch.wanted === undefined)) this.#follow();
+  }
+
+  /** The seat of a process of this node that is gone: nobody else could have had its token. */
+  #isOwnOld({ name, token }: Holder): boolean {
+    const isOwn = name === this.#settings.node && token === this.#memory.ownToken;
+    return isOwn && this.#claim === undefined && !this.holds(token);
+  }
+
+  #learn({ state, revision }: Look): void {
+    if (revision === 0) {
+      this.#record = undefined;
+      this.#revision = 0;
+      this.#isRecordUnknown = false;
+    }
+    if (state === undefined || state.revision < this.#revision) return;
+    const record = parseRecord(state.bytes);
+    this.#revision = state.revision;
+    this.#isRecordUnknown = record === undefined;
+    if (record === undefined) return;
+    this.#record = record;
+    const greatestToken = Math.max(record.token, this.#memory.greatestToken);
+    const before = this.#memory.record;
+    const isSame = before?.token === record.token && before.keys.digest === record.keys.digest;
+    if (!isSame || greatestToken > this.#memory.greatestToken) {
+      this.#remember({ greatestToken, record });
+    }
+  }
+
+  async #judge(): Promise<void> {
+    const { clock, hooks } = this.#ports;
+    const { mode, node, isCandidate, isConfiguredMaster, minIntervalMs, pauseMs } = this.#settings;
+    const { order } = this.#orders;
+    this.#freshness = await this.#readFreshness();
+    const isOpen = this.#holder === undefined && (isCandidate || isConfiguredMaster);
+    this.#fault = isOpen ? await hooks.fault() : undefined;
+    this.#verdict = judgePromotion({
+      ...{ mode, node, isCandidate, isConfiguredMaster, minIntervalMs, pauseMs },
+      holder: this.#holder,
+      record: this.#record,
+      isRecordUnknown: this.#isRecordUnknown,
+      ownToken: this.#memory.ownToken,
+      freshness: this.#freshness,
+      order,
+      pausedFor: clock.monotonicMs() < this.#pausedUntilMs ? this.#pausedFor : undefined,
+      fault: this.#fault,
+      nowMs: clock.nowMs(),
+    });
+    if (this.#verdict.kind === 'wait') {
+      this.#orders.heard(this.#verdict.why, this.#verdict.isFinal);
+    }
+  }
+
+  async #readFreshness(): Promise<Freshness | undefined> {
+    const { keys, seal } = this.#ports;
+    if (this.#record === undefined) return undefined;
+    const { bytes, facts } = await keys.read();
+    return judgeFreshness(bytes, facts, this.#record, seal);
+  }
+
+  /** Of an office that has it from the engine: never waits. */
+  #changed(now: Standing): void {
+    const { log } = this.#ports;
+    if (now.kind === 'leader') {
+      log.info('promotion.seat_taken', { token: now.token, why: this.#verdict.why });
+      this.#holder = this.#settings.node;
+      this.#claim = this.#promote(now.token).finally(() => {
+        this.#claim = undefined;
+      });
+      return;
+    }
+    log.warn('promotion.seat_left', { why: now.why, holder: now.holder?.name });
+    this.#holder = now.holder?.name;
+    this.#ledger = undefined;
+    this.#follow();
+  }
+
+  /** A worker of whoever is on record. */
+  #follow(): void {
+    this.#switch.want({ kind: 'worker', record: this.#record });
+  }
+
+  /** Never rejects. */
+  async #promote(token: number): Promise<void> {
+    const { clock, log } = this.#ports;
+    this.#claimedAtMs = clock.monotonicMs();
+    try {
+      refuseForgetful(token, this.#memory.greatestToken);
+      const pauseMs =
+        this.#verdict.kind === 'take' ? this.#verdict.pauseMs : this.#settings.pauseMs;
+      this.#remember({ ownToken: token, greatestToken: token });
+      this.#movedBeforeMs = this.#record?.movedAtMs ?? 0;
+      const recorded = await claimRole(this.#ports, this.#settings, {
+        ...{ token, pauseMs },
+        isForced: this.#orders.order?.force === true,
+        holds: () => this.holds(token),
+        fenced: () => this.#office.fenced(token),
+      });
+      this.#remember({ wasMaster: true, record: recorded.record });
+      this.#record = recorded.record;
+      this.#begin(token, recorded);
+      const tookMs = Math.round(clock.monotonicMs() - this.#claimedAtMs);
+      log.info('promotion.recorded', { token, tookMs, keys: recorded.record.keys.count });
+    } catch (thrown) {
+      if (!(thrown instanceof PilotfishError)) throw thrown;
+      await this.#standDown(token, messageOf(thrown));
+    }
+  }
+
+  #begin(token: number, recorded: Recorded): void {
+    const { engine, clock, keys, seal } = this.#ports;
+    if (!this.holds(token)) return;
+    this.#revision = recorded.revision;
+    this.#ledger = new KeysLedger(
+      {
+        ...{ engine, clock, keys, seal, token },
+        holds: () => this.holds(token),
+        workers: () => this.#workers(),
+        fenced: () => this.#office.fenced(token),
+        failed: (error) => this.#engineFailed(error),
+        written: (record, revision) => {
+          this.#record = record;
+          this.#revision = revision;
+        },
+      },
+      recorded,
+    );
+    this.#switch.want({ kind: 'master', token });
+  }
+
+  #done(token: number, hooksMs: number, wrong: readonly string[]): void {
+    const { log, clock } = this.#ports;
+    const tookMs = Math.round(clock.monotonicMs() - this.#claimedAtMs);
+    log.info('promotion.done', { token, tookMs, hooksMs, failed: wrong.length });
+    const more = wrong.length === 0 ? '' : `; a hook failed: ${wrong.join('; ')}`;
+    this.#orders.finish('done', `this node is the master with token ${token}${more}`);
+  }
+
+  /** Gives the seat back: this node cannot do it, or shall not. Never rejects. */
+  async #standDown(token: number, why: string): Promise<void> {
+    this.#pauseFor(backoffMs, `the last try failed: ${why}`);
+    this.#ports.log.error('promotion.failed', { token, why });
+    this.#orders.finish('refused', why);
+    const record = this.#record;
+    if (record?.token === token) {
+      const known = { record, revision: this.#revision };
+      await undoMove(this.#ports, known, this.#movedBeforeMs);
+    }
+    await this.#leave(token);
+  }
+
+  async #leave(token: number): Promise<void> {
+    this.#office.fenced(token, 'this node gives it back'); // the gate first
+    await this.#switch.settled();
+    try {
+      await this.#ports.engine.leave(token);
+    } catch (thrown) {
+      if (!(thrown instanceof PilotfishError)) throw thrown; // else the lease ends by itself
+    }
+  }
+
+  #pauseFor(forMs: number, why: string): void {
+    this.#pausedUntilMs = this.#ports.clock.monotonicMs() + forMs;
+    this.#pausedFor = why;
+  }
+
+  /** The record as the engine has it now, for what must not be judged by an old one. */
+  #freshRecord(): RoleRecord | undefined {
+    return this.#engineTrouble === undefined ? this.#record : undefined;
+  }
+
+  async #orderOn(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const isDemotion = this.#orders.look() !== undefined;
+      if (isDemotion) await this.#demote();
+      else if (this.#orders.order !== undefined && this.#roleName() === 'master') {
+        this.#orders.finish('done', 'this node is the master already');
+      }
+      await sleep(this.#ports.clock, 250, signal).catch(() => undefined);
+    }
+  }
+
+  async #demote(): Promise<void> {
+    const now = this.#office.standing();
+    if (now.kind !== 'leader') {
+      const who = this.#holder ?? 'nobody';
+      this.#orders.finish('refused', `this node is not the master: ${who} has the role`);
+      return;
+    }
+    this.#pauseFor(this.#settings.minIntervalMs, 'an operator demoted this node');
+    await this.#leave(now.token);
+    const trouble = this.#switch.hookTrouble.join('; ');
+    const more = trouble === '' ? '' : `; a hook failed: ${trouble}`;
+    this.#orders.finish('done', `this node gave the role back${more}`);
+  }
+
+  #engineFailed(error: PilotfishError | undefined): void {
+    const { complaints } = this.#ports;
+    this.#engineTrouble = error && `${error.code} ${error.reason}: ${error.message}`;
+    if (this.#engineTrouble !== undefined) this.#orders.heard(this.#engineTrouble, false);
+    if (this.#engineTrouble === undefined) complaints.end(promotionTopics.engine);
+    else complaints.begin(promotionTopics.engine, this.#engineTrouble);
+  }
+
+  #remember(change: Partial<RoleMemory>): void {
+    const greatestToken = Math.max(change.greatestToken ?? 0, this.#memory.greatestToken);
+    const record = change.record ?? this.#memory.record;
+    const kept = record && { ...record, keys: { ...record.keys, steps: [] } };
+    this.#memory = { ...this.#memory, ...change, greatestToken, record: kept };
+    this.#ports.book.write(this.#memory);
+  }
+
+  async #tellOn(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      this.#tell();
+      await sleep(this.#ports.clock, tellEveryMs, signal).catch(() => undefined);
+    }
+  }
+
+  #tell(): void {
+    this.#ports.book.tell(this.status());
+  }
+}
