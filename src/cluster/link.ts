@@ -29,6 +29,7 @@ export interface LinkHandler {
   alive?(link: Link): void;
   leaving?(link: Link): void;
   said?(bytes: Uint8Array, link: Link): void;
+  outranked?(token: number, link: Link): void;
   recognised?(peer: PeerKind, features: ReadonlySet<string>, link: Link): void;
   cancelled?(taskId: string | undefined, reason: Fault, link: Link): void;
 }
@@ -235,6 +236,9 @@ export class Link {
       case 'said':
         handler.alive?.(this);
         handler.said?.(output.bytes, this);
+        return;
+      case 'outranked':
+        handler.outranked?.(output.token, this);
         return;
       case 'cancelled':
         handler.cancelled?.(output.taskId, output.fault, this);

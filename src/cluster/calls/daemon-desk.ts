@@ -32,6 +32,8 @@ export interface DaemonDeskParts {
   readonly allowed: readonly DaemonName[];
   /** Under `SendSync`. */
   readonly log: NodeLog;
+  /** An enrolment is told only when this resolved: it may not be lost with this host. */
+  readonly keysNoted?: (() => Promise<void>) | undefined;
 }
 
 const limits = { atOncePerAsker: 4, waitingPerAsker: 256, total: 512 } as const;
@@ -60,12 +62,14 @@ export class DaemonDesk {
   async #exchange({ daemon, message }: DaemonRequest): Promise<string> {
     const { socket, timeoutMs } = daemons[daemon];
     try {
-      return await this.#parts.port.exchange({
+      const answer = await this.#parts.port.exchange({
         socket,
         message,
         timeoutMs,
         maxAnswerBytes: daemonMessageBytes,
       });
+      if (daemon === 'authd') await this.#parts.keysNoted?.();
+      return answer;
     } catch (error) {
       throw socketError(messageOf(error).slice(0, 256), 1013);
     }

@@ -126,6 +126,8 @@ export class Master {
     const { bindAddress, port } = this.#settings.config;
     const onSocket = (socket: Socket): void => this.#accept(socket);
     const listening = await this.#ports.listen({ host: bindAddress, port, onSocket });
+    const shut = (): void => void this.#shut(listening);
+    if (this.#settings.fence !== undefined) signal.addEventListener('abort', shut, { once: true });
     this.#log.info(`Serving on ('${listening.host}', ${listening.port})`);
     onListening?.(listening);
     try {
@@ -135,6 +137,7 @@ export class Master {
         this.#watchKeepAlives(signal),
       ]);
     } finally {
+      signal.removeEventListener('abort', shut);
       await this.#stop(listening);
     }
   }
@@ -184,7 +187,9 @@ export class Master {
     const { clock, random } = this.#ports;
     const store = new LateStore();
     const node = this.#settings.config.nodeName;
-    const offer = { node, features: ownFeatures, mustBeOurs: false };
+    const { fence } = this.#settings;
+    const told = fence === undefined ? {} : { masterToken: fence.token };
+    const offer = { node, features: ownFeatures, mustBeOurs: false, ...told };
     const link = new Link(
       socket,
       { role: 'master', seal: this.#seal, offer },
@@ -207,6 +212,7 @@ export class Master {
       alive: (link) => worker(link)?.alive(),
       leaving: (link) => worker(link)?.leave(),
       said: (bytes, link) => worker(link)?.says(bytes),
+      outranked: (token) => this.#settings.fence?.saw(token),
       recognised: (peer, features, link) => worker(link)?.recognised(peer, features),
       cancelled: (taskId, reason, link) => worker(link)?.cancelled(taskId, reason),
       ready: (link) => {
@@ -217,6 +223,7 @@ export class Master {
   }
 
   #asked(asked: Asked, link: Link, store: LateStore): void {
+    if (this.#isFenced(link)) return;
     const worker = this.#links.get(link);
     if (asked.command === 'hello') {
       this.#hello(asked, link, store);
@@ -224,6 +231,14 @@ export class Master {
       worker.log.debug(`Command received: b'${commands[asked.command].wire}'`);
       this.#services.serve(asked, worker);
     }
+  }
+
+  /** The role went elsewhere, or its lease may have ended: nothing is answered any more. */
+  #isFenced(link: Link): boolean {
+    const { fence } = this.#settings;
+    if (fence === undefined || fence.holds()) return false;
+    void link.close(new PeerError('master_outdated', 'this node is not the master any more'));
+    return true;
   }
 
   #hello(asked: Extract<Asked, { command: 'hello' }>, link: Link, store: LateStore): void {
@@ -332,9 +347,13 @@ export class Master {
     });
   }
 
-  async #stop(listening: Listening): Promise<void> {
+  async #shut(listening: Listening): Promise<void> {
     await listening.close();
     await Promise.all([...this.#links.keys()].map((link) => link.close()));
+  }
+
+  async #stop(listening: Listening): Promise<void> {
+    await this.#shut(listening);
     await this.#desk.shelf.close();
   }
 }

@@ -45,6 +45,8 @@ export function offerAnswered(state: State, answer: Answer, nowMs: number): void
     const { workerToMaster, masterToWorker } = read.keys;
     state.channel.protect({ send: workerToMaster, receive: masterToWorker });
     if (read.features.has(resumeFeature)) state.incoming.allowResume();
+    const outdated = state.negotiation.outdated(read.features);
+    if (outdated !== undefined) throw new PeerError('master_outdated', outdated);
     state.out.push({ kind: 'recognised', peer: 'ours', features: read.features });
   }
   for (const output of state.outbox.release(nowMs)) state.out.push(output);
@@ -60,6 +62,12 @@ export function answerOffer(
 ): boolean {
   const agreed = state.negotiation.answer(payload, state.peerNode);
   if (agreed === undefined) return false;
+  const newer = state.negotiation.newerToken(agreed.features);
+  if (newer !== undefined) {
+    // Not proven yet, but who can seal it has the cluster key, and an old offer tells no newer token.
+    state.out.push({ kind: 'outranked', token: newer });
+    throw new PeerError('master_outdated', `the worker has seen a master with token ${newer}`);
+  }
   send(state, { counter, word: answerWords.ok, plaintext: agreed.payload }, nowMs);
   const { workerToMaster, masterToWorker } = agreed.keys;
   state.channel.protect({ send: masterToWorker, receive: workerToMaster });

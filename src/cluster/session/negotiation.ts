@@ -10,9 +10,11 @@ import {
   decodeOffer,
   encodeOffer,
   type LinkKeys,
+  masterTokenOf,
   type Offer,
   type OfferAnswer,
   readOfferAnswer,
+  tokenFeature,
 } from './offer.ts';
 
 export interface OfferPolicy {
@@ -22,6 +24,11 @@ export interface OfferPolicy {
   readonly features: readonly string[];
   /** A worker's own rule; a master says it per worker, in `admit`. */
   readonly mustBeOurs: boolean;
+  /**
+   * Master: the fencing token of its role. Worker: the greatest that it has seen; a master that
+   * shows an older one, or none, is refused. Absent: the role does not move.
+   */
+  readonly masterToken?: number;
 }
 
 interface NegotiationOptions {
@@ -47,6 +54,22 @@ export class Negotiation {
     this.#options = options;
   }
 
+  /** Worker: why a master of ours with these features is not followed; undefined: it is. */
+  outdated(features: ReadonlySet<string>): string | undefined {
+    const least = this.#options.policy?.masterToken;
+    const shown = masterTokenOf(features);
+    if (least === undefined || (shown !== undefined && shown >= least)) return undefined;
+    const what = shown === undefined ? 'no token of its role' : `token ${shown}`;
+    return `the master shows ${what}; a newer master has token ${least}`;
+  }
+
+  /** Master: the token that a worker with these features has seen, when it outranks ours. */
+  newerToken(features: ReadonlySet<string>): number | undefined {
+    const own = this.#options.policy?.masterToken;
+    const seen = masterTokenOf(features);
+    return own !== undefined && seen !== undefined && seen > own ? seen : undefined;
+  }
+
   get mustBeOurs(): boolean {
     return this.#options.policy?.mustBeOurs ?? false;
   }
@@ -55,7 +78,7 @@ export class Negotiation {
   begin(): Buffer | undefined {
     const { role, seal, random, policy } = this.#options;
     if (role !== 'worker' || seal === undefined || policy === undefined) return undefined;
-    const offer = { nonce: random.bytes(32), features: policy.features };
+    const offer = { nonce: random.bytes(32), features: featuresOf(policy) };
     this.#offered = { offer, bytes: encodeOffer(offer) };
     return this.#offered.bytes;
   }
@@ -77,7 +100,16 @@ export class Negotiation {
     const theirs = this.#isAnswered ? undefined : decodeOffer(payload);
     if (theirs === undefined) return undefined;
     this.#isAnswered = true;
-    const own = { nonce: random.bytes(32), features: policy.features, master: policy.node, worker };
+    const own = {
+      nonce: random.bytes(32),
+      features: featuresOf(policy),
+      master: policy.node,
+      worker,
+    };
     return answerOffer(seal.key, payload, theirs, own);
   }
+}
+
+function featuresOf({ features, masterToken }: OfferPolicy): readonly string[] {
+  return masterToken === undefined ? features : [...features, tokenFeature(masterToken)];
 }

@@ -31,6 +31,25 @@ export interface LinkNames {
   readonly master: string;
 }
 
+/**
+ * The fencing token of the master's role travels as a feature, `master-TOKEN`: an older program
+ * shares no such feature and ignores it. Of a master its own, of a worker the greatest it has seen.
+ */
+const tokenPattern = /^master-(\d{1,15})$/;
+
+export function tokenFeature(token: number): string {
+  return `master-${token}`;
+}
+
+/** Undefined: none is told. */
+export function masterTokenOf(features: Iterable<string>): number | undefined {
+  for (const feature of features) {
+    const [, token] = tokenPattern.exec(feature) ?? [];
+    if (token !== undefined) return Number(token);
+  }
+  return undefined;
+}
+
 export type OfferAnswer =
   /** The same bytes came back. */
   | { readonly kind: 'stock' }
@@ -65,7 +84,7 @@ export function answerOffer(
   return {
     payload: Buffer.from(`${body} ${encodeBase64Url(mac)}`),
     keys: linkKeys(derive),
-    features: common(theirs.features, own.features),
+    features: agreed(own.features, theirs.features),
   };
 }
 
@@ -92,7 +111,7 @@ export function readOfferAnswer(
   if (mac?.length !== expected.length || !timingSafeEqual(expected, mac)) {
     return { kind: 'invalid', reason: 'the MAC of the answer is wrong' };
   }
-  return { kind: 'ours', keys: linkKeys(derive), features: common(own.features, features) };
+  return { kind: 'ours', keys: linkKeys(derive), features: agreed(own.features, features) };
 }
 
 type Derive = (direction: string) => Uint8Array;
@@ -132,7 +151,8 @@ function readFeatures(text: string | undefined): readonly string[] | undefined {
   return isFine && features.every((name) => featurePattern.test(name)) ? features : undefined;
 }
 
-function common(left: readonly string[], right: readonly string[]): ReadonlySet<string> {
-  const known = new Set(right);
-  return new Set(left.filter((name) => known.has(name)));
+/** What both can do, and the token that the other one told. */
+function agreed(own: readonly string[], theirs: readonly string[]): ReadonlySet<string> {
+  const known = new Set(own);
+  return new Set(theirs.filter((name) => known.has(name) || tokenPattern.test(name)));
 }

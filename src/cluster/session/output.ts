@@ -60,6 +60,8 @@ export type Output =
   | { readonly kind: 'leaving' }
   /** The same, and the peer says where agents reach its manager; unparsed. */
   | { readonly kind: 'said'; readonly bytes: Buffer }
+  /** Master: the worker has seen a master with this newer token. */
+  | { readonly kind: 'outranked'; readonly token: number }
   /** The peer no longer wants what we send under this task. */
   | { readonly kind: 'cancelled'; readonly taskId: string | undefined; readonly fault: Fault }
   /** Proven: the peer is one of ours, or (worker only) answers as a stock node. */

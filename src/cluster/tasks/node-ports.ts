@@ -13,12 +13,26 @@ import type { SyncWatcher } from './sync-watcher.ts';
 /** `ours`: nobody else is admitted. `any`: stock nodes too; one once seen as ours stays ours. */
 export type PeerPolicy = 'ours' | 'any';
 
+/** The role of master where it moves between our own nodes. */
+export interface RoleFence {
+  /** Master: its own token. Worker: the greatest that was seen; 0: none. */
+  readonly token: number;
+  /** Master: is it one at this very instant? Nothing is served when not. */
+  holds(): boolean;
+  /** A peer showed this token. */
+  saw(token: number): void;
+  /** Master: the keys of agents as they are now are on record. Rejects when the role is lost before. */
+  keysNoted(): Promise<void>;
+}
+
 export interface NodeSettings {
   readonly config: ClusterConfig;
   /** Sent and compared byte for byte. */
   readonly version: string;
   readonly cluster: ClusterJson;
   readonly peers: PeerPolicy;
+  /** Absent: the node that is configured as master is the master. */
+  readonly fence?: RoleFence;
 }
 
 /** Uploads of one link on disk, under names of our own. */

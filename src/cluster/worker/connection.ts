@@ -4,6 +4,7 @@ import { PeerError } from '../../errors.ts';
 import type { FileName } from '../files/name.ts';
 import { Link, type LinkEnd, type LinkHandler } from '../link.ts';
 import type { KeptFile } from '../session/incoming-files.ts';
+import { masterTokenOf } from '../session/offer.ts';
 import type { Asked, PeerKind, Reply } from '../session/output.ts';
 import type { Deletions } from '../tasks/deletions.ts';
 import type { LocalIntegrity } from '../tasks/local-integrity.ts';
@@ -66,9 +67,12 @@ export class Connection {
     this.#parts = parts;
     this.log = parts.log;
     this.#services = new Services([this.#integrity(), ...parts.services]);
-    const mustBeOurs = settings.peers === 'ours' || ports.peerBook.isOurs(parts.masterName);
+    const masterToken = settings.fence?.token ?? 0;
+    const isKnown = masterToken > 0 || ports.peerBook.isOurs(parts.masterName);
+    const mustBeOurs = settings.peers === 'ours' || isKnown;
     const node = settings.config.nodeName;
-    const offer = { node, features: ownFeatures, mustBeOurs };
+    const told = masterToken > 0 ? { masterToken } : {};
+    const offer = { node, features: ownFeatures, mustBeOurs, ...told };
     this.transfers = ports.openTransfers(node);
     this.link = new Link(
       socket,
@@ -149,6 +153,7 @@ export class Connection {
       recognised: (peer, features) => {
         this.#peer = peer;
         this.#features = features;
+        this.#parts.settings.fence?.saw(masterTokenOf(features) ?? 0);
         if (peer === 'ours') this.#parts.ports.peerBook.remember(this.#parts.masterName);
       },
       ready: () => this.#ready.resolve(),
