@@ -79,6 +79,7 @@ export function buildMasterCalls(
     port: daemonSockets(clock, options.home),
     allowed: options.daemons,
     log: log.at('SendSync'),
+    keysNoted: settings.fence && (() => settings.fence?.keysNoted() ?? Promise.resolve()),
   });
   const worker = (name: string): RemoteWorker | undefined => master().find(name);
   const calls = new MasterCalls({ view, desk, daemons, pending, log });

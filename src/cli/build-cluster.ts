@@ -15,7 +15,12 @@ import { type Listening, Master } from '../cluster/master/master.ts';
 import type { RemoteWorker } from '../cluster/master/remote-worker.ts';
 import { type ListDesk, listCourier } from '../cluster/tasks/list-courier.ts';
 import { type ClusterLog, NodeLog } from '../cluster/tasks/node-log.ts';
-import type { NodePorts, NodeSettings, PeerPolicy } from '../cluster/tasks/node-ports.ts';
+import type {
+  NodePorts,
+  NodeSettings,
+  PeerPolicy,
+  RoleFence,
+} from '../cluster/tasks/node-ports.ts';
 import type { Service } from '../cluster/tasks/services.ts';
 import type { Connection } from '../cluster/worker/connection.ts';
 import { Worker } from '../cluster/worker/worker.ts';
@@ -48,6 +53,8 @@ export interface NodeOptions {
   readonly version: string;
   readonly cluster: ClusterJson;
   readonly peers: PeerPolicy;
+  /** Where the role of master moves between our own nodes. */
+  readonly fence?: RoleFence;
   readonly maxConnectionsPerAddress: number;
   /** Whom received files belong to; undefined: whoever runs us. */
   readonly owner: { readonly uid: number; readonly gid: number } | undefined;
@@ -254,8 +261,9 @@ function courierParts({ lists }: NodeOptions): readonly Service<RemoteWorker | C
   return lists === undefined ? [] : [listCourier(lists, clock)];
 }
 
-function settingsOf({ config, version, cluster, peers }: NodeOptions): NodeSettings {
-  return { config, version, cluster, peers };
+function settingsOf(options: NodeOptions): NodeSettings {
+  const { config, version, cluster, peers, fence } = options;
+  return { config, version, cluster, peers, ...(fence === undefined ? {} : { fence }) };
 }
 
 function buildPorts(options: NodeOptions, queueFolder: string): NodePorts {

@@ -118,12 +118,12 @@ async function serveFollowed(ground: Ground): Promise<void> {
   const serving = { ...ground, complaints, refusals, ledger, service, follower, view };
   const identity = await openFollowerIdentity(openPublisherFolder(path), config, complaints);
   const edges = { config: { zone: config.zone, balancers: config.balancers }, log, folder: path };
-  const { cluster } = config;
+  const told = { events: log, complaints, lists: board.desk(inbox) };
   await listen(serving, identity, () =>
     Promise.all([
       ...[follower.run(stop), watchListed(view, log, () => probePace(config), stop)],
       ...[runEdges({ ...edges, view }, stop).catch(tellEdges(log)), identity.run(stop)],
-      cluster && runClusterBeside(cluster, path, log, stop, undefined, board.desk(inbox)),
+      runClusterBeside(config, path, { ...told, onNode: () => undefined }, stop),
       runFollowedExport(serving),
     ]),
   );

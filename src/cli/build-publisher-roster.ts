@@ -20,7 +20,7 @@ import { keepRoster, type RosterParts } from '../publisher/roster/keep-roster.ts
 import { knownReadiness } from '../publisher/roster/readiness.ts';
 import { type RunningStatus, seenRound } from '../publisher/status/running.ts';
 import type { ClusterNode } from './build-cluster.ts';
-import { nodeLags } from './build-cluster-host.ts';
+import { nodeLags } from './build-cluster-status.ts';
 import type { PublisherConfig } from './publisher-config.ts';
 import { type RosterConfig, readinessSettingsOf } from './roster-config.ts';
 

@@ -259,12 +259,13 @@ function runCertificates(running: Running): Promise<void> {
 
 /** Our own node of the cluster, where one is configured. */
 function runNode(running: Running): Promise<void> | undefined {
-  const { config, path, log, signals, board } = running;
+  const { config, path, log, signals, board, complaints } = running;
   if (config.cluster === undefined) return undefined;
   const onNode = (node: ClusterNode | undefined): void => {
     running.node = node;
   };
-  return runClusterBeside(config.cluster, path, log, signals.stop, onNode, board.desk());
+  const told = { events: log, complaints, lists: board.desk(), onNode };
+  return runClusterBeside(config, path, told, signals.stop);
 }
 
 function runBalanceOf(running: Running, { book }: ReportOffice): Promise<void> {

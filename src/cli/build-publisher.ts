@@ -15,6 +15,7 @@ import { readUserName } from '../host/user-name.ts';
 import { initPublisher } from '../publisher/init.ts';
 import { loadAnyRoots } from '../publisher/load-roots.ts';
 import { recoverPublisher } from '../publisher/recover.ts';
+import { buildPromotionDesk } from './build-promotion-desk.ts';
 import { changeApiTokens, withAuditLog } from './build-publisher-api.ts';
 import { diagnosePublisher } from './build-publisher-diagnostics.ts';
 import { examinePublisher } from './build-publisher-doctor.ts';
@@ -46,6 +47,7 @@ export function buildPublisherHost(): PublisherHost {
     clock,
     random,
     prober: buildProber(clock),
+    promotion: buildPromotionDesk(),
     hostName: () => hostname(),
     userName: readUserName,
     frozen: ({ rollout }, nowMs) => calendarOf(rollout)(nowMs),

@@ -10,6 +10,7 @@ import { type BlockValue, readClusterBlock } from '../wazuh/manager-cluster-bloc
 import type { ManagerEdition } from '../wazuh/manager-edition.ts';
 import { isVersion } from '../wazuh/manager-version.ts';
 import { duration } from './config-file.ts';
+import { promotionSection } from './promotion-config.ts';
 
 const whole = (min: number, max: number) => z.number().int().min(min).max(max);
 
@@ -118,6 +119,7 @@ export const clusterSection = z
         'where agents of other zones reach the manager of this host: told to the master, whose publisher ' +
           'takes it with roster.hearNodes',
       ),
+    promotion: promotionSection.prefault({}),
     debug: whole(0, 2).default(0).describe('1: DEBUG lines in cluster.log, 2: DEBUG2 too'),
   })
   .describe('run a node of the Wazuh server cluster');

@@ -74,6 +74,23 @@ export async function audited<Value>(
   }
 }
 
+/** For what must be done first and with every right of the caller: noted when it has ended. */
+export async function auditedAtEnd<Value>(
+  { host }: Pick<CommandParts, 'host'>,
+  directory: string,
+  action: string,
+  work: () => Promise<Value>,
+): Promise<Value> {
+  try {
+    const value = await work();
+    await noteAudit(host, directory, action, 'done');
+    return value;
+  } catch (thrown) {
+    if (thrown instanceof PilotfishError) await noteAudit(host, directory, action, thrown.code);
+    throw thrown;
+  }
+}
+
 /** For what makes the directory, its log too: nothing can be noted before. */
 export async function auditedAfterwards<Value>(
   { host }: Pick<CommandParts, 'host'>,

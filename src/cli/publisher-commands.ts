@@ -18,6 +18,7 @@ import {
   addRollback,
   addWeight,
 } from './publisher-list-commands.ts';
+import { addPromotion } from './publisher-promotion-commands.ts';
 import { addRollout } from './publisher-rollout-commands.ts';
 import { addSimulate } from './publisher-simulate.ts';
 import { addStatus } from './publisher-status.ts';
@@ -48,6 +49,7 @@ export function buildPublisherProgram(parts: CommandParts): Command {
   addRollback(program, parts);
   addKeys(program, parts);
   addRollout(program, parts);
+  addPromotion(program, parts);
   addAgents(program, parts);
   addExplain(program, parts);
   addSimulate(program, parts);
@@ -73,6 +75,7 @@ Examples:
   pilotfish-publisher nodes                    every manager, asked now
   pilotfish-publisher agents --filter state=failed        who holds what, who does not, and why
   pilotfish-publisher rollout status           waves, bars, what is heard; pause, resume, abort
+  pilotfish-publisher promotion rehearse       what a promotion of this node to master would do
   pilotfish-publisher explain 042              why agent 042 is where it is
   pilotfish-publisher publish --dry-run        what a changed configuration would change
   pilotfish-publisher drain wm1                agents leave wm1; undrain takes them back

@@ -13,6 +13,7 @@ import { eventsSection } from './events-config.ts';
 import { type FollowConfig, followSection, readFollow } from './follow-config.ts';
 import { checkLeader, leaderSection } from './leader-config.ts';
 import { advertisedOf, dialled, id, managersSection } from './managers-config.ts';
+import { checkPromotion } from './promotion-config.ts';
 import { balancersSection, zoneSection } from './publisher-edges-config.ts';
 import { rolloutSection, wavesFault } from './rollout-config.ts';
 import { rosterSection } from './roster-config.ts';
@@ -266,6 +267,7 @@ export function parsePublisherConfig(text: string, path: string): PublisherConfi
   checkUnique(settings, path);
   checkRole(settings, path);
   checkLeader(settings.leader, path);
+  checkPromotion(settings.cluster?.promotion, settings.leader.etcd !== undefined, path);
   const fault = wavesFault(settings.rollout);
   if (fault !== undefined) throw new ConfigError('config_invalid', `${path}: ${fault}`);
   if (settings.list.resignEvery * 2 > settings.list.validFor) {

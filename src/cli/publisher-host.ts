@@ -14,6 +14,7 @@ import type { KeyChange, KeyOutcome } from '../publisher/keys.ts';
 import type { RootChain } from '../publisher/load-roots.ts';
 import type { PublishDesk } from '../publisher/publish.ts';
 import type { ReportStore } from '../publisher/reports/report-keeper.ts';
+import type { PromotionDesk } from './promotion-desk.ts';
 import type { PublisherConfig } from './publisher-config.ts';
 
 /** One publisher's directory, opened: everything proven and readable. */
@@ -86,6 +87,7 @@ export interface PublisherHost {
   readonly clock: Clock;
   readonly random: Random;
   readonly prober: Prober;
+  readonly promotion: PromotionDesk;
   hostName(): string;
   /** Who types, for the marks that others see. */
   userName(): string;

@@ -48,6 +48,12 @@ export function openServiceNotice(options: NoticeOptions): ServiceNotice {
   };
 }
 
+/** How long this process may hang before systemd ends it; undefined: nobody watches. */
+export function readWatchdogMs(): number | undefined {
+  const periodMs = Number(process.env.WATCHDOG_USEC ?? 0) / 1_000;
+  return process.env.NOTIFY_SOCKET === undefined || !(periodMs > 0) ? undefined : periodMs;
+}
+
 function helperBeside(): string {
   const program = process.execPath;
   return join(dirname(program), '..', 'lib', basename(program), 'notify');

@@ -30,6 +30,9 @@ const writing: readonly (readonly [readonly string[], string])[] = [
   [['rollout', 'pause'], 'rollout paused'],
   [['rollout', 'resume'], 'rollout resumed'],
   [['rollout', 'abort'], 'rollout aborted'],
+  [['promotion', 'promote'], 'promotion promote'],
+  [['promotion', 'demote'], 'promotion demote'],
+  [['promotion', 'fence'], 'promotion fence'],
   [['token'], 'token default default'],
   [['root', 'renew'], 'root renew'],
   [['root', 'renew', '--new-list-key'], 'root renew, new list key'],
@@ -46,7 +49,7 @@ const founding = ['init', 'follow', 'keys recover'];
 const looking = [
   ...['run', 'status', 'nodes', 'history', 'rollout status', 'agents', 'explain', 'simulate'],
   ...['import', 'audit list', 'audit verify', 'api-token list', 'keys list', 'doctor', 'timeline'],
-  'diagnostics',
+  ...['diagnostics', 'promotion status', 'promotion rehearse'],
 ];
 
 /** `rollout pause`, from the words before the first argument. */
