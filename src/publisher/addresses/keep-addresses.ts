@@ -100,12 +100,9 @@ function targetOf({ address, port }: Advertised, manager: Manager) {
   return { address, port: port ?? manager.port, kind: `ping-${manager.protocol}` as const };
 }
 
-/**
- * What went wrong, as text. Where that would be more at once than sidecars let move away, a part goes
- * first; the rest is due in a later round.
- */
+/** What went wrong, as text. */
 async function change(
-  parts: AddressParts,
+  { publish, log }: AddressParts,
   proven: readonly Advertised[],
   gone: AddressChange['gone'],
 ): Promise<readonly string[]> {
@@ -115,21 +112,13 @@ async function change(
   ];
   const detail = told.join('; ').slice(0, 500);
   try {
-    await parts.publish(addressOrder(proven, gone, detail));
-    parts.log.info('addresses.changed', { detail });
+    await publish(addressOrder(proven, gone, detail));
+    log.info('addresses.changed', { detail });
     return [];
   } catch (thrown) {
     if (!(thrown instanceof PilotfishError)) throw thrown;
-    const isOne = proven.length + gone.length === 1;
-    if (thrown.reason !== 'too_many_removed' || isOne) return [thrown.message];
-    return proven.length > 0
-      ? change(parts, firstHalf(proven), [])
-      : change(parts, [], firstHalf(gone));
+    return [thrown.message];
   }
-}
-
-function firstHalf<One>(all: readonly One[]): readonly One[] {
-  return all.slice(0, Math.ceil(all.length / 2));
 }
 
 function addressOrder(
