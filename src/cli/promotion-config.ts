@@ -54,7 +54,7 @@ export const promotionSection = z
   })
   .describe(
     'the role of master goes to another node of ours when its holder is gone; needs leader.etcd, ' +
-      'the same on every node, see `promotion --help`',
+      'the same on every node, see `promotion --help`; cluster.lameDuck does not go with it',
   );
 
 export type PromotionSection = z.output<typeof promotionSection>;

@@ -90,9 +90,9 @@ export type Verdict =
 
 export function judgePromotion(now: Situation): Verdict {
   const { holder, record, order, node } = now;
-  if (holder !== undefined) return wait(`${holder} has the role`);
+  if (holder !== undefined) return waiting(`${holder} has the role`);
   if (now.isRecordUnknown) return refuse('the record in the engine is of another version');
-  if (now.pausedFor !== undefined && order === undefined) return wait(now.pausedFor);
+  if (now.pausedFor !== undefined && order === undefined) return waiting(now.pausedFor);
   if (record === undefined) return judgeFirst(now);
   const verdict = record.node === node ? judgeReturn(now, record) : judgeMove(now, record);
   if (verdict.kind === 'wait' || now.fault === undefined) return verdict;
@@ -111,7 +111,7 @@ function judgeFirst({ isConfiguredMaster, order, fault, pauseMs }: Situation): V
 /** The last master again: its own file is the newest there is, unless it was put back. */
 function judgeReturn(now: Situation, record: RoleRecord): Verdict {
   const { freshness, order, ownToken, pauseMs } = now;
-  if (freshness === undefined) return wait('client.keys was not looked at yet');
+  if (freshness === undefined) return waiting('client.keys was not looked at yet');
   const isBack = freshness.kind === 'behind' && !freshness.hasGreatestId;
   if (isBack && order?.force !== true) return refuse(behindText(freshness.why));
   const isSure = ownToken === record.token;
@@ -122,16 +122,16 @@ function judgeMove(now: Situation, record: RoleRecord): Verdict {
   const { mode, isCandidate, order, freshness, nowMs, minIntervalMs, pauseMs } = now;
   if (!isCandidate) return refuse('this node is no candidate (cluster.promotion.candidate)');
   if (mode === 'manual' && order === undefined) {
-    return wait(`${record.node} is gone; \`promotion promote\` gives the role to this node`);
+    return waiting(`${record.node} is gone; \`promotion promote\` gives the role to this node`);
   }
   const sinceMs = nowMs - record.movedAtMs;
   // A clock that is behind must not hold the role back for ever.
   const isRecent = sinceMs < minIntervalMs && sinceMs > -minIntervalMs;
   if (isRecent && order === undefined) {
     const moved = Math.round(sinceMs / 1_000);
-    return wait(`the role moved ${moved} s ago, less than cluster.promotion.minInterval`);
+    return waiting(`the role moved ${moved} s ago, less than cluster.promotion.minInterval`);
   }
-  if (freshness === undefined) return wait('client.keys was not looked at yet');
+  if (freshness === undefined) return waiting('client.keys was not looked at yet');
   if (freshness.kind === 'behind' && order?.force !== true) {
     return refuse(behindText(freshness.why));
   }
@@ -142,7 +142,8 @@ function behindText(why: string): string {
   return `${why}: promote a node that has them, or lose them with \`promotion promote --force\``;
 }
 
-function wait(why: string): Verdict {
+/** Time or another node may change it. */
+export function waiting(why: string): Verdict {
   return { kind: 'wait', why, isFinal: false };
 }
 

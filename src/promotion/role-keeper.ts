@@ -10,7 +10,7 @@ import { messageOf } from '../guards.ts';
 import type { Holder, Look } from '../leader/engine.ts';
 import { OfficeKeeper, type Standing } from '../leader/keep-office.ts';
 import { claimRole, refuseForgetful, undoMove } from './claim-role.ts';
-import { type Freshness, judgeFreshness, judgePromotion, type Verdict } from './judge.ts';
+import { type Freshness, judgeFreshness, judgePromotion, type Verdict, waiting } from './judge.ts';
 import { KeysLedger, type Recorded } from './keys-ledger.ts';
 import { ownSeat } from './own-seat.ts';
 import type { PromotionSettings, PromotionStatus, RoleMemory, RolePorts } from './ports.ts';
@@ -37,8 +37,7 @@ export class RoleKeeper {
   #revision = 0;
   #holder: string | undefined;
   #freshness: Freshness | undefined;
-  #fault: string | undefined;
-  #verdict: Verdict = { kind: 'wait', why: 'the engine was not asked yet', isFinal: false };
+  #verdict: Verdict = waiting('the engine was not asked yet');
   #engineTrouble: string | undefined;
   #claim: Promise<void> | undefined;
   #ledger: KeysLedger | undefined;
@@ -133,8 +132,7 @@ export class RoleKeeper {
   status(): PromotionStatus {
     const { mode, node, isCandidate } = this.#settings;
     const record = shownRecord(this.#record);
-    const { lastOrder } = this.#orders;
-    const { watchdogMs } = this.#ports;
+    const { lastOrder, watchdogMs } = { ...this.#ports, lastOrder: this.#orders.lastOrder };
     return {
       writtenAtMs: this.#ports.clock.nowMs(),
       ...{ node, mode, isCandidate },
@@ -208,7 +206,6 @@ export class RoleKeeper {
     const { order } = this.#orders;
     this.#freshness = await this.#readFreshness();
     const isOpen = this.#holder === undefined && (isCandidate || isConfiguredMaster);
-    this.#fault = isOpen ? await hooks.fault() : undefined;
     this.#verdict = judgePromotion({
       ...{ mode, node, isCandidate, isConfiguredMaster, minIntervalMs, pauseMs },
       holder: this.#holder,
@@ -218,7 +215,7 @@ export class RoleKeeper {
       freshness: this.#freshness,
       order,
       pausedFor: clock.monotonicMs() < this.#pausedUntilMs ? this.#pausedFor : undefined,
-      fault: this.#fault,
+      fault: isOpen ? await hooks.fault() : undefined,
       nowMs: clock.nowMs(),
     });
     if (this.#verdict.kind === 'wait') {
@@ -246,6 +243,7 @@ export class RoleKeeper {
     }
     log.warn('promotion.seat_left', { why: now.why, holder: now.holder?.name });
     this.#holder = now.holder?.name;
+    this.#verdict = waiting(now.why);
     this.#ledger = undefined;
     this.#follow();
   }
@@ -346,9 +344,9 @@ export class RoleKeeper {
 
   async #orderOn(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      const isDemotion = this.#orders.look() !== undefined;
-      if (isDemotion) await this.#demote();
-      else if (this.#orders.order !== undefined && this.#roleName() === 'master') {
+      const order = this.#orders.look();
+      if (order?.kind === 'demote') await this.#demote();
+      else if (order !== undefined && this.#roleName() === 'master') {
         this.#orders.finish('done', 'this node is the master already');
       }
       await sleep(this.#ports.clock, 250, signal).catch(() => undefined);
@@ -372,7 +370,10 @@ export class RoleKeeper {
   #engineFailed(error: PilotfishError | undefined): void {
     const { complaints } = this.#ports;
     this.#engineTrouble = error && `${error.code} ${error.reason}: ${error.message}`;
-    if (this.#engineTrouble !== undefined) this.#orders.heard(this.#engineTrouble, false);
+    if (this.#engineTrouble !== undefined) {
+      this.#verdict = waiting(this.#engineTrouble);
+      this.#orders.heard(this.#engineTrouble, false);
+    }
     if (this.#engineTrouble === undefined) complaints.end(promotionTopics.engine);
     else complaints.begin(promotionTopics.engine, this.#engineTrouble);
   }

@@ -24,7 +24,7 @@ export class RoleOrders {
     return this.#taken?.kind === 'promote' ? this.#taken : undefined;
   }
 
-  /** Takes a new one; returns one to demote. */
+  /** Takes a new one, if there is any. */
   look(): Order | undefined {
     const { book, clock, log } = this.#ports;
     const age = clock.nowMs() - (this.#taken?.atMs ?? 0);
@@ -36,7 +36,7 @@ export class RoleOrders {
     log.info('promotion.ordered', { kind: order.kind, force: order.force });
     this.#taken = order;
     this.#last = { id: order.id, kind: order.kind, outcome: 'pending', text: '' };
-    return order.kind === 'demote' ? order : undefined;
+    return order;
   }
 
   /** Why the ordered promotion was not begun at this look. */
