@@ -94,7 +94,7 @@ async function rehearseHere(directory: string): Promise<Rehearsal> {
   const record = engine.kind === 'answered' ? engine.record : undefined;
   const { bytes, facts } = await openClientKeys(home, clock).read();
   const commands = commandsOf(section);
-  const listed = (['stop', 'start'] as const).flatMap((when) =>
+  const listed = (['stop', 'start', 'follow'] as const).flatMap((when) =>
     commands[when].map((argv) => ({ when, argv })),
   );
   const hooks = await Promise.all(

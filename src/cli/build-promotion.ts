@@ -14,7 +14,7 @@ import { listenCluster } from '../host/cluster-listener.ts';
 import { acquireLock } from '../host/lock.ts';
 import { replaceFile } from '../host/replace-file.ts';
 import { RoleBookFiles } from '../host/role-book.ts';
-import { hookFault, runStart, runStop } from '../host/role-hooks.ts';
+import { hookFault, runInOrder, runStop } from '../host/role-hooks.ts';
 import { readWatchdogMs } from '../host/service-notice.ts';
 import { systemRandom as random } from '../host/system-clock.ts';
 import type { LeaseEngine } from '../leader/engine.ts';
@@ -127,6 +127,7 @@ export function commandsOf({ hooks, firewall }: PromotionSection) {
   return {
     stop: [...(firewall === undefined ? [] : [firewall.close]), ...hooks.stop],
     start: [...(firewall === undefined ? [] : [firewall.open]), ...hooks.start],
+    follow: hooks.follow,
     timeoutMs: hooks.timeout,
   };
 }
@@ -135,13 +136,14 @@ export function hooksOf(ground: PromotionGround): RoleHooks {
   const commands = commandsOf(ground.section);
   return {
     stop: () => runStop(commands),
-    start: () => runStart(commands),
+    start: () => runInOrder(commands.start, commands.timeoutMs),
+    follow: () => runInOrder(commands.follow, commands.timeoutMs),
     async writeRole(role) {
       const wrong = await writeNodeType(ground, role);
       return wrong === undefined ? [] : [wrong];
     },
     async fault() {
-      for (const argv of [...commands.stop, ...commands.start]) {
+      for (const argv of [...commands.stop, ...commands.start, ...commands.follow]) {
         const wrong = await hookFault(argv);
         if (wrong !== undefined) return wrong;
       }

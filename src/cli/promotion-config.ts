@@ -37,6 +37,10 @@ export const promotionSection = z
             'they stop what gives out keys (wazuh-authd) and the API; harmless when run twice',
         ),
         start: commands('in order, once this host is the master and its cluster port is open'),
+        follow: commands(
+          'in order, once another node is the master and <node_type> says worker: they start again ' +
+            'what a worker runs too (wazuh-authd, which then asks the master)',
+        ),
         timeout: duration('8s', { min: '100ms', max: '60s' }, 'time that each of them has'),
       })
       .prefault({}),

@@ -10,6 +10,7 @@ import { runProgram } from './run-program.ts';
 export interface HookCommands {
   readonly stop: readonly (readonly string[])[];
   readonly start: readonly (readonly string[])[];
+  readonly follow: readonly (readonly string[])[];
   readonly timeoutMs: number;
 }
 
@@ -33,8 +34,11 @@ export async function runStop({ stop, timeoutMs }: HookCommands): Promise<readon
 }
 
 /** In order; the first that fails ends it. */
-export async function runStart({ start, timeoutMs }: HookCommands): Promise<readonly string[]> {
-  for (const argv of start) {
+export async function runInOrder(
+  commands: readonly (readonly string[])[],
+  timeoutMs: number,
+): Promise<readonly string[]> {
+  for (const argv of commands) {
     const wrong = await runHook(argv, timeoutMs);
     if (wrong !== undefined) return [wrong];
   }

@@ -76,6 +76,8 @@ export interface RoleHooks {
   stop(): Promise<readonly string[]>;
   /** In order; resolves with what went wrong. */
   start(): Promise<readonly string[]>;
+  /** The same, once this host is a worker of another master: what workers run too comes back. */
+  follow(): Promise<readonly string[]>;
   /** What the manager's own configuration says this host is; resolves with what went wrong. */
   writeRole(role: 'master' | 'worker'): Promise<readonly string[]>;
   /** Why a promotion would fail here; undefined: nothing is seen. */

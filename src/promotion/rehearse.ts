@@ -44,7 +44,7 @@ export interface RehearsalFacts {
   readonly freshness: Freshness | undefined;
   /** Every hook with what is wrong about it. */
   readonly hooks: readonly {
-    readonly when: 'stop' | 'start';
+    readonly when: 'stop' | 'start' | 'follow';
     readonly argv: readonly string[];
     readonly fault: string | undefined;
   }[];

@@ -45,6 +45,8 @@ export class RoleSwitch {
   #stopping: Promise<void> = Promise.resolve();
   #hooks: 'unknown' | 'started' | 'stopped' = 'unknown';
   #hookTrouble: readonly string[] = [];
+  /** The daemons that a worker runs too were stopped. */
+  #mustFollow = true;
 
   constructor(settings: PromotionSettings, ports: RolePorts, ground: SwitchGround) {
     this.#settings = settings;
@@ -141,6 +143,7 @@ export class RoleSwitch {
 
   #stopHooks(): void {
     this.#hooks = 'unknown';
+    this.#mustFollow = true;
     this.#stopping = this.#stopping.then(async () => {
       const wrong = await this.#ports.hooks.stop();
       if (wrong.length === 0) this.#hooks = 'stopped';
@@ -166,9 +169,18 @@ export class RoleSwitch {
     await this.#stopping;
     await this.#putAside(until);
     const record = this.#ground.record();
-    if (record !== undefined && record.node !== this.#settings.node) {
-      this.#tellHooks([...this.#hookTrouble, ...(await this.#ports.hooks.writeRole('worker'))]);
-    }
+    const hasMaster = record !== undefined && record.node !== this.#settings.node;
+    if (hasMaster && !until.aborted && this.#mustFollow) this.#follow();
+  }
+
+  /** Beside the node: what a worker runs too asks through it. Before anything else is run here. */
+  #follow(): void {
+    const { hooks } = this.#ports;
+    this.#stopping = this.#stopping.then(async () => {
+      const wrong = [...(await hooks.writeRole('worker')), ...(await hooks.follow())];
+      this.#mustFollow = wrong.length > 0;
+      this.#tellHooks([...this.#hookTrouble, ...wrong]);
+    });
   }
 
   /** Only for another master's sake: while nobody else was recorded, its own file is the newest. */

@@ -86,7 +86,7 @@ test('hooks: each is tried, has its time, says what went wrong; the node type go
   chmodSync(configPath, 0o640);
   const done = join(folder, 'done');
   const text = `${least}${etcd}cluster:\n${node}  promotion:
-    {mode: manual, address: w, hooks: {timeout: 300ms, start: [[touch, ${done}]],
+    {mode: manual, address: w, hooks: {timeout: 300ms, start: [[touch, ${done}]], follow: [[touch, ${done}3]],
      stop: [[sleep, '30'], [sh, -c, exit 3], [/nowhere/x], [touch, ${done}2]]}}\n`;
   const { cluster, leader, org } = parsePublisherConfig(text, 'publisher.yml');
   assert.ok(cluster !== undefined);
@@ -112,7 +112,8 @@ test('hooks: each is tried, has its time, says what went wrong; the node type go
     /^sleep 30: not within 300 ms; sh -c exit 3: exit 3; .*x: ENOENT$/,
   );
   assert.deepEqual(await hooks.start(), []);
-  assert.deepEqual(readdirSync(folder).sort(), ['done', 'done2', 'ossec.conf']);
+  assert.deepEqual(await hooks.follow(), []);
+  assert.deepEqual(readdirSync(folder).sort(), ['done', 'done2', 'done3', 'ossec.conf']);
   assert.deepEqual(await hooks.writeRole('master'), []);
   assert.equal(readFileSync(configPath, 'utf8'), conf('master'));
   assert.equal(statSync(configPath).mode & 0o777, 0o640);

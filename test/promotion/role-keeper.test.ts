@@ -48,6 +48,9 @@ test('a master that is cut off stops before its lease ends; the next waits for t
   const { assignment } = m;
   assert.equal(assignment?.kind === 'worker' && assignment.record?.node, 'w');
   assert.deepEqual(m.roles, ['master', 'worker', 'worker']);
+  const since = m.hooks.done.indexOf('stop');
+  const daemons = m.hooks.done.slice(since).filter((one) => !/^(?:role|end) /.test(one));
+  assert.deepEqual(daemons, ['stop', 'worker', 'follow']);
 });
 
 test('without the store there is no master, and the last one comes back with every key', async (t) => {

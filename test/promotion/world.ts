@@ -194,6 +194,10 @@ class CountedHooks implements RoleHooks {
     this.isOn = false;
     return [];
   };
+  follow = async () => {
+    this.done.push('follow');
+    return [];
+  };
   writeRole = async (role: string) => {
     this.done.push(role);
     return [];
