@@ -1,19 +1,12 @@
 /**
- * The Ansible collection against a Debian machine with a real, booted systemd: check mode, first run,
+ * The Ansible collection against a machine with a real, booted systemd, Debian or of the rpm family: check mode, first run,
  * second run unchanged, a changed setting, upgrade, drain, rotated key, everything removed. Managers
  * and agent are stand-ins; packages, units and systemd are real.
  */
 import { execFileSync } from 'node:child_process';
-import {
-  copyFileSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Campaign } from '../campaign.ts';
 import {
@@ -23,15 +16,17 @@ import {
   type PlayRun,
   play,
 } from '../converge/ansible.ts';
+import { type Distribution, debian, packageOf, rocky } from '../converge/distribution.ts';
 import { Machine, prepareRoot } from '../converge/machine.ts';
 import { missingPackages } from '../package/run.ts';
 
 const repo = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
-const usage = `usage: npm run campaign -- converge [--root DIR] [--mirror URL] [--packages DIR] [--keep]
+const usage = `usage: npm run campaign -- converge [--root DIR] [--mirror URL] [--packages DIR] [--rpm] [--keep]
 
-  --root DIR       the Debian root to copy, made when missing (default /var/tmp/pilotfish-root)
+  --root DIR       the Debian root to copy, made when missing (default /var/tmp/pilotfish-root, -rpm)
   --mirror URL     where debootstrap finds packages (default http://deb.debian.org/debian)
-  --packages DIR   debs of both programs; without: npm run package makes them
+  --packages DIR   packages of both programs; without: npm run package makes them
+  --rpm            rpms, by dnf, on a machine that says it is a Rocky Linux
 Needs root, debootstrap, systemd-container, ansible-core, rpm, gcc.`;
 
 const tools = [
@@ -41,7 +36,15 @@ const tools = [
 
 type Print = (line: string) => void;
 
+interface Ground {
+  readonly machine: Machine;
+  readonly folder: string;
+  readonly packages: string;
+  readonly print: Print;
+}
+
 interface Lab {
+  readonly distribution: Distribution;
   readonly machine: Machine;
   readonly site: AnsibleSite;
   readonly folder: string;
@@ -53,7 +56,7 @@ interface Lab {
 
 export const campaign: Campaign = {
   name: 'converge',
-  summary: 'Ansible roles on a Debian machine with a booted systemd',
+  summary: 'Ansible roles on a machine with a booted systemd, Debian or --rpm',
   usage,
   async run(args, print) {
     const option = (name: string, fallback: string) => {
@@ -65,14 +68,20 @@ export const campaign: Campaign = {
       print(`these Debian packages are needed: apt-get install ${missing.join(' ')}`);
       return 1;
     }
-    const template = option('--root', '/var/tmp/pilotfish-root');
-    prepareRoot(template, option('--mirror', 'http://deb.debian.org/debian'), print);
+    const distribution = args.includes('--rpm') ? rocky : debian;
+    const { include, suffix } = distribution;
+    const template = option('--root', `/var/tmp/pilotfish-root${suffix === 'rpm' ? '-rpm' : ''}`);
+    prepareRoot(
+      template,
+      { mirror: option('--mirror', 'http://deb.debian.org/debian'), include },
+      print,
+    );
     const folder = mkdtempSync(join(tmpdir(), 'pilotfish-converge-'));
     const packages = option('--packages', '') || buildPackages(join(folder, 'packages'), print);
     const machine = new Machine(template, folder, [repo]);
     try {
       await machine.boot();
-      const lab = prepareLab(machine, folder, packages, print);
+      const lab = await prepareLab(distribution, { machine, folder, packages, print });
       for (const step of steps) runStep(lab, step);
       return 0;
     } catch (error) {
@@ -91,14 +100,11 @@ function buildPackages(folder: string, print: Print): string {
   return folder;
 }
 
-function packageOf(folder: string, program: string): string {
-  const name = readdirSync(folder).find((file) => new RegExp(`^${program}_.*\\.deb$`).test(file));
-  if (name === undefined) throw new Error(`no deb of ${program} in ${folder}`);
-  return join(folder, name);
-}
-
 /** Two managers, an agent on the first of them, and a site that knows the machine by two names. */
-function prepareLab(machine: Machine, folder: string, packages: string, print: Print): Lab {
+async function prepareLab(distribution: Distribution, ground: Ground): Promise<Lab> {
+  const { machine, folder, packages, print } = ground;
+  const { suffix } = distribution;
+  distribution.prepare(machine);
   const node = process.execPath;
   for (const [name, address] of managers) {
     const flags = ['--listen', `${address}:1514`, '--keep'];
@@ -112,12 +118,12 @@ function prepareLab(machine: Machine, folder: string, packages: string, print: P
   writeFileSync(join(machine.root, 'etc/systemd/system/wazuh-agent.service'), agentUnit);
   machine.must('systemctl', 'daemon-reload');
   machine.must('systemctl', 'start', 'wazuh-agent');
-  copyFileSync(packageOf(packages, 'pilotfish'), join(folder, 'pilotfish.deb'));
-  newerPackage(folder);
-  const site = siteOf(machine, folder, packageOf(packages, 'pilotfish-publisher'));
+  copyFileSync(packageOf(packages, 'pilotfish', suffix), join(folder, `pilotfish.${suffix}`));
+  await distribution.makeNewer(packages, join(folder, `pilotfish-next.${suffix}`));
+  const site = siteOf(machine, folder, packageOf(packages, 'pilotfish-publisher', suffix));
   layOutSite(site);
   const original = machine.read('var/ossec/etc/ossec.conf');
-  return { machine, site, folder, original, print, listKeys: new Set() };
+  return { distribution, machine, site, folder, original, print, listKeys: new Set() };
 }
 
 const managers = [
@@ -132,21 +138,6 @@ ExecStop=/usr/bin/env /var/ossec/bin/wazuh-control stop
 KillMode=process
 RemainAfterExit=yes
 `;
-
-/** The same bytes under the next version number: what an upgrade looks like to dpkg. */
-function newerPackage(folder: string): void {
-  const tree = join(folder, 'newer');
-  execFileSync('dpkg-deb', ['-R', join(folder, 'pilotfish.deb'), tree]);
-  const control = join(tree, 'DEBIAN/control');
-  writeFileSync(control, readFileSync(control, 'utf8').replace(/^Version: .*/m, '$&+next'));
-  execFileSync('dpkg-deb', [
-    '--root-owner-group',
-    '-Znone',
-    '-b',
-    tree,
-    join(folder, 'pilotfish-next.deb'),
-  ]);
-}
 
 function siteOf(machine: Machine, folder: string, publisherPackage: string): AnsibleSite {
   const enter = `ansible_connection=local ansible_shell_executable=${machine.shell} ansible_python_interpreter=/usr/bin/python3 ansible_become=false`;
@@ -163,7 +154,7 @@ function siteOf(machine: Machine, folder: string, publisherPackage: string): Ans
       "pilotfish_publisher_urls=['https://127.0.0.1:8443']",
       `pilotfish_publisher_token_dest=${folder}/join.token`,
       `pilotfish_join_token_file=${folder}/join.token`,
-      `pilotfish_package_file=${folder}/pilotfish.deb`,
+      `pilotfish_package_file=${folder}/pilotfish.${extname(publisherPackage).slice(1)}`,
       "pilotfish_config={'apply': {'spread': '1s', 'cooldown': '1s', 'minInterval': '1s'}}",
     ],
   };
@@ -180,7 +171,8 @@ interface Step {
 function runStep(lab: Lab, step: Step): void {
   const startMs = performance.now();
   const playbook = step.playbook.includes('/') ? step.playbook : `pilotfish.fleet.${step.playbook}`;
-  const flags = (step.flags ?? []).map((flag) => flag.replace('FOLDER', lab.folder));
+  const newer = join(lab.folder, `pilotfish-next.${lab.distribution.suffix}`);
+  const flags = (step.flags ?? []).map((flag) => flag.replace('NEWER', newer));
   const ran = play(lab.site, playbook, ...flags);
   if (ran.exit !== 0) throw new Error(`${step.name}: exit ${ran.exit}\n${ran.output}`);
   try {
@@ -256,13 +248,10 @@ const steps: readonly Step[] = [
   {
     name: 'upgrade',
     playbook: 'rollout',
-    flags: ['-e', 'pilotfish_package_file=FOLDER/pilotfish-next.deb'],
+    flags: ['-e', 'pilotfish_package_file=NEWER'],
     judge(lab, ran) {
       demand(changesOf(ran) > 0, 'nothing was upgraded');
-      demand(
-        lab.machine.must('dpkg-query', '-W', 'pilotfish').includes('+next'),
-        'the old version stands',
-      );
+      demand(lab.distribution.isUpgraded(lab.machine), 'the old version stands');
       demand(entries(lab).length === 2 && isConnected(lab), 'the upgrade lost the list');
       demand(
         lab.machine.must('systemctl', 'is-active', 'pilotfish.service').trim() === 'active',
