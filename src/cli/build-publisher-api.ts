@@ -10,6 +10,7 @@ import { openPublisherFolder } from '../host/publisher-folder.ts';
 import { systemClock as clock } from '../host/system-clock.ts';
 import { readPage } from '../host/web-page.ts';
 import type { Log } from '../log.ts';
+import type { Origin } from '../publisher/api/answers.ts';
 import { parseTokenFile, renderTokenFile, type TokenRecord } from '../publisher/api/token.ts';
 import type { ApiWorld } from '../publisher/api/world.ts';
 import { type Board, buildBoard } from '../publisher/board/board.ts';
@@ -17,6 +18,7 @@ import { LoadHistory, type LoadSample, sampleEveryMs } from '../publisher/board/
 import type { Complaints } from '../publisher/complaints.ts';
 import type { ConnectionLedger } from '../publisher/connection-ledger.ts';
 import { stableOf } from '../publisher/daemon.ts';
+import type { Leadership } from '../publisher/leadership.ts';
 import type { ListService } from '../publisher/list-service.ts';
 import type { Page, PageReader } from '../publisher/page-route.ts';
 import { targetOf } from '../publisher/rollout/overview.ts';
@@ -44,6 +46,7 @@ export interface ApiGround {
   /** Our own node of the cluster, while it runs. */
   readonly node: ClusterNode | undefined;
   readonly healths?: () => ReadonlyMap<string, Health>;
+  readonly leadership: Leadership;
 }
 
 export interface OpenedApi {
@@ -70,7 +73,7 @@ export function openApi(ground: ApiGround, stop: AbortSignal): OpenedApi | undef
 }
 
 /** Worth less than the list: without its files the publisher runs on, and tells. */
-async function openPage(complaints: Complaints): Promise<Page | undefined> {
+export async function openPage(complaints: Complaints): Promise<Page | undefined> {
   try {
     return await readPage();
   } catch (thrown) {
@@ -110,7 +113,16 @@ function worldOf(ground: ApiGround, audit: ApiWorld['audit'], stop: AbortSignal)
     },
     healths: () => ground.healths?.() ?? new Map(),
     complaints: () => complaints.list(),
+    origin: () => originOf(ground),
   };
+}
+
+/** The one that signs, by its URL where it tells one. */
+function originOf({ leadership }: ApiGround): Origin {
+  if (!leadership.isShared) return { kind: 'alone', writer: '', sources: [] };
+  const { leads, holder } = leadership.status();
+  const writer = holder === undefined ? '' : holder.url || holder.name;
+  return { kind: leads ? 'leader' : 'standby', writer, sources: [] };
 }
 
 function boardOf(ground: ApiGround): Board {
@@ -140,6 +152,7 @@ function boardOf(ground: ApiGround): Board {
     nodeOf: (manager) => ground.config.nodes.get(manager),
     complaints: () => complaints.list(),
     waiting: () => service.waiting(),
+    origin: () => originOf(ground),
   });
 }
 

@@ -12,6 +12,7 @@ import { buildLog, type Log } from '../log.ts';
 import { Complaints } from '../publisher/complaints.ts';
 import { buildConnectionLedger } from '../publisher/connection-ledger.ts';
 import { BundleBoard, BundleInbox } from '../publisher/follow/bundle-board.ts';
+import { FollowedHistory } from '../publisher/follow/followed-history.ts';
 import { Follower, type FollowSource, followedEntry } from '../publisher/follow/follower.ts';
 import { buildHttpsSource, type FetchPort } from '../publisher/follow/https-source.ts';
 import { buildPathSource } from '../publisher/follow/path-source.ts';
@@ -21,7 +22,10 @@ import { restoreHeld } from '../publisher/follow/take.ts';
 import { buildListService, type ListService } from '../publisher/list-service.ts';
 import { Refusals } from '../publisher/refusals.ts';
 import type { TellPort } from '../publisher/reports/forward.ts';
+import type { ClusterNode } from './build-cluster.ts';
 import { runClusterBeside } from './build-cluster-host.ts';
+import { openFollowerApi, refusalOf } from './build-follower-api.ts';
+import type { OpenedApi } from './build-publisher-api.ts';
 import { runEdges } from './build-publisher-edges.ts';
 import { followExport } from './build-publisher-export.ts';
 import { type FollowerIdentity, openFollowerIdentity } from './build-publisher-identity.ts';
@@ -39,6 +43,7 @@ import { probePace, ServedView, watchListed } from './build-publisher-view.ts';
 import type { FollowConfig } from './follow-config.ts';
 import type { PublisherConfig } from './publisher-config.ts';
 import type { FollowedView, Signals } from './publisher-host.ts';
+import { versionText } from './version.ts';
 
 /** True: `path` is that of a follower. Throws ConfigError. */
 export async function isFollower(path: string): Promise<boolean> {
@@ -88,6 +93,7 @@ interface Serving extends Ground {
   readonly ledger: ReturnType<typeof buildConnectionLedger>;
   readonly service: ListService;
   readonly follower: Follower;
+  readonly history: FollowedHistory;
   readonly view: ServedView;
 }
 
@@ -103,6 +109,7 @@ async function serveFollowed(ground: Ground): Promise<void> {
     ...{ clock, ledger, maxReceiptsPerSecond, ...askReceipt },
     isBusy: () => lagMs() > shedReceiptsLagMs,
   });
+  const history = new FollowedHistory(refusalOf({ path, config }));
   const board = new BundleBoard();
   const inbox = new BundleInbox();
   const follower: Follower = new Follower({
@@ -110,20 +117,29 @@ async function serveFollowed(ground: Ground): Promise<void> {
     file: openFollowedFile(path),
     trust: config.follow.token,
     sources: sourcesOf(path, config.follow, inbox, pins),
-    onNews: ({ bundle }) => board.hang(bundle),
+    onNews(held) {
+      board.hang(held.bundle);
+      history.note(followedEntry(held.proven, held.bundle.list, follower.facts?.source ?? ''));
+    },
   });
   await follower.restore();
   const view = new ServedView(service);
   const refusals = new Refusals();
-  const serving = { ...ground, complaints, refusals, ledger, service, follower, view };
+  const serving = { ...ground, complaints, refusals, ledger, service, follower, view, history };
   const identity = await openFollowerIdentity(openPublisherFolder(path), config, complaints);
+  const node: { now?: ClusterNode } = {};
+  const onNode = (now: ClusterNode | undefined): void => {
+    if (now === undefined) delete node.now;
+    else node.now = now;
+  };
+  const api = openFollowerApi({ ...serving, node: () => node.now }, stop);
   const edges = { config: { zone: config.zone, balancers: config.balancers }, log, folder: path };
-  const told = { events: log, complaints, lists: board.desk(inbox) };
-  await listen(serving, identity, () =>
+  const told = { events: log, complaints, lists: board.desk(inbox), onNode };
+  await listen({ ...serving, api }, identity, () =>
     Promise.all([
       ...[follower.run(stop), watchListed(view, log, () => probePace(config), stop)],
       ...[runEdges({ ...edges, view }, stop).catch(tellEdges(log)), identity.run(stop)],
-      runClusterBeside(config, path, { ...told, onNode: () => undefined }, stop),
+      runClusterBeside(config, path, told, stop),
       runFollowedExport(serving),
     ]),
   );
@@ -131,11 +147,11 @@ async function serveFollowed(ground: Ground): Promise<void> {
 
 /** Everything that is served, while `work` goes on. */
 async function listen(
-  serving: Serving,
+  serving: Serving & { readonly api: OpenedApi | undefined },
   identity: FollowerIdentity,
   work: () => Promise<unknown>,
 ): Promise<void> {
-  const { path, config, log, lagMs, service, ledger, follower, refusals } = serving;
+  const { path, config, log, lagMs, service, ledger, follower, refusals, api } = serving;
   const metrics = buildFollowerMetrics(serving);
   const reports = reportsOf(serving);
   const front = announced(
@@ -146,6 +162,8 @@ async function listen(
         onRefusal: (name) => refusals.note(`request ${name}`),
         ...(metrics === undefined ? {} : { metrics }),
         ...(reports === undefined ? {} : { reports }),
+        ...(api === undefined ? {} : { api: { world: api.world, version: versionText() } }),
+        ...(api?.page === undefined ? {} : { page: api.page }),
       },
       {
         ...{ ledger, clock, log, ...identity.now },
@@ -169,6 +187,7 @@ async function listen(
     await stopNotices();
     service.stop();
     await front.close();
+    api?.close();
     log.info('publisher.stopped');
   }
 }

@@ -102,7 +102,7 @@ export function buildPublisherHost(): PublisherHost {
   };
 }
 
-/** What changes keys, roots and tokens; never on a follower. */
+/** What changes keys and roots, never on a follower, and tokens, which each publisher has of its own. */
 function buildKeyDesk(): Pick<
   PublisherHost,
   'renewRoot' | 'changeKeys' | 'recover' | 'changeTokens'
@@ -134,7 +134,6 @@ function buildKeyDesk(): Pick<
       }),
     async changeTokens(directory, change) {
       await becomeOwnerOf(resolve(directory));
-      await refuseOnFollower(resolve(directory));
       return change === undefined
         ? changeApiTokens(resolve(directory), undefined)
         : locked(directory, 'init', () => changeApiTokens(resolve(directory), change));

@@ -2,6 +2,7 @@
 import type { App } from './app.ts';
 import { type Child, el, patch } from './dom.ts';
 import { ago } from './format.ts';
+import { knowsAgents, originLine, signsHere } from './origin.ts';
 import { currentTheme } from './theme.ts';
 
 const places = [
@@ -12,6 +13,9 @@ const places = [
   ['sync', 'Sync'],
   ['load', 'Load'],
 ] as const;
+
+/** What a follower cannot tell. */
+const ofAgents: readonly string[] = ['agents', 'rollout', 'load'];
 
 export interface Surroundings {
   /** Undefined while nobody is signed in. */
@@ -39,6 +43,7 @@ export function drawChrome({ app, isLive, isUnlocked }: Surroundings): void {
       app !== undefined && freshness(app, isLive),
       el('div', { class: 'tools' }, ...tools(app, isUnlocked)),
     ),
+    app !== undefined && originLine(app.picture),
     app !== undefined && navigation(app),
   );
   patch(top, head);
@@ -60,7 +65,7 @@ const themeMarks = { auto: '◐', light: '☀', dark: '☾' } as const;
 
 function tools(app: App | undefined, isUnlocked: boolean): readonly Child[] {
   const theme = currentTheme();
-  const mayOperate = app !== undefined && app.who.role !== 'read';
+  const mayOperate = app !== undefined && app.who.role !== 'read' && signsHere(app.picture);
   return [
     mayOperate &&
       el(
@@ -90,8 +95,9 @@ function tools(app: App | undefined, isUnlocked: boolean): readonly Child[] {
   ];
 }
 
-function navigation({ route }: App): HTMLElement {
-  const links = places.map(([name, text]) =>
+function navigation({ route, picture }: App): HTMLElement {
+  const shown = places.filter(([name]) => knowsAgents(picture) || !ofAgents.includes(name));
+  const links = shown.map(([name, text]) =>
     el(
       'li',
       { key: text },

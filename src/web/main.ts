@@ -10,6 +10,7 @@ import { drawChrome } from './chrome.ts';
 import { el, patch } from './dom.ts';
 import { follow } from './live.ts';
 import { runOrder } from './orders.ts';
+import { signsHere } from './origin.ts';
 import { empty } from './parts.ts';
 import { identify, keepToken, keptToken, signInForm } from './session.ts';
 import { startTheme, switchTheme } from './theme.ts';
@@ -59,7 +60,7 @@ function viewOf(route: Route): View | undefined {
 function currentApp(): App | undefined {
   if (session === undefined) return undefined;
   const { token, who, picture } = session;
-  const mayChange = isUnlocked && who.role !== 'read';
+  const mayChange = isUnlocked && who.role !== 'read' && signsHere(picture);
   return { token, who, picture, mayChange, route: parseRoute(location.hash) };
 }
 

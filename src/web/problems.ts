@@ -1,6 +1,7 @@
 /** What is wrong, the worst first, from one picture. Pure. */
 import type { ManagerAnswer, OverviewAnswer } from '../publisher/api/answers.ts';
 import { ago, count, duration, plural } from './format.ts';
+import { knowsAgents } from './origin.ts';
 
 export interface Problem {
   readonly key: string;
@@ -22,8 +23,8 @@ const maxDeadLines = 2;
 export function problemsOf(picture: OverviewAnswer): readonly Problem[] {
   return [
     ...listProblems(picture),
-    ...deadProblems(picture.managers),
-    ...picture.managers.flatMap((one) => managerProblems(one, picture.agents)),
+    ...deadProblems(picture),
+    ...picture.managers.flatMap((one) => managerProblems(one, picture)),
     ...agentProblems(picture),
     ...rolloutProblems(picture),
     ...troubleProblems(picture),
@@ -49,19 +50,27 @@ function listProblems({ list, atMs, guarded }: OverviewAnswer): readonly Problem
 }
 
 /** One line for all of them where there are many: it is one thing that happened. */
-function deadProblems(managers: readonly ManagerAnswer[]): readonly Problem[] {
+function deadProblems(picture: OverviewAnswer): readonly Problem[] {
+  const { managers } = picture;
   const dead = managers.filter(({ probe }) => probe === 'down');
-  if (dead.length <= maxDeadLines) return dead.map(deadProblem);
+  if (dead.length <= maxDeadLines) return dead.map((one) => deadProblem(one, picture));
   const agents = dead.reduce((total, one) => total + one.agents, 0);
   const names = dead.map(({ id }) => id).join(', ');
   const what = `${dead.length} of ${managers.length} managers do not answer`;
-  const more = `${names}; ${plural(agents, 'agent')} report from them`;
+  const more = knowsAgents(picture)
+    ? `${names}; ${plural(agents, 'agent')} report from them`
+    : names;
   return [{ key: 'dead', rank: 'bad', what, more }];
 }
 
-function deadProblem({ id, state, agents }: ManagerAnswer): Problem {
-  const there = plural(agents, 'agent');
+function deadProblem({ id, state, agents }: ManagerAnswer, picture: OverviewAnswer): Problem {
   const isOffered = state === 'up';
+  if (!knowsAgents(picture)) {
+    const more = isOffered ? 'from here; sidecars leave it alone' : 'it is taken out already';
+    const what = `${id} does not answer`;
+    return { key: `dead-${id}`, rank: isOffered ? 'bad' : 'warn', what, more };
+  }
+  const there = plural(agents, 'agent');
   const more = isOffered
     ? `${there} report from it; sidecars leave it alone`
     : `it is taken out already; ${there} report from it`;
@@ -70,7 +79,8 @@ function deadProblem({ id, state, agents }: ManagerAnswer): Problem {
   return { key: `dead-${id}`, rank: isOffered ? 'bad' : 'warn', what, more, link };
 }
 
-function managerProblems(one: ManagerAnswer, all: number): readonly Problem[] {
+function managerProblems(one: ManagerAnswer, picture: OverviewAnswer): readonly Problem[] {
+  const { agents: all } = picture;
   const { id, probe, ready, state, agents, share } = one;
   const problems: Problem[] = [];
   const add = (kind: string, rank: Problem['rank'], what: string, more: string): void => {
@@ -79,7 +89,7 @@ function managerProblems(one: ManagerAnswer, all: number): readonly Problem[] {
       rank,
       what,
       more,
-      link: `#/agents?manager=${encodeURIComponent(id)}`,
+      ...(knowsAgents(picture) ? { link: `#/agents?manager=${encodeURIComponent(id)}` } : {}),
     });
   };
   const there = plural(agents, 'agent');
@@ -95,7 +105,8 @@ function managerProblems(one: ManagerAnswer, all: number): readonly Problem[] {
     );
   }
   if (state === 'drain') {
-    const more = agents === 0 ? 'it is empty' : `${there} have not left yet`;
+    const left = agents === 0 ? 'it is empty' : `${there} have not left yet`;
+    const more = knowsAgents(picture) ? left : 'agents leave it in their own time';
     add('drain', 'note', `${id} is drained`, more);
   }
   if (state === 'up' && all >= minForBalance && agents > share * skew) {

@@ -134,8 +134,6 @@ test('a follower refuses every command that signs, and names where the writer is
     ['keys', 'raise-epoch'],
     ['keys', 'replace-root', 'x'],
     ['keys', 'recover', '--url', 'https://h:1', '--manager', '10.0.0.1'],
-    ['api-token', 'create', '--name', 'x'],
-    ['api-token', 'revoke', 'x'],
     ['init', '--org', 'acme', '--manager', '10.0.0.1'],
     ['token'],
   ];

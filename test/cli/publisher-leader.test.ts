@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { eventually, freePort } from '../fakes/processes.ts';
 import { EtcdServers, missingEtcd } from '../leader/etcd-fixture.ts';
+import { as, call } from '../publisher/api/call.ts';
 import { scratchDirectory } from '../publisher/fixture.ts';
-import { initPublisherDirectory, TestPublisher } from './publisher-fixture.ts';
+import { initPublisherDirectory, runPublisher, TestPublisher } from './publisher-fixture.ts';
 
 const skip = missingEtcd() ?? false;
 
@@ -59,6 +60,12 @@ test('one writes, both serve its bytes; when it stops, the other goes on under t
     /leader: wm1 \(https:\S+\), .*etcd, term 1\): wm1 has it/,
   );
 
+  const kindAt = async (publisher: TestPublisher) => (await originAt(publisher)).kind;
+  assert.equal(await kindAt(a), 'leader');
+  assert.deepEqual(await originAt(b), {
+    ...{ kind: 'standby', writer: `https://127.0.0.1:${a.port}`, sources: [] },
+  });
+
   assert.equal((await a.run('drain', '10-0-0-1')).exit, 0);
   await eventually('wm2 serves what the command made', () => serves(b, 2));
   assert.equal(await bytesOf(b), await bytesOf(a));
@@ -86,6 +93,18 @@ test('one writes, both serve its bytes; when it stops, the other goes on under t
   assert.ok(asked.answers > 10);
   assert.deepEqual(asked.refused, []); // from before the takeover until nobody could write any more
 });
+
+/** Who signs, by the API of a publisher that runs. */
+async function originAt(publisher: TestPublisher) {
+  const words = ['api-token', 'create', '--name', 'x', '--dir', publisher.directory, '--json'];
+  const { token } = JSON.parse((await runPublisher(words)).out);
+  return eventually('the token is known', async () => {
+    const { status, text } = await call(publisher, 'GET', '/api/v1/status', as(token));
+    if (status === 200) return JSON.parse(text).origin;
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    return undefined;
+  });
+}
 
 /** One question after the other, as a sidecar asks that is always curious. */
 function keepAsking(publisher: TestPublisher) {

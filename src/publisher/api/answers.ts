@@ -36,7 +36,20 @@ export const trouble = z.object({
   sinceAtMs: z.number(),
 });
 
+/** Who signs, as seen from the publisher that is asked. */
+export const origin = z.object({
+  kind: z
+    .enum(['alone', 'leader', 'standby', 'follower'])
+    .describe('alone and leader sign; standby and follower take no orders'),
+  writer: z.string().describe('where orders are given; empty where that is not known now'),
+  sources: z.array(z.string()).describe('of a follower: where it looks'),
+  source: z.string().optional().describe('of a follower: where the list came from'),
+  takenAtMs: z.number().optional(),
+  freshAtMs: z.number().optional().describe('when the writer last vouched for it'),
+});
+
 export const status = z.object({
+  origin,
   list: version.optional(),
   managers: z.number(),
   agents: z.number(),
@@ -125,6 +138,7 @@ export const overview = z.object({
   atMs: z.number().describe('by the clock of the publisher'),
   org: z.string(),
   program: z.string(),
+  origin,
   list: version.extend({ expiresAtMs: z.number() }).optional(),
   agents: z.number(),
   states: z.record(z.string(), z.number()).describe('agents by where they stand'),
@@ -180,6 +194,7 @@ export const load = z.object({
 
 export const history = z.object({ history: z.array(version) });
 
+export type Origin = z.output<typeof origin>;
 export type ManagerAnswer = z.output<typeof fleetManager>;
 export type OverviewAnswer = z.output<typeof overview>;
 export type RolloutAnswer = z.output<typeof rollout>;

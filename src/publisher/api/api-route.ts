@@ -81,6 +81,8 @@ async function runOperation(
   const action = operation.audited?.(query) ?? '';
   try {
     note(action, 'asked');
+    const refusal = world.refuses?.(operation);
+    if (refusal !== undefined) throw refusal;
     const value = await operation.run(world, query, who);
     note(action, 'done');
     reply.header('cache-control', 'no-store');
@@ -95,6 +97,7 @@ async function runOperation(
 }
 
 function statusOf(reason: ReasonName): number {
-  if (reason === 'not_leader' || reason === 'conflict') return 409;
+  const isElsewhere = reason === 'not_leader' || reason === 'is_follower';
+  if (isElsewhere || reason === 'conflict') return 409;
   return reason === 'store_failed' || reason.startsWith('leader_') ? 503 : 400;
 }

@@ -66,7 +66,7 @@ const refusals = {
   400: 'a parameter is wrong, or the change makes no sense now',
   401: 'no token, or a forged, revoked or expired one',
   403: 'the role of the token is too low',
-  409: 'another operator decided something meanwhile (E047): look again; or another publisher leads, which the message names: ask that one',
+  409: 'another operator decided something meanwhile (E047): look again; or another publisher signs, or knows, this, which the message names: ask that one',
   429: 'too many requests; Retry-After says when',
   503: 'overloaded, or the disk or etcd refuses',
 } as const;

@@ -13,6 +13,8 @@ export interface Operation {
   readonly answer: z.ZodType;
   /** It walks over all agents: all callers together get few of them a second. */
   readonly isHeavy?: boolean;
+  /** It tells of what agents reported, which a follower does not know. */
+  readonly isOfAgents?: boolean;
   /** What the audit log says of it; absent for what only reads. */
   audited?(query: Readonly<Record<string, unknown>>): string;
   run(

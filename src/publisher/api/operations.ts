@@ -30,9 +30,10 @@ const reads: readonly Operation[] = [
     summary: 'The list that is served, and what is wrong',
     query: z.strictObject({}),
     answer: answers.status,
-    async run({ history, agents, complaints }) {
+    async run({ history, agents, complaints, origin }) {
       const newest = history.newest();
       return {
+        origin: origin(),
         ...(newest === undefined ? {} : { list: versionOf(newest) }),
         managers: newest === undefined ? 0 : listedManagers(newest.content).length,
         agents: agents(),
@@ -82,6 +83,7 @@ const reads: readonly Operation[] = [
     }),
     answer: answers.agentPage,
     isHeavy: true,
+    isOfAgents: true,
     async run({ rows, target, clock }, query) {
       const wanted = target();
       if (wanted === undefined)

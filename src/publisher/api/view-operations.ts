@@ -68,6 +68,7 @@ export const viewOperations: readonly Operation[] = [
         .describe('id of the agent'),
     }),
     answer: answers.explanation,
+    isOfAgents: true,
     run: async (world, { agent }) => explain(world, String(agent)),
   },
   {
@@ -96,6 +97,7 @@ export const viewOperations: readonly Operation[] = [
     summary: 'Agents of every manager over time, at most a day',
     query: z.strictObject({ minutes: minutes(24 * 60, 60) }),
     answer: answers.load,
+    isOfAgents: true,
     run: async ({ loadHistory, clock }, query) =>
       loadHistory.series(clock.nowMs() - Number(query.minutes) * 60_000, maxPoints),
   },

@@ -2,6 +2,7 @@
 import type { Clock } from '../../clock.ts';
 import type { FileStates } from '../../cluster/calls/node-view.ts';
 import type { LoggedEvent } from '../../diagnosis/event-line.ts';
+import type { PilotfishError } from '../../errors.ts';
 import type { Health } from '../../health/judge.ts';
 import type { Log } from '../../log.ts';
 import type { Board } from '../board/board.ts';
@@ -13,6 +14,7 @@ import type { History } from '../history.ts';
 import type { PublishDesk } from '../publish.ts';
 import type { AgentEvent, AgentRow } from '../reports/agent-book.ts';
 import type { Target } from '../reports/standing.ts';
+import type { Origin } from './answers.ts';
 import type { AuditEntry, AuditFacts } from './audit.ts';
 import type { TokenRecord } from './token.ts';
 
@@ -23,6 +25,13 @@ export interface AuditDesk {
 }
 
 export interface ApiWorld {
+  /** Why this publisher does not do it; undefined: it does. Absent where it does everything. */
+  refuses?(operation: {
+    readonly audited?: unknown;
+    readonly isOfAgents?: boolean;
+  }): PilotfishError | undefined;
+  /** Who signs. */
+  origin(): Origin;
   readonly clock: Clock;
   readonly log: Log;
   readonly history: History;

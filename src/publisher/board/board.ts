@@ -6,7 +6,7 @@
 import type { Clock } from '../../clock.ts';
 import type { Health } from '../../health/judge.ts';
 import type { Manager } from '../../list/model.ts';
-import type { ManagerAnswer, OverviewAnswer, RolloutAnswer } from '../api/answers.ts';
+import type { ManagerAnswer, Origin, OverviewAnswer, RolloutAnswer } from '../api/answers.ts';
 import type { Complaint } from '../complaints.ts';
 import { listedManagers } from '../content.ts';
 import { listExpiresAtMs, type PublishedList, type RolloutMark, versionOf } from '../history.ts';
@@ -37,6 +37,7 @@ export interface BoardParts {
   nodeOf(manager: string): string | undefined;
   complaints(): readonly Complaint[];
   waiting(): number;
+  origin(): Origin;
 }
 
 export interface Board {
@@ -113,6 +114,7 @@ function lookOf(
   return {
     org: parts.org,
     program: parts.program,
+    origin: parts.origin(),
     ...(served === undefined
       ? {}
       : { list: { ...versionOf(served), expiresAtMs: listExpiresAtMs(served) } }),

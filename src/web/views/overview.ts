@@ -3,12 +3,18 @@ import type { ManagerAnswer, OverviewAnswer } from '../../publisher/api/answers.
 import type { App, View } from '../app.ts';
 import { type Child, el, svg } from '../dom.ts';
 import { ago, count, percent, plural } from '../format.ts';
+import { knowsAgents } from '../origin.ts';
 import { badge, empty, orderButton, section, stateNames, stateOrder } from '../parts.ts';
 import { type Problem, problemsOf } from '../problems.ts';
 
 export const overviewView: View = {
   title: () => 'Overview',
-  render: (app) => [problems(app.picture), tiles(app.picture), states(app.picture), ...map(app)],
+  render: (app) => [
+    problems(app.picture),
+    tiles(app.picture),
+    knowsAgents(app.picture) && states(app.picture),
+    ...map(app),
+  ],
 };
 
 const maxShown = 12;
@@ -24,10 +30,19 @@ function problems(picture: OverviewAnswer): HTMLElement {
     'problems',
     title,
     found.length === 0
-      ? empty('Every manager answers, every agent is where it should be.')
+      ? empty(allGood(picture))
       : el('ul', {}, ...found.slice(0, maxShown).map(problemItem)),
     more > 0 && el('p', { class: 'quiet' }, `and ${plural(more, 'more', 'more')}`),
   );
+}
+
+function allGood(picture: OverviewAnswer): string {
+  if (picture.managers.some(({ probe }) => probe === 'unknown')) {
+    return 'Nothing that is known; not every manager was probed yet.';
+  }
+  return knowsAgents(picture)
+    ? 'Every manager answers, every agent is where it should be.'
+    : 'The list is good, and every manager answers from here.';
 }
 
 function problemItem({ key, rank, what, more, link }: Problem): HTMLElement {
@@ -45,7 +60,8 @@ function problemItem({ key, rank, what, more, link }: Problem): HTMLElement {
   );
 }
 
-function tiles({ agents, states: counts, list, managers, rollout, waiting, atMs }: OverviewAnswer) {
+function tiles(picture: OverviewAnswer) {
+  const { agents, states: counts, list, managers, rollout, waiting, atMs } = picture;
   const up = managers.filter(({ probe, ready }) => probe === 'up' && ready?.isReady !== false);
   const counted = Object.values(counts).reduce((total, one) => total + one, 0);
   const good = counts.on_target ?? 0;
@@ -56,8 +72,12 @@ function tiles({ agents, states: counts, list, managers, rollout, waiting, atMs 
     el(
       'dl',
       {},
-      tile('Agents', count(agents), `${plural(waiting, 'sidecar')} waiting for news`),
-      tile('On target', percent(good, counted), `${count(good)} of ${count(counted)}`),
+      ...(knowsAgents(picture)
+        ? [
+            tile('Agents', count(agents), `${plural(waiting, 'sidecar')} waiting for news`),
+            tile('On target', percent(good, counted), `${count(good)} of ${count(counted)}`),
+          ]
+        : [tile('Sidecars', count(waiting), 'wait here for news')]),
       tile('Managers', `${up.length} / ${managers.length}`, 'answer and are ready'),
       list === undefined
         ? tile('List', 'none', 'nothing is published')
@@ -139,7 +159,7 @@ function map(app: App): readonly Child[] {
         `Zone ${zone}`,
         el('span', { class: 'quiet' }, ` · ${plural(managers.length, 'manager')}`),
       ),
-      el('ul', { class: 'cards' }, ...managers.map((one) => card(one, most, app.mayChange))),
+      el('ul', { class: 'cards' }, ...managers.map((one) => card(one, most, app))),
     ),
   );
   return [
@@ -162,8 +182,8 @@ export function standing(one: ManagerAnswer): { kind: 'good' | 'warn' | 'bad'; t
   return { kind: 'good', text: one.ready === undefined ? 'up' : 'ready' };
 }
 
-function card(one: ManagerAnswer, most: number, mayChange: boolean): HTMLElement {
-  const { id, role, address, port, agents, share, state, ready, prio, weight } = one;
+function card(one: ManagerAnswer, most: number, { mayChange, picture }: App): HTMLElement {
+  const { id, role, address, port, state, ready, prio, weight } = one;
   const { kind, text } = standing(one);
   const isDrained = state === 'drain';
   const order = isDrained ? ['undrain', 'Take back'] : ['drain', 'Drain'];
@@ -182,6 +202,16 @@ function card(one: ManagerAnswer, most: number, mayChange: boolean): HTMLElement
       { class: 'quiet' },
       `${address}:${port} · weight ${weight}${prio === 0 ? '' : ` · prio ${prio}`}`,
     ),
+    ...(knowsAgents(picture) ? loadOf(one, most) : []),
+    ready === undefined ? undefined : el('p', { class: 'why' }, ready.why),
+    mayChange &&
+      state !== 'down' &&
+      orderButton(order[0] ?? '', id, order[1] ?? '', `${order[1]} ${id}`),
+  );
+}
+
+function loadOf({ id, agents, share, state }: ManagerAnswer, most: number): readonly Child[] {
+  return [
     el(
       'p',
       { class: 'load' },
@@ -193,11 +223,7 @@ function card(one: ManagerAnswer, most: number, mayChange: boolean): HTMLElement
       el('span', { class: 'quiet' }, state === 'up' ? ` of ${count(share)} by weight` : ' left'),
     ),
     loadBar(agents, share, most),
-    ready === undefined ? undefined : el('p', { class: 'why' }, ready.why),
-    mayChange &&
-      state !== 'down' &&
-      orderButton(order[0] ?? '', id, order[1] ?? '', `${order[1]} ${id}`),
-  );
+  ];
 }
 
 /** Agents that are there, and a line at its share. */
