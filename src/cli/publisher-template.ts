@@ -1,7 +1,9 @@
 /** The publisher.yml that `init` writes: what was asked, and the few keys people change first. */
+
 import { stringify } from 'yaml';
 import { parseToken } from '../list/token.ts';
 import type { InitRequest } from '../publisher/init.ts';
+import { defaultClusterSection } from './cluster-config.ts';
 import type { FollowRequest } from './publisher-host.ts';
 
 export function renderPublisherConfig(request: InitRequest): string {
@@ -34,6 +36,9 @@ log:
 /** The publisher.yml that `follow` writes. Throws ConfigError `token_invalid`. */
 export function renderFollowerConfig({ token, from, listen }: FollowRequest): string {
   const { org } = parseToken(token);
+  const node = from.includes('cluster')
+    ? `# The node of ours beside it, by the settings of the manager here.\ncluster:\n  home: ${defaultClusterSection.home}\n`
+    : '';
   return `# Configuration of pilotfish-publisher as a follower: it serves what another publisher signs.
 # Every key: pilotfish-publisher run --help
 org: ${stringify(org).trim()}
@@ -41,7 +46,7 @@ listen: ${stringify(listen).trim()}
 follow:
   token: ${token.trim()}
   from:
-${from.map((one) => `    - ${stringify(one).trim()}\n`).join('')}log:
+${from.map((one) => `    - ${stringify(one).trim()}\n`).join('')}${node}log:
   level: info
 `;
 }
