@@ -10,8 +10,9 @@ import { fileURLToPath } from 'node:url';
 import { initPublisherDirectory, TestPublisher } from '../cli/publisher-fixture.ts';
 import { runSidecar } from '../cli/run-sidecar.ts';
 import { Home, key } from '../cluster/system/nodes.ts';
-import { eventually, freePort, StandIns } from '../fakes/processes.ts';
+import { eventually, freePort, ownAddress, StandIns } from '../fakes/processes.ts';
 import { scratchDirectory } from '../publisher/fixture.ts';
+import { PongManager } from '../publisher/roster/pong.ts';
 
 const program = fileURLToPath(new URL('../../src/publisher-main.ts', import.meta.url));
 const waitMs = 90_000;
@@ -33,11 +34,18 @@ function clusterSection(home: Home, type: 'master' | 'worker', name: string, por
 `;
 }
 
-async function ground(t: TestContext, more: string, ...from: readonly string[]) {
+const someManagers = ['m1=10.0.0.1', 'm2=10.0.0.2', 'm3=10.0.0.3'];
+
+async function ground(
+  t: TestContext,
+  more: string,
+  from: string,
+  managers: readonly string[] = someManagers,
+) {
   const [masterHome, workerHome] = [new Home(t), new Home(t)];
   mkdirSync(join(masterHome.path, 'etc/shared/default'));
   const port = await freePort('127.0.0.1');
-  const writer = await initPublisherDirectory(t, ['m1=10.0.0.1', 'm2=10.0.0.2', 'm3=10.0.0.3']);
+  const writer = await initPublisherDirectory(t, managers);
   const shared = more.replaceAll('HOME', masterHome.path);
   const section = clusterSection(masterHome, 'master', 'wm1', port);
   writer.edit(/^list:/m, `${section}${shared}list:`);
@@ -48,9 +56,9 @@ async function ground(t: TestContext, more: string, ...from: readonly string[]) 
   assert.equal((await writer.run('export', join(folder, 'site'), ...flags)).exit, 0);
   const token = (await writer.run('token')).out.trim().split('\n').at(-1) ?? '';
   const follower = new TestPublisher(join(folder, 'f'), await freePort('127.0.0.1'), []);
-  const sources = from.map((one) => one.replaceAll('HOME', workerHome.path));
+  const source = from.replaceAll('HOME', workerHome.path);
   const listen = ['--listen', `127.0.0.1:${follower.port}`];
-  const made = await follower.run('follow', token, '--from', ...sources, ...listen);
+  const made = await follower.run('follow', token, '--from', source, ...listen);
   assert.equal(made.exit, 0, made.err);
   const own = clusterSection(workerHome, 'worker', 'wm2', port);
   // `follow --from cluster` names the manager of this host, which is elsewhere here.
@@ -139,4 +147,21 @@ test("the list lies in a group's shared folder on the master, and a follower bes
   assert.equal((await writer.run('publish')).exit, 0);
   await eventually('a new file came', () => !readFileSync(file).equals(before), waitMs);
   await eventually('the follower has it', async () => 'm9' in (await follower.states()), waitMs);
+});
+
+test('a follower beside a node that is stopped: its manager leaves first, and it serves until then', async (t) => {
+  const managers = [96, 97].map((at) => new PongManager(t, ownAddress(at)));
+  await Promise.all(managers.map((manager) => manager.come()));
+  const names = managers.map(({ address }, at) => `wm${at + 1}=${address}:1514`);
+  const roster = 'roster:\n  enabled: true\n  interval: 100ms\nprobe:\n  interval: 200ms\n';
+  const { writer, follower, run } = await ground(t, roster, 'cluster', names);
+  follower.edit('database: none', 'database: none\n  lameDuck: 5s');
+  run(writer);
+  await eventually('the writer serves', () => serves(writer), waitMs);
+  const process_ = run(follower);
+  await eventually('the follower serves', () => serves(follower), waitMs);
+  process_.signal('SIGTERM');
+  await eventually('it leaves', async () => (await writer.states()).wm2 === 'drain', waitMs);
+  assert.ok(await serves(follower), 'it serves while agents move');
+  assert.equal((await process_.ended).code, 0);
 });
