@@ -135,6 +135,8 @@ const complaintTodo: Readonly<Record<string, string>> = {
   'leader.name': 'give each publisher an own `leader.name`: commands here are refused meanwhile',
   'leader.store': 'is etcd well? `etcdctl endpoint health`; lists are served, none is signed',
   'leader.state': 'the roots here may be older than those of the leader: copy its `roots`',
+  'leader.back': 'can this publisher reach the one that leads, by its `leader.url`?',
+  'reports.forward': 'set `leader.url` in each publisher.yml; publishers must reach each other',
   'reports.store': 'free the disk; reports are kept in memory meanwhile',
   'rollout.stuck': '`rollout status`; publish a better list, which ends this',
 };

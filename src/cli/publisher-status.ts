@@ -194,6 +194,11 @@ function rolloutText({ overview }: Status): string {
   return `rollout ${record.id} ${state}, wave ${record.pct} %${heard}: ${printable(next)}\n`;
 }
 
+function forwardText(forward: NonNullable<RunningStatus['reports']>['forward']): string {
+  if (forward === undefined || forward.passed + forward.waiting === 0) return '';
+  return `, ${forward.passed} handed on to the leader, ${forward.waiting} wait for it`;
+}
+
 function runningText({ running, nowMs }: Status): string {
   if (running === undefined) return '';
   const { reports, refused } = running;
@@ -201,7 +206,7 @@ function runningText({ running, nowMs }: Status): string {
   const told =
     reports === undefined
       ? ''
-      : `${reports.taken} reports of ${reports.agents} agents taken, ${reports.unsaved} not on disk\n`;
+      : `${reports.taken} reports of ${reports.agents} agents taken, ${reports.unsaved} not on disk${forwardText(reports.forward)}\n`;
   const counts = Object.entries(refused);
   const bad = counts.map(([name, count]) => `${count} ${name}`).join(', ');
   return (
