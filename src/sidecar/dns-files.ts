@@ -38,10 +38,14 @@ export interface DnsFilesParts {
 
 /** While name servers fail or deny, they are asked so often. */
 const againMs = 5_000;
-/** While a manager is dead the record is asked about so often, whatever its TTL … */
-const troubleMs = 1_000;
-/** … for so long; then as after a failure. */
-const eagerMs = 30_000;
+/**
+ * While a manager is dead the record is asked about so often, whatever its TTL, by how long it has
+ * been so; after that as after a failure. Who moves a manager changes its record at about that time.
+ */
+const troublePaces = [
+  { untilMs: 1_500, everyMs: 250 },
+  { untilMs: 30_000, everyMs: 1_000 },
+] as const;
 /** A long TTL must not keep a change of this host (its resolver, its hosts file) unseen. */
 const maxPauseMs = 60_000;
 const afterTtlMs = 50;
@@ -67,7 +71,7 @@ export class DnsFiles implements SourceFiles {
   paceMs(): number {
     const troubledMs = this.#troubledForMs();
     if (troubledMs === undefined) return this.#pauseMs;
-    return Math.min(this.#pauseMs, troubledMs < eagerMs ? troubleMs : againMs);
+    return Math.min(this.#pauseMs, troublePaceMs(troubledMs));
   }
 
   #troubledForMs(): number | undefined {
@@ -95,7 +99,8 @@ export class DnsFiles implements SourceFiles {
 
   #maxAgeMs(): number | undefined {
     if (this.#parts.clock.monotonicMs() >= this.#dueAtMs) return 0;
-    return this.#troubledForMs() === undefined ? undefined : troubleMs - afterTtlMs;
+    const troubledMs = this.#troubledForMs();
+    return troubledMs === undefined ? undefined : troublePaceMs(troubledMs) - afterTtlMs;
   }
 
   #pauseFor(ttlLeftMs: number): void {
@@ -131,6 +136,10 @@ export class DnsFiles implements SourceFiles {
     await write(envelope);
     return envelope;
   }
+}
+
+function troublePaceMs(troubledMs: number): number {
+  return troublePaces.find(({ untilMs }) => troubledMs < untilMs)?.everyMs ?? againMs;
 }
 
 function listIn(bytes: Uint8Array): ManagerList {
