@@ -132,19 +132,23 @@ export function readJson(path: string, log: Log): unknown {
 }
 
 /** Whole or not at all; a failure is logged, the node goes on. */
-export function writeJson(path: string, value: unknown, log: Log): void {
+export function writeJson(path: string, value: unknown, log: Log): boolean {
   const aside = `${path}.new`;
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     const file = openSync(aside, 'w', 0o600);
     try {
-      writeSync(file, JSON.stringify(value));
+      const bytes = Buffer.from(JSON.stringify(value));
+      // Short where space ends; only the next call says so.
+      for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
       fsyncSync(file);
     } finally {
       closeSync(file);
     }
     renameSync(aside, path);
+    return true;
   } catch (error) {
     log.warn('cluster.memory_unwritable', { path, reason: messageOf(error) });
+    return false;
   }
 }

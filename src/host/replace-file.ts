@@ -27,9 +27,12 @@ async function replace(path: string, bytes: Buffer): Promise<void> {
       await handle.chmod(stats.mode & 0o777);
     }
     await handle.sync();
+    await rename(aside, path);
+  } catch (error) {
+    await unlink(aside).catch(() => undefined); // it may hold keys
+    throw error;
   } finally {
     await handle.close();
   }
-  await rename(aside, path);
   await syncDirectory(dirname(path));
 }
