@@ -2,7 +2,7 @@
  * What a node remembers of the master's role, in the publisher's directory: `cluster-role.json`, the
  * status for `promotion status`, an operator's order, and copies of client.keys that were put aside.
  */
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { isJsonObject, systemCodeOf } from '../guards.ts';
@@ -59,8 +59,8 @@ export class RoleBookFiles implements RoleBook {
     };
   }
 
-  write(memory: RoleMemory): void {
-    writeJson(join(this.#folder, names.memory), memory, this.#log);
+  write(memory: RoleMemory): boolean {
+    return writeJson(join(this.#folder, names.memory), memory, this.#log);
   }
 
   takeOrder(): Order | undefined {
@@ -87,7 +87,9 @@ export class RoleBookFiles implements RoleBook {
   }
 
   async putAside(token: number, bytes: Buffer): Promise<void> {
-    await writeDurably(this.#pathOf(`client.keys.${token}`), bytes);
+    const path = this.#pathOf(`client.keys.${token}`);
+    // One that was not settled is older, and may hold what a sync has taken out of the file since.
+    if (!existsSync(path)) await writeDurably(path, bytes);
   }
 
   async aside(): Promise<readonly { readonly token: number; readonly bytes: Buffer }[]> {

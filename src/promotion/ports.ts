@@ -47,11 +47,15 @@ export interface RoleMemory {
 /** Port: small files of this host. */
 export interface RoleBook {
   read(): RoleMemory;
-  write(memory: RoleMemory): void;
+  /** False: it could not be made durable. */
+  write(memory: RoleMemory): boolean;
   /** An operator's order that nobody took yet. */
   takeOrder(): Order | undefined;
   tell(status: PromotionStatus): void;
-  /** Copies of client.keys from before another node became the master, by this node's own token. */
+  /**
+   * A copy of client.keys from before another node became the master, by this node's own token; the
+   * first one stays until it is settled. Throws HostError.
+   */
   putAside(token: number, bytes: Buffer): Promise<void>;
   aside(): Promise<readonly { readonly token: number; readonly bytes: Buffer }[]>;
   /** What is kept of such a copy: its stray keys, or nothing. Returns the file's path. */

@@ -13,8 +13,9 @@ import { claimRole, refuseForgetful, undoMove } from './claim-role.ts';
 import { type Freshness, judgeFreshness, judgePromotion, type Verdict, waiting } from './judge.ts';
 import { KeysLedger, type Recorded } from './keys-ledger.ts';
 import { ownSeat } from './own-seat.ts';
-import type { PromotionSettings, PromotionStatus, RoleMemory, RolePorts } from './ports.ts';
+import type { PromotionSettings, PromotionStatus, RolePorts } from './ports.ts';
 import { parseRecord, type RoleRecord, type WorkerSeen } from './record.ts';
+import { KeptMemory } from './role-memory.ts';
 import { RoleOrders } from './role-orders.ts';
 import { keysText, shownRecord } from './role-status.ts';
 import { RoleSwitch, type RunRole } from './role-switch.ts';
@@ -22,6 +23,7 @@ import { promotionTopics } from './topics.ts';
 
 const lookEveryMs = 500;
 const tellEveryMs = 1_000;
+const retellMs = 5_000;
 /** After a try that failed another candidate may do better. */
 const backoffMs = 60_000;
 
@@ -31,7 +33,7 @@ export class RoleKeeper {
   readonly #office: OfficeKeeper;
   readonly #orders: RoleOrders;
   readonly #switch: RoleSwitch;
-  #memory: RoleMemory;
+  readonly #memory: KeptMemory;
   #record: RoleRecord | undefined;
   #isRecordUnknown = false;
   #revision = 0;
@@ -46,20 +48,21 @@ export class RoleKeeper {
   #mayTake = false;
   #claimedAtMs = 0;
   #movedBeforeMs = 0;
+  #told = { text: '', atMs: 0 };
   #workers: () => readonly WorkerSeen[] = () => [];
 
   constructor(settings: PromotionSettings, ports: RolePorts) {
     this.#settings = settings;
     this.#ports = ports;
-    this.#memory = ports.book.read();
-    this.#record = this.#memory.record;
+    this.#memory = new KeptMemory(ports.book);
+    this.#record = this.#memory.now.record;
     this.#orders = new RoleOrders(ports);
     this.#switch = new RoleSwitch(settings, ports, {
       record: () => this.#record,
       freshRecord: () => this.#freshRecord(),
-      wasMaster: () => this.#memory.wasMaster,
-      ownToken: () => this.#memory.ownToken,
-      remember: (change) => this.#remember(change),
+      wasMaster: () => this.#memory.now.wasMaster,
+      ownToken: () => this.#memory.now.ownToken,
+      remember: (change) => void this.#memory.keep(change),
       failed: (token, why) => this.#standDown(token, why),
       done: (token, hooksMs, wrong) => this.#done(token, hooksMs, wrong),
     });
@@ -81,12 +84,12 @@ export class RoleKeeper {
   }
 
   get greatestToken(): number {
-    return this.#memory.greatestToken;
+    return this.#memory.now.greatestToken;
   }
 
   /** A peer showed this token. */
   saw(token: number): void {
-    if (token > this.#memory.greatestToken) this.#remember({ greatestToken: token });
+    if (token > this.#memory.now.greatestToken) this.#memory.keep({ greatestToken: token });
     const now = this.#office.standing();
     if (now.kind !== 'leader' || token <= now.token) return;
     this.#office.fenced(now.token, `a peer has seen a newer master, with token ${token}`);
@@ -137,8 +140,8 @@ export class RoleKeeper {
       writtenAtMs: this.#ports.clock.nowMs(),
       ...{ node, mode, isCandidate },
       role: this.#roleName(),
-      ownToken: this.#memory.ownToken,
-      greatestToken: this.#memory.greatestToken,
+      ownToken: this.#memory.now.ownToken,
+      greatestToken: this.#memory.now.greatestToken,
       ...(this.#holder === undefined ? {} : { holder: this.#holder }),
       ...(record === undefined ? {} : { record }),
       keys: keysText(this.#roleName(), this.#freshness),
@@ -176,7 +179,7 @@ export class RoleKeeper {
 
   /** The seat of a process of this node that is gone: nobody else could have had its token. */
   #isOwnOld({ name, token }: Holder): boolean {
-    const isOwn = name === this.#settings.node && token === this.#memory.ownToken;
+    const isOwn = name === this.#settings.node && token === this.#memory.now.ownToken;
     return isOwn && this.#claim === undefined && !this.holds(token);
   }
 
@@ -192,11 +195,11 @@ export class RoleKeeper {
     this.#isRecordUnknown = record === undefined;
     if (record === undefined) return;
     this.#record = record;
-    const greatestToken = Math.max(record.token, this.#memory.greatestToken);
-    const before = this.#memory.record;
+    const greatestToken = Math.max(record.token, this.#memory.now.greatestToken);
+    const before = this.#memory.now.record;
     const isSame = before?.token === record.token && before.keys.digest === record.keys.digest;
-    if (!isSame || greatestToken > this.#memory.greatestToken) {
-      this.#remember({ greatestToken, record });
+    if (!isSame || greatestToken > this.#memory.now.greatestToken) {
+      this.#memory.keep({ greatestToken, record });
     }
   }
 
@@ -211,7 +214,7 @@ export class RoleKeeper {
       holder: this.#holder,
       record: this.#record,
       isRecordUnknown: this.#isRecordUnknown,
-      ownToken: this.#memory.ownToken,
+      ownToken: this.#memory.now.ownToken,
       freshness: this.#freshness,
       order,
       pausedFor: clock.monotonicMs() < this.#pausedUntilMs ? this.#pausedFor : undefined,
@@ -258,10 +261,10 @@ export class RoleKeeper {
     const { clock, log } = this.#ports;
     this.#claimedAtMs = clock.monotonicMs();
     try {
-      refuseForgetful(token, this.#memory.greatestToken);
+      refuseForgetful(token, this.#memory.now.greatestToken);
       const pauseMs =
         this.#verdict.kind === 'take' ? this.#verdict.pauseMs : this.#settings.pauseMs;
-      this.#remember({ ownToken: token, greatestToken: token });
+      this.#memory.keepSurely({ ownToken: token, greatestToken: token });
       this.#movedBeforeMs = this.#record?.movedAtMs ?? 0;
       const recorded = await claimRole(this.#ports, this.#settings, {
         ...{ token, pauseMs },
@@ -269,8 +272,9 @@ export class RoleKeeper {
         holds: () => this.holds(token),
         fenced: () => this.#office.fenced(token),
       });
-      this.#remember({ wasMaster: true, record: recorded.record });
       this.#record = recorded.record;
+      this.#revision = recorded.revision;
+      this.#memory.keepSurely({ wasMaster: true, record: recorded.record });
       this.#begin(token, recorded);
       const tookMs = Math.round(clock.monotonicMs() - this.#claimedAtMs);
       log.info('promotion.recorded', { token, tookMs, keys: recorded.record.keys.count });
@@ -283,7 +287,6 @@ export class RoleKeeper {
   #begin(token: number, recorded: Recorded): void {
     const { engine, clock, keys, seal } = this.#ports;
     if (!this.holds(token)) return;
-    this.#revision = recorded.revision;
     this.#ledger = new KeysLedger(
       {
         ...{ engine, clock, keys, seal, token },
@@ -378,14 +381,6 @@ export class RoleKeeper {
     else complaints.begin(promotionTopics.engine, this.#engineTrouble);
   }
 
-  #remember(change: Partial<RoleMemory>): void {
-    const greatestToken = Math.max(change.greatestToken ?? 0, this.#memory.greatestToken);
-    const record = change.record ?? this.#memory.record;
-    const kept = record && { ...record, keys: { ...record.keys, steps: [] } };
-    this.#memory = { ...this.#memory, ...change, greatestToken, record: kept };
-    this.#ports.book.write(this.#memory);
-  }
-
   async #tellOn(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       this.#tell();
@@ -393,7 +388,12 @@ export class RoleKeeper {
     }
   }
 
+  /** What is new at once, else now and then: it is written for as long as this host lives. */
   #tell(): void {
-    this.#ports.book.tell(this.status());
+    const { writtenAtMs, ...news } = this.status();
+    const text = JSON.stringify(news);
+    if (text === this.#told.text && Math.abs(writtenAtMs - this.#told.atMs) < retellMs) return;
+    this.#told = { text, atMs: writtenAtMs };
+    this.#ports.book.tell({ writtenAtMs, ...news });
   }
 }

@@ -66,6 +66,10 @@ test('memory, orders and copies of keys survive the process; a damaged memory is
   await book.putAside(7, Buffer.from('001 a any k\n'));
   const [copy] = await new RoleBookFiles(folder, silentLog).aside();
   assert.equal(copy?.bytes.toString(), '001 a any k\n');
+  // Killed before it was settled, and started again after a sync: the first copy is the one.
+  await new RoleBookFiles(folder, silentLog).putAside(7, Buffer.from('002 b any l\n'));
+  const [kept] = await book.aside();
+  assert.equal(kept?.bytes.toString(), '001 a any k\n');
   const stray = { id: '001', name: 'a', kind: 'missing', line: '001 a any k' } as const;
   const path = await book.settleAside(7, [stray]);
   assert.equal(statSync(path).mode & 0o777, 0o600);
@@ -75,6 +79,9 @@ test('memory, orders and copies of keys survive the process; a damaged memory is
   assert.deepEqual(told, [{ path, keys: [{ id: '001', name: 'a', kind: 'missing' }] }]);
   writeFileSync(join(folder, 'cluster-role.json'), '{"greatestToken": -');
   assert.equal(new RoleBookFiles(folder, silentLog).read().greatestToken, 0);
+  assert.equal(book.write(memory), true);
+  const nowhere = new RoleBookFiles('/dev/null/x', silentLog);
+  assert.equal(nowhere.write(memory), false, 'told to whoever must not go on without it');
 });
 
 test('hooks: each is tried, has its time, says what went wrong; the node type goes with them', async (t) => {

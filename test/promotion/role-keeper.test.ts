@@ -70,6 +70,22 @@ test('without the store there is no master, and the last one comes back with eve
   if (first === 'm') assert.equal(world.store.record()?.keys.count, 1);
 });
 
+test('a node that cannot write down that it is the master does not become it', async (t) => {
+  const world = worldOf(t);
+  const [m, w] = [world.add('m'), world.add('w')];
+  w.book.isFull = true;
+  for (const node of [m, w]) node.start();
+  await world.clock.pass(5_000);
+  m.engine.isCut = true;
+  await world.clock.pass(60_000);
+  assert.deepEqual(world.servers(), []);
+  assert.ok(!w.roles.includes('master'));
+  assert.match(w.book.status?.why ?? '', /cannot be written/);
+  w.book.isFull = false;
+  await world.clock.pass(120_000);
+  assert.deepEqual(world.servers(), ['w']);
+});
+
 test('a node that is restarted takes its own seat again at once', async (t) => {
   const world = worldOf(t);
   const [m, w] = [world.add('m'), world.add('w')];

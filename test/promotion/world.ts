@@ -160,8 +160,11 @@ class MemoryBook implements RoleBook {
   readonly copies = new Map<number, Buffer>();
   readonly strayKeys: StrayKey[] = [];
   read = () => this.memory;
+  /** Its disk takes nothing more. */
+  isFull = false;
   write = (memory: RoleMemory) => {
-    this.memory = memory;
+    if (!this.isFull) this.memory = memory;
+    return !this.isFull;
   };
   takeOrder = () => this.orders.shift();
   tell = (status: PromotionStatus) => {
