@@ -166,3 +166,60 @@ test('our master orders of the recorded empty worker what the stock master order
   assert.deepEqual(worker.verdicts, ['updateStart']);
   assert.ok(master.log.has(`Files to create in worker: ${missing} | Files to update in worker: 0`));
 });
+
+test('a second node of one name gets the recorded refusal, and the first one stays (16)', async (t) => {
+  const frames = recordedFrames('16-duplicate-name');
+  const master = await startMaster(t, new Home(t));
+  const first = await dialAs(t, master.port);
+  const hellos = frames.filter(({ dir, isRequest }) => dir === 'w>m' && isRequest);
+  const refusals = frames.filter(({ dir, isRequest }) => dir === 'm>w' && !isRequest);
+  assert.ok(hellos.length > 0 && hellos.length === refusals.length);
+  const hello = decodePayload('hello', hellos[0]?.payload ?? Buffer.alloc(0));
+  assert.equal((await first.request('hello', hello)).kind, 'ok');
+  for (const [turn, frame] of hellos.entries()) {
+    const second = await dialAs(t, master.port);
+    const answer = await second.request('hello', decodePayload('hello', frame.payload as Buffer));
+    assert.equal(answerText(answer), recordedText(refusals[turn]));
+    await second.close();
+  }
+  assert.deepEqual(
+    master.role.workers().map(({ name }) => name),
+    [hello.node],
+  );
+});
+
+test('a worker that does not say that its file is there is cancelled as stock does it (17)', async (t) => {
+  const frames = recordedFrames('17-cancel-task-by-master');
+  const recorded = frames.find(({ command }) => command === 'cancel_task');
+  const { fault } = decodePayload('cancelTask', recorded?.payload ?? Buffer.alloc(0));
+  const intervals = {
+    communication: { timeout_receiving_file: 0.2 },
+    master: { recalculate_integrity: 0.05 },
+  };
+  const master = await startMaster(t, new Home(t), { cluster: { intervals } });
+  await until('scan', () => master.log.has('Calculated metadata'));
+  const cancelled: Payload<'cancelTask'>[] = [];
+  const link = await dialAs(t, master.port, {
+    asked: ({ counter }, from) => from.answer(counter, { kind: 'ok', payload: 'Thanks' }),
+    cancelled: (taskId, reason) => cancelled.push({ taskId, fault: reason }),
+  });
+  const ask = async (command: string): Promise<string> => {
+    const frame = frames.find((one) => one.command === command);
+    const name = findCommand('worker', command);
+    assert.ok(frame?.payload !== undefined && name !== undefined);
+    return answerText(await link.request(name, decodePayload(name, frame.payload)));
+  };
+  await ask('hello');
+  assert.equal(await ask('syn_i_w_m_p'), 'True');
+  const taskId = await ask('syn_i_w_m');
+  assert.match(taskId, /^[0-9a-f-]{36}$/);
+  await until('cancelled', () => cancelled.length > 0);
+  assert.deepEqual(cancelled, [{ taskId, fault }]);
+  let next = await ask('syn_i_w_m_p');
+  // Not before the next scan of the master, whose interval is 50 ms here.
+  for (let turn = 0; next !== 'True' && turn < 1_000; turn++) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    next = await ask('syn_i_w_m_p');
+  }
+  assert.equal(next, 'True', 'the lock of the cancelled check is free again');
+});

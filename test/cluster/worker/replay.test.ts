@@ -49,6 +49,12 @@ async function recordedMaster(t: TestContext, recording: string) {
       }
     },
   };
+  seen.port = await stockMaster(t, handler);
+  return seen;
+}
+
+/** A master whose side of each link is `handler`. */
+async function stockMaster(t: TestContext, handler: LinkHandler): Promise<number> {
   const server = createServer((socket) => {
     const ports = { clock, random, store: new MemoryStore(), handler };
     const link = new Link(socket, { role: 'master', seal: recordedSeal }, ports);
@@ -57,11 +63,10 @@ async function recordedMaster(t: TestContext, recording: string) {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   t.after(() => server.close());
-  seen.port = (server.address() as AddressInfo).port;
-  return seen;
+  return (server.address() as AddressInfo).port;
 }
 
-async function allWell(link: Link): Promise<void> {
+async function allWell(link: Link): Promise<undefined> {
   await link.request('integrityUnchanged', undefined);
 }
 
@@ -109,3 +114,38 @@ for (const recording of [
     assert.deepEqual(Object.keys(home.tree()).sort(), [...wanted].sort());
   });
 }
+
+test('a check that the stock master cancels is logged as stock does, and the next one runs (17)', async (t) => {
+  const recorded = recordedFrames('17-cancel-task-by-master').find(
+    ({ command }) => command === 'cancel_task',
+  );
+  const cancel = decodePayload('cancelTask', recorded?.payload ?? Buffer.alloc(0));
+  const answers: string[] = [];
+  let checks = 0;
+  const handler: LinkHandler = {
+    asked(asked, link) {
+      const ok = (payload: string): void => link.answer(asked.counter, { kind: 'ok', payload });
+      if (asked.command === 'hello') link.admit(asked.counter, { mustBeOurs: false });
+      else if (asked.command === 'mayCheckIntegrity') ok('True');
+      else if (asked.command === 'integrityStart') ok(cancel.taskId ?? '');
+      else if (asked.command !== 'integritySent') ok('Thanks');
+      else {
+        link.takeFile(asked.value.path);
+        checks += 1;
+        const done = checks === 1 ? link.request('cancelTask', cancel) : allWell(link);
+        void Promise.resolve(done).then((answer) => {
+          if (answer?.kind === 'ok') answers.push(answer.payload.toString());
+          ok('File correctly received');
+        });
+      }
+    },
+  };
+  const port = await stockMaster(t, handler);
+  const worker = startWorker(t, new Home(t), { name: 'w', port, cluster });
+  await until('the next check', () => checks > 1);
+  await until('all well', () => worker.log.has('[Integrity check] Finished in'));
+  assert.deepEqual(answers.slice(0, 1), ['Request received correctly']);
+  const line =
+    'ERROR: [Worker w] [Main] The task was canceled due to the following error on the remote node: Error 3039 - Timeout while waiting to receive a file';
+  assert.equal(worker.log.count(line), 1, worker.log.text());
+});
