@@ -9,6 +9,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 const machO64 = 0xfeedfacf;
 const segmentCommand = 0x19;
 const signatureCommand = 0x1d;
+/** LC_BUILD_VERSION: platform, least version of the system, … */
+const buildCommand = 0x32;
 const headerBytes = 32;
 const pageBits = 12;
 const pageBytes = 1 << pageBits;
@@ -47,6 +49,19 @@ export function adHocSigned(program: Buffer, identifier: string): Buffer {
   code.writeBigUInt64LE(BigInt(align(fileSize, 0x4000)), linkEdit.at + 32);
   code.writeBigUInt64LE(BigInt(fileSize), linkEdit.at + 48);
   return Buffer.concat([code, renderSignature(code, text, identifier, size)]);
+}
+
+/** The least macOS that the program says it runs on, as in `13.5`. */
+export function minimumMacOs(program: Buffer): string {
+  if (program.readUInt32LE(0) !== machO64) throw new Error('no thin 64-bit Mach-O file');
+  let at = headerBytes;
+  for (let left = program.readUInt32LE(16); left > 0; left -= 1) {
+    if (program.readUInt32LE(at) === buildCommand) {
+      return `${program.readUInt16LE(at + 14)}.${program.readUInt8(at + 13)}`;
+    }
+    at += program.readUInt32LE(at + 4);
+  }
+  throw new Error('the program names no least macOS (LC_BUILD_VERSION)');
 }
 
 function readLayout(program: Buffer): Layout {

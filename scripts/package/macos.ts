@@ -1,7 +1,11 @@
-/** The tarball for macOS: program, LaunchDaemon, install and uninstall script; same bytes each time. */
+/**
+ * For macOS: a tarball with program, LaunchDaemon, install and uninstall script, and a pkg of the
+ * same; same bytes each time.
+ */
 import { copyFileSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { root, type Stamp } from './bundles.ts';
+import { buildMacPkg } from './mac-pkg.ts';
 import { run } from './run.ts';
 import type { Target } from './targets.ts';
 
@@ -22,8 +26,8 @@ const files = [
   'entitlements.plist',
 ];
 
-/** Path of the archive. */
-export function buildMacTarball({ target, stamp, binary, outputFolder }: MacRequest): string {
+/** Paths of the archive and of the pkg. */
+export function buildMac({ target, stamp, binary, outputFolder }: MacRequest): readonly string[] {
   const name = `pilotfish-${stamp.version}-${target.name}`;
   const folder = join(outputFolder, name);
   mkdirSync(folder, { recursive: true });
@@ -31,10 +35,11 @@ export function buildMacTarball({ target, stamp, binary, outputFolder }: MacRequ
   for (const file of files) {
     copyFileSync(join(root, 'installers/macos', file), join(folder, file));
   }
-  const output = `${folder}.tar.gz`;
-  packFolder(outputFolder, name, output, stamp);
+  const archive = `${folder}.tar.gz`;
+  packFolder(outputFolder, name, archive, stamp);
+  const pkg = buildMacPkg({ target, ...stamp, folder, outputFolder });
   rmSync(folder, { recursive: true });
-  return output;
+  return [archive, pkg];
 }
 
 /** `name` in `folder` as tar.gz, with fixed order, times and owners. */

@@ -5,7 +5,7 @@ import { type Artefact, artefactOf, renderArtefacts, renderSums } from './artefa
 import { buildBinary } from './binary.ts';
 import { type Bundle, buildBundles, readStamp, type Stamp } from './bundles.ts';
 import { buildDeb } from './deb.ts';
-import { buildMacTarball, packFolder } from './macos.ts';
+import { buildMac, packFolder } from './macos.ts';
 import { buildMsi } from './msi.ts';
 import { help, type Options, readOptions } from './options.ts';
 import { buildRpm } from './rpm.ts';
@@ -110,6 +110,6 @@ function packagesOf(
   }
   // Managers run on Linux: the publisher has no installer elsewhere.
   if (program !== 'pilotfish') return [];
-  if (target.os === 'macos') return [buildMacTarball({ target, stamp, binary, outputFolder })];
+  if (target.os === 'macos') return buildMac({ target, stamp, binary, outputFolder });
   return [buildMsi({ binary, outputFolder, stamp, signer })];
 }

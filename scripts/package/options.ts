@@ -8,7 +8,7 @@ import { type Target, targets } from './targets.ts';
 export const help = `usage: npm run package -- [--all | --target NAME …] [options]
 
 Builds pilotfish and pilotfish-publisher, each with Node.js inside, and the packages around them:
-deb and rpm, MSI, tarball for macOS, CycloneDX SBOMs, SHA256SUMS. Same commit, same bytes: times
+deb and rpm, MSI, tarball and pkg for macOS, CycloneDX SBOMs, SHA256SUMS. Same commit, same bytes: times
 are the commit's (or SOURCE_DATE_EPOCH), nothing else varies.
 
   --all                every target: ${targets.map(({ name }) => name).join(', ')}

@@ -35,6 +35,7 @@ const tools = {
   'x86_64-w64-mingw32-gcc': 'gcc-mingw-w64-x86-64',
   'x86_64-linux-gnu-gcc': 'gcc',
   'aarch64-linux-gnu-gcc': 'gcc-aarch64-linux-gnu',
+  bsdtar: 'libarchive-tools',
   wine: 'wine',
   debootstrap: 'debootstrap',
   'systemd-nspawn': 'systemd-container',
