@@ -1,9 +1,11 @@
 /**
  * What publishers under one `leader` tell each other by https: reports that reached one which stands
- * by, and its word that the manager of its host is about to be stopped, or is back.
+ * by, what it sees of the managers, and its word that the manager of its host is about to be stopped,
+ * or is back.
  */
 import { deadline, sleep } from '../clock.ts';
 import { PeerError, PilotfishError } from '../errors.ts';
+import type { Health } from '../health/judge.ts';
 import { buildPublisherLink } from '../host/https-source.ts';
 import { systemClock as clock } from '../host/system-clock.ts';
 import type { Log } from '../log.ts';
@@ -11,11 +13,16 @@ import type { Complaints } from '../publisher/complaints.ts';
 import { stableOf } from '../publisher/daemon.ts';
 import type { Leadership } from '../publisher/leadership.ts';
 import { LeavingBook, signLeaving } from '../publisher/leaving.ts';
-import { type LeavingDesk, leavingPath } from '../publisher/leaving-route.ts';
 import type { ListService } from '../publisher/list-service.ts';
 import { leavingOrder } from '../publisher/orders.ts';
+import { leavingPath, type PeerDesk } from '../publisher/peer-route.ts';
 import { publish } from '../publisher/publish.ts';
+import type { Refusals } from '../publisher/refusals.ts';
 import { ReportForwarder, type TellPort } from '../publisher/reports/forward.ts';
+import { DissentBook } from '../publisher/roster/dissent.ts';
+import type { PeerVoices } from '../publisher/roster/keep-roster.ts';
+import { type PeerSeen, PeerViewsBook } from '../publisher/roster/peer-views.ts';
+import { type Announce, sayViews } from './build-publisher-views.ts';
 import type { PublisherConfig } from './publisher-config.ts';
 import type { PublisherOffice } from './publisher-host.ts';
 
@@ -29,6 +36,9 @@ export interface PeersGround {
   readonly roots: PublisherOffice['roots'];
   readonly config: PublisherConfig;
   isLeaving: boolean;
+  readonly refusals: Refusals;
+  /** The publisher's own probes, by manager id. */
+  healths?: () => ReadonlyMap<string, Health>;
 }
 
 type Link = ReturnType<typeof buildPublisherLink>;
@@ -37,7 +47,9 @@ export interface Peers {
   /** Absent where no other publisher may lead. */
   readonly forward?: ReportForwarder;
   readonly leaving: LeavingBook;
-  readonly desk?: LeavingDesk;
+  readonly desk?: PeerDesk;
+  /** What those that stand by see; absent where there are none. */
+  readonly voices?: PeerVoices & { seen(): readonly PeerSeen[] };
   /** When this process is told to stop: resolves when it may. */
   sayGoodbye(): Promise<void>;
   /** Until `signal` aborts. */
@@ -59,16 +71,54 @@ export function openPeers(
     return { tell: (report, signal) => link.tell(target, report, signal) };
   };
   const forward = new ReportForwarder({ clock, complaints, writer });
-  const desk: LeavingDesk = {
-    ...{ clock, book: leaving },
+  const views = new PeerViewsBook(leadership.status().name);
+  const desk: PeerDesk = {
+    ...{ clock, leaving, views },
     root: () => ground().roots.newest.root,
     leads: () => leadership.leads(),
     knows: (id) => ground().config.configured.managers.some((one) => one.id === id),
+    onRefusal: (name) => ground().refusals.note(name),
   };
   return {
-    ...{ leaving, forward, desk, sayGoodbye },
+    ...{ leaving, forward, desk, sayGoodbye, voices: voicesOf(views, ground) },
     async run(signal) {
-      await Promise.all([forward.run(signal), keepBack(ground(), link, signal)]);
+      const here = ground();
+      const announce: Announce = (...word) => announceTo(here, link, ...word);
+      await Promise.all([
+        forward.run(signal),
+        keepBack(here, link, signal),
+        sayViews(here, announce, signal),
+      ]);
+    },
+  };
+}
+
+/** Longer than those that stand by take to notice who leads and to say what they see. */
+const settleMs = 3_000;
+
+function voicesOf(book: PeerViewsBook, ground: () => PeersGround): NonNullable<Peers['voices']> {
+  // What was said to one that led says nothing to one that comes to lead again.
+  const heard = (): PeerViewsBook => {
+    if (!ground().leadership.leads()) book.clear();
+    return book;
+  };
+  const seen = () => heard().seen(clock.monotonicMs());
+  return {
+    seen,
+    views: () => heard().views(clock.monotonicMs()),
+    dissent: new DissentBook(),
+    faults: () =>
+      seen().flatMap(({ publisher, ignored }) =>
+        ignored === undefined ? [] : [`views of ${publisher} do not count: ${ignored}`],
+      ),
+    mayDecide() {
+      const { leads, sinceAtMs } = ground().leadership.status();
+      return leads && clock.nowMs() - sinceAtMs >= settleMs;
+    },
+    offered() {
+      const content = ground().office.history.newest()?.content;
+      const { managers = [], unready = [] } = content ?? {};
+      return new Set(managers.map(({ id }) => id).filter((id) => !unready.includes(id)));
     },
   };
 }
@@ -134,13 +184,21 @@ async function tell(
   word: { readonly manager: string; readonly isLeaving: boolean },
   signal: AbortSignal,
 ): Promise<void> {
-  const target = targetOf(ground);
-  if (typeof target === 'string') return;
   const { listKey } = ground.office.desk;
   const body = signLeaving({ ...word, atMs: clock.nowMs() }, ground.config.org, listKey);
-  const status = await link.announce(target, leavingPath, body, signal);
+  const status = (await announceTo(ground, link, leavingPath, body, signal)) ?? 200;
   if (status === 200) return;
-  throw new PeerError('http_status', `${target.url}${leavingPath} answered ${status}`);
+  throw new PeerError('http_status', `the leader answered ${leavingPath} with ${status}`);
+}
+
+/** The status of the answer; undefined: nobody can be told now. */
+async function announceTo(
+  ground: PeersGround,
+  link: Link,
+  ...[path, body, signal]: Parameters<Announce>
+): Promise<number | undefined> {
+  const target = targetOf(ground);
+  return typeof target === 'string' ? undefined : link.announce(target, path, body, signal);
 }
 
 const lookEveryMs = 2_000;

@@ -21,6 +21,7 @@ import { knownReadiness } from '../publisher/roster/readiness.ts';
 import { type RunningStatus, seenRound } from '../publisher/status/running.ts';
 import type { ClusterNode } from './build-cluster.ts';
 import { nodeLags } from './build-cluster-status.ts';
+import type { Peers } from './build-publisher-peers.ts';
 import type { PublisherConfig } from './publisher-config.ts';
 import { type RosterConfig, readinessSettingsOf } from './roster-config.ts';
 
@@ -40,6 +41,8 @@ export interface RosterGround {
   readonly isLeaving: () => boolean;
   /** What publishers that stand by said of the managers of their hosts. */
   readonly told: () => ReadonlyMap<string, boolean>;
+  /** What publishers that stand by see of the managers. */
+  readonly voices: Peers['voices'];
   readonly noteRound: (seen: NonNullable<RunningStatus['roster']>) => void;
   readonly log: Log;
   readonly complaints: Complaints;
@@ -64,10 +67,13 @@ export async function runRoster(ground: RosterGround, signal: AbortSignal): Prom
     rows: ground.rows,
     claims: new ClaimBook(),
     ...asking(ground),
-    noteRound: (views, round) => ground.noteRound(seenRound(views, round, clock.nowMs())),
+    ...(ground.voices === undefined ? {} : { peers: ground.voices }),
+    noteRound: (views, round) =>
+      ground.noteRound(seenRound(views, round, clock.nowMs(), ground.voices?.seen())),
     settings: () => {
       const { roster } = config();
-      return { ...readinessSettingsOf(roster), everyMs: roster.interval, maxAgeMs: roster.maxAge };
+      const { site, interval: everyMs, maxAge: maxAgeMs } = roster;
+      return { ...readinessSettingsOf(roster), everyMs, maxAgeMs, site };
     },
     async publish(unready, round) {
       if (!ground.leads()) return;

@@ -202,7 +202,7 @@ async function buildWorld(running: Running, { metrics, api }: Extras): Promise<D
       rootEnvelope: (version) => running.roots.envelopes.get(version),
       onRefusal: (name) => refusals.note(`request ${name}`),
       ...(reports === undefined ? {} : { reports: reports.desk }),
-      ...(peers.desk === undefined ? {} : { leaving: peers.desk }),
+      ...(peers.desk === undefined ? {} : { peers: peers.desk }),
       ...(metrics === undefined ? {} : { metrics }),
       ...(api === undefined ? {} : { api: { world: api.world, version: versionText() } }),
       ...(api?.page === undefined ? {} : { page: api.page }),
@@ -303,6 +303,7 @@ async function runRosterOf(running: Running): Promise<void> {
     ownNode: () => running.node,
     isLeaving: () => running.isLeaving,
     told: () => running.peers.leaving.states(),
+    voices: running.peers.voices,
     leads: () => running.leadership.leads(),
     noteRound: (seen) => {
       running.roster = seen;

@@ -116,6 +116,7 @@ function textOf(status: Status, terminal: Terminal): string {
     listText(status),
     leaderText(status),
     managersText(status),
+    publishersText(status),
     rolloutText(status),
     runningText(status),
   ];
@@ -165,6 +166,17 @@ function managersText({ newest, running }: Status): string {
   });
   const header = ['manager', 'list says', 'weight', 'ready', 'probe', 'cluster', 'lag', 'why'];
   return renderTable(header, rows);
+}
+
+/** Those that stand by, and whether what they see counts. */
+function publishersText({ running }: Status): string {
+  const known = running?.roster?.publishers ?? [];
+  const told = known.map(({ publisher, site, ageMs, ignored }) => {
+    const where = site === undefined ? '' : ` (${site})`;
+    const counts = ignored === undefined ? 'its views count' : `not counted: ${printable(ignored)}`;
+    return `publisher ${publisher}${where}, heard ${renderDuration(ageMs)} ago: ${counts}\n`;
+  });
+  return told.join('');
 }
 
 function readyText(one: SeenManager | undefined): string | undefined {

@@ -36,6 +36,14 @@ export const rosterSection = z.strictObject({
     .describe(
       'manager that runs in `home` (unset: in cluster.home): its daemons, queues and disk count',
     ),
+  site: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{1,64}$/, 'expected 1 to 64 of A-Z a-z 0-9 _ -')
+    .optional()
+    .describe(
+      'where this publisher is, as `site` of the sidecars there: all that look from one site have ' +
+        'one voice; unset: a place of its own',
+    ),
   lameDuck: duration(
     '0s',
     { min: '0s', max: '10m' },

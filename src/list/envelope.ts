@@ -31,6 +31,7 @@ const headerTypes: Readonly<Record<string, DocumentKind>> = {
   'pf-receipt+jws': 'receipt',
   'pf-state+jws': 'state',
   'pf-leaving+jws': 'leaving',
+  'pf-views+jws': 'views',
 };
 
 /** @throws ListError `too_big`, `envelope_syntax`, `envelope_header`, `duplicate_member`, `algorithm` */

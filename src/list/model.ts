@@ -31,7 +31,7 @@ export const listLimits = {
  * What a signed document is; its header says `pf-<kind>+jws`, its payload `pf-<kind>`. `state`: what
  * one publisher leaves to the next; never shown to an agent.
  */
-export type DocumentKind = 'root' | 'list' | 'receipt' | 'state' | 'leaving';
+export type DocumentKind = 'root' | 'list' | 'receipt' | 'state' | 'leaving' | 'views';
 
 export type ManagerState = 'up' | 'drain' | 'down';
 

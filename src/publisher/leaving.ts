@@ -1,16 +1,10 @@
 /**
  * What a publisher that stands by tells the one that leads about the manager of its host: it is about
- * to be stopped, or it is back. Signed by the list key, which all of them hold: whoever may say this
- * may say anything in a list anyway.
+ * to be stopped, or it is back.
  */
-import { encodeUtf8 } from '../bytes.ts';
-import { ListError } from '../errors.ts';
-import { isJsonObject } from '../guards.ts';
-import { checkHeaderKind } from '../list/document-type.ts';
-import { parseEnvelope } from '../list/envelope.ts';
 import type { VerifiedRoot } from '../list/root.ts';
-import { type SigningKey, signDocument } from '../list/sign.ts';
-import { findSigners, meetsThreshold } from '../list/signatures.ts';
+import type { SigningKey } from '../list/sign.ts';
+import { notOurs, signPeerWord, verifyPeerWord } from './peer-word.ts';
 
 export interface LeavingWord {
   /** Id of the manager. */
@@ -24,33 +18,23 @@ export const maxLeavingBytes = 2_048;
 const maxSkewMs = 600_000;
 
 export function signLeaving(word: LeavingWord, org: string, key: SigningKey): Uint8Array {
-  const payload = { typ: 'pf-leaving', spec: 1, org, ...word };
-  return signDocument('leaving', encodeUtf8(JSON.stringify(payload)), [key]);
+  return signPeerWord('leaving', word, org, key);
 }
 
-/** @throws ListError `shared_state`, and those of envelopes */
+/** @throws as verifyPeerWord */
 export async function verifyLeaving(
   bytes: Uint8Array,
   root: VerifiedRoot,
   nowMs: number,
 ): Promise<LeavingWord> {
-  const envelope = parseEnvelope(bytes, maxLeavingBytes);
-  checkHeaderKind(envelope.kind, 'leaving');
-  const signers = await findSigners(envelope, root.keys, 'shared_state');
-  if (!meetsThreshold(signers, root.roles.list)) throw refused('no list key signed it');
-  const value: unknown = JSON.parse(Buffer.from(envelope.payloadBytes).toString('utf8'));
-  const { typ, spec, org, manager, isLeaving, atMs } = isJsonObject(value) ? value : {};
-  if (typ !== 'pf-leaving' || spec !== 1 || org !== root.org) throw refused('not one of ours');
+  const word = await verifyPeerWord('leaving', bytes, root, maxLeavingBytes);
+  const { manager, isLeaving, atMs } = word;
   const isKnown = typeof manager === 'string' && /^[A-Za-z0-9_-]{1,64}$/.test(manager);
   if (!isKnown || typeof isLeaving !== 'boolean' || typeof atMs !== 'number') {
-    throw refused('not of the form that is known here');
+    throw notOurs('not of the form that is known here');
   }
-  if (!(Math.abs(atMs - nowMs) <= maxSkewMs)) throw refused('too old, or from the future');
+  if (!(Math.abs(atMs - nowMs) <= maxSkewMs)) throw notOurs('too old, or from the future');
   return { manager, isLeaving, atMs };
-}
-
-function refused(why: string): ListError {
-  return new ListError('shared_state', `the word of another publisher: ${why}`);
 }
 
 /** The newest word about each manager. */

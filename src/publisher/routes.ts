@@ -1,7 +1,7 @@
 /**
  * What is served, and nothing else: `/v1/root/N`, `/v1/list`, its flat form `/v1/list.txt` with
  * `/v1/list.txt.sig`, `/livez`, `/readyz`, by GET and HEAD, `/v1/report`, which takes the reports of sidecars,
- * and `/v1/leaving`, which takes the word of a publisher that stands by;
+ * `/v1/leaving` and `/v1/views`, which take the words of a publisher that stands by;
  * the API and its page where they are on.
  * Under load the cheap signed bytes are the last to be refused (trust-and-safety 6.5).
  */
@@ -21,10 +21,10 @@ import { addApiRoutes } from './api/api-route.ts';
 import type { ApiWorld } from './api/world.ts';
 import { buildFastList } from './fast-list.ts';
 import { listExpiresAtMs } from './history.ts';
-import { addLeavingRoute, isLeavingRequest, type LeavingDesk } from './leaving-route.ts';
 import type { ListAnswer, ListService } from './list-service.ts';
 import { addMetricsRoute, type MetricsSource } from './observe/metrics-route.ts';
 import { addPageRoutes, type PageReader, pageFolder } from './page-route.ts';
+import { addPeerRoutes, isPeerRequest, type PeerDesk } from './peer-route.ts';
 import type { ReportTaker } from './reports/report-desk.ts';
 import { addReportRoute, isReportRequest } from './reports/report-route.ts';
 
@@ -35,7 +35,7 @@ export interface RouteParts {
   /** Absent where no reports are taken. */
   readonly reports?: ReportTaker;
   /** Absent where no other publisher stands by. */
-  readonly leaving?: LeavingDesk;
+  readonly peers?: PeerDesk;
   /** Absent where there is no API. */
   readonly api?: { readonly world: ApiWorld; readonly version: string };
   /** Absent where the API, or its page, is off. */
@@ -102,7 +102,7 @@ export function buildRoutes(parts: RouteParts, serverFactory: ServerFactory): Ap
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) =>
     done(null, body),
   );
-  if (parts.leaving !== undefined) addLeavingRoute(app, parts.leaving);
+  if (parts.peers !== undefined) addPeerRoutes(app, parts.peers);
   if (parts.reports !== undefined) addReportRoute(app, parts.reports, parts.clock);
   app.setNotFoundHandler(async (_request, reply) => {
     parts.onRefusal?.('not_found');
@@ -140,7 +140,7 @@ function refusalOf(request: Request, parts: RouteParts): Refusal | undefined {
     const message = `more than ${maxHeaders} headers`;
     return { status: 431, name: 'too_many_headers', message, closes: true };
   }
-  const mayHaveBody = isReportRequest(request.raw) || isLeavingRequest(request.raw);
+  const mayHaveBody = isReportRequest(request.raw) || isPeerRequest(request.raw);
   const hasBody = Number(headers['content-length'] ?? 0) > 0 && !mayHaveBody;
   if (headers['transfer-encoding'] !== undefined || hasBody) {
     return { status: 413, name: 'body', message: 'no request body is taken', closes: true };

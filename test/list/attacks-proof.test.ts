@@ -57,8 +57,9 @@ test('type confusion: no document passes as another, by header or by payload', a
     receipt: renderReceipt(receipt),
     state: encodeUtf8('{"typ":"pf-state","spec":1}'),
     leaving: encodeUtf8('{"typ":"pf-leaving","spec":1}'),
+    views: encodeUtf8('{"typ":"pf-views","spec":1}'),
   };
-  const kinds = ['root', 'list', 'receipt', 'state', 'leaving'] as const;
+  const kinds = ['root', 'list', 'receipt', 'state', 'leaving', 'views'] as const;
   const keys = [...rootKeys, ...listKeys];
   for (const header of kinds) {
     for (const payload of kinds) {
@@ -77,6 +78,7 @@ test('type confusion: no document passes as another, by header or by payload', a
         receipt: [() => verifyReceipt({ compact, nonce }, knownFrom(list), root)],
         state: [], // no agent takes one
         leaving: [],
+        views: [],
       };
       for (const expected of kinds) {
         const isRight = header === expected && payload === expected;

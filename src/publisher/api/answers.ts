@@ -94,6 +94,7 @@ const ready = z.object({
   cluster: z.string(),
   step: z.string().describe('in_step, or what its node lacks'),
   sites: z.array(z.string()),
+  publishers: z.array(z.string()).optional().describe('what those that stand by see: `p2 up`'),
 });
 
 const fleetManager = manager.extend({

@@ -159,9 +159,12 @@ function managersOf(parts: BoardParts, managers: readonly Manager[]): ManagerAns
 type Seen = NonNullable<RunningStatus['roster']>['managers'][number];
 
 function seenOf(seen: Seen): Pick<ManagerAnswer, 'role' | 'ready' | 'lags'> {
-  const { isReady, why, sinceAtMs, isDamped, cluster, step, sites, role, lags } = seen;
+  const { isReady, why, sinceAtMs, isDamped, cluster, step, sites, publishers, role, lags } = seen;
   return {
-    ready: { isReady, why, sinceAtMs, isDamped, cluster, step, sites },
+    ready: {
+      ...{ isReady, why, sinceAtMs, isDamped, cluster, step, sites },
+      ...(publishers === undefined ? {} : { publishers }),
+    },
     ...(role === undefined ? {} : { role }),
     ...(lags === undefined ? {} : { lags }),
   };

@@ -14,9 +14,16 @@ import type { Complaints } from '../complaints.ts';
 import type { AgentRow } from '../reports/agent-book.ts';
 import { type ClaimBook, reportedAgents } from './claims.ts';
 import { clusterClaim, clusterOpinion, clusterRole, clusterStep } from './cluster-views.ts';
-import { judgeRound, type Readiness, type ReadinessSettings, type Round } from './readiness.ts';
+import type { DissentBook } from './dissent.ts';
+import {
+  judgeRound,
+  listedReadiness,
+  type Readiness,
+  type ReadinessSettings,
+  type Round,
+} from './readiness.ts';
 import { siteViews } from './site-views.ts';
-import type { LocalState, ManagerViews, NodeLags, Opinion } from './view.ts';
+import type { LocalState, ManagerViews, NodeLags, Opinion, PeerView } from './view.ts';
 
 export interface RosterParts {
   readonly clock: Clock;
@@ -33,15 +40,33 @@ export interface RosterParts {
   readonly claims?: ClaimBook;
   /** Absent where no cluster is asked. */
   askCluster?(signal: AbortSignal): Promise<ClusterHealth>;
+  /** What publishers that stand by see, by manager id; absent where there are none. */
+  readonly peers?: PeerVoices;
   /** From the store of our own master; undefined where it knows nothing of the node. */
   lagsOf?(node: string): NodeLags | undefined;
   /** By manager id: only of the node beside which this publisher runs. */
   readLocal?(): Promise<ReadonlyMap<string, LocalState>>;
-  settings(): ReadinessSettings & { readonly everyMs: number; readonly maxAgeMs: number };
+  settings(): ReadinessSettings & {
+    readonly everyMs: number;
+    readonly maxAgeMs: number;
+    /** Where this publisher is. */
+    readonly site?: string | undefined;
+  };
   /** What was seen and judged, for `status`. */
   noteRound?(views: readonly ManagerViews[], round: Round): void;
   /** What follows; the ids that are not offered. */
   publish(unready: readonly string[], round: Round): Promise<void>;
+}
+
+export interface PeerVoices {
+  views(): ReadonlyMap<string, readonly PeerView[]>;
+  /** Why those that do not count do not; by publisher. */
+  faults(): readonly string[];
+  readonly dissent: DissentBook;
+  /** False while another one leads, and until those that stand by had time to say what they see. */
+  mayDecide(): boolean;
+  /** Ids that the newest list offers. */
+  offered(): ReadonlySet<string>;
 }
 
 const askMs = 1_500;
@@ -49,6 +74,7 @@ const topics = {
   claims: 'roster.claims',
   cluster: 'roster.cluster',
   guard: 'roster.guard',
+  peers: 'roster.publishers',
   publish: 'roster.publish',
 } as const;
 
@@ -59,9 +85,23 @@ export async function keepRoster(
 ): Promise<void> {
   let readiness = known;
   while (!signal.aborted) {
-    readiness = await rosterRound(parts, readiness, signal);
+    const mayDecide = parts.peers?.mayDecide() !== false;
+    if (!mayDecide) readiness = asTheListSays(parts, readiness);
+    const judged = await rosterRound(parts, readiness, signal);
+    // What one says that does not decide is for `status` alone.
+    if (mayDecide) readiness = judged;
     await sleep(parts.clock, parts.settings().everyMs, signal).catch(() => undefined);
   }
+}
+
+/** Who does not decide keeps to the list, so that it begins with it when it comes to lead. */
+function asTheListSays(
+  { peers, managers, clock }: RosterParts,
+  before: ReadonlyMap<string, Readiness>,
+): ReadonlyMap<string, Readiness> {
+  if (peers === undefined) return before;
+  const ids = managers().map(({ id }) => id);
+  return listedReadiness(ids, peers.offered(), before, clock.nowMs());
 }
 
 export async function rosterRound(
@@ -70,13 +110,14 @@ export async function rosterRound(
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, Readiness>> {
   const { clock, complaints, log } = parts;
-  const views = await lookAround(parts, signal);
+  const views = hearPeers(parts, await lookAround(parts, signal));
   if (signal.aborted || views.some(({ probe }) => probe === 'unknown')) return before;
   const round = judgeRound(before, views, parts.settings(), clock.nowMs());
   if (round.guarded === undefined) complaints.end(topics.guard);
   else complaints.begin(topics.guard, round.guarded);
   parts.noteRound?.(views, round);
   tellClaims(parts, views);
+  if (parts.peers?.mayDecide() === false) return round.readiness;
   for (const one of round.readiness.values()) {
     const was = before.get(one.id);
     if (was?.isReady === one.isReady) continue;
@@ -92,6 +133,18 @@ export async function rosterRound(
     complaints.begin(topics.publish, thrown.message);
   }
   return round.readiness;
+}
+
+function hearPeers(
+  { peers, complaints, clock }: RosterParts,
+  views: readonly ManagerViews[],
+): readonly ManagerViews[] {
+  if (peers === undefined) return views;
+  const heard = peers.dissent.hear(views, clock.monotonicMs());
+  const told = [...peers.faults(), ...heard.told];
+  if (told.length === 0) complaints.end(topics.peers);
+  else complaints.begin(topics.peers, told.join('; '));
+  return heard.views;
 }
 
 function tellClaims(
@@ -114,6 +167,8 @@ async function lookAround(
   const sight = { health, nowMs, maxAgeMs: parts.settings().maxAgeMs };
   const healths = parts.healths();
   const sites = siteViews(parts.rows(), nowMs);
+  const peers = parts.peers?.views();
+  const { site } = parts.settings();
   return parts.managers().map(({ id }) => {
     const node = parts.nodeOf(id);
     const own = local?.get(id);
@@ -126,6 +181,8 @@ async function lookAround(
       ...clusterClaim(sight, node),
       inStep: clusterStep(sight, node, lags),
       sites: sites.get(id) ?? [],
+      ...(site === undefined ? {} : { site }),
+      ...(peers === undefined ? {} : { peers: peers.get(id) ?? [] }),
       ...(own === undefined ? {} : { local: own }),
       ...(lags === undefined ? {} : { lags }),
     };

@@ -8,7 +8,8 @@
  * guard allows.
  */
 import { type Damping, defaultDamping, isSuppressed, punish } from '../../health/damping.ts';
-import type { LocalState, ManagerViews, Opinion } from './view.ts';
+import { countPlaces } from './places.ts';
+import type { LocalState, ManagerViews } from './view.ts';
 
 export interface Readiness {
   readonly id: string;
@@ -81,12 +82,33 @@ export function knownReadiness(
   ids: readonly string[],
   nowMs: number,
 ): ReadonlyMap<string, Readiness> {
+  return new Map(ids.map((id) => [id, asListed(id, true, nowMs)]));
+}
+
+/**
+ * How one that does not decide yet sees the managers: as the list has them, whatever it would say alone.
+ * `before`: the same, a round ago. How often each left the list is remembered.
+ */
+export function listedReadiness(
+  managers: readonly string[],
+  offered: ReadonlySet<string>,
+  before: ReadonlyMap<string, Readiness>,
+  nowMs: number,
+): ReadonlyMap<string, Readiness> {
   return new Map(
-    ids.map((id) => [
-      id,
-      { id, isReady: true, why: 'in the last list', sinceAtMs: nowMs, wasReady: true, against: 0 },
-    ]),
+    managers.map((id) => {
+      const known = asListed(id, offered.has(id), nowMs);
+      const was = before.get(id);
+      const hasLeft = was?.isReady === true && !known.isReady;
+      const damping = hasLeft ? punish(was.damping, defaultDamping, nowMs) : was?.damping;
+      return [id, damping === undefined ? known : { ...known, damping }];
+    }),
   );
+}
+
+function asListed(id: string, isReady: boolean, nowMs: number): Readiness {
+  const why = isReady ? 'in the last list' : 'not offered by the last list';
+  return { id, isReady, why, sinceAtMs: nowMs, wasReady: isReady, against: 0 };
 }
 
 function nextReadiness(
@@ -128,20 +150,15 @@ export function judgeViews(
 ): Verdict {
   const local = localFault(view.local, settings);
   if (local !== undefined) return { isReady: false, why: local };
-  const opinions: readonly Opinion[] = [
-    view.probe,
-    view.cluster,
-    ...view.sites.map(({ opinion }) => opinion),
-  ];
-  const up = opinions.filter((one) => one === 'up').length;
-  const down = opinions.filter((one) => one === 'down').length;
+  const { up, down, late } = countPlaces(view);
   if (!wasReady) return judgeNewcomer(view, down);
-  const isAlone = up === 0 && down === 1;
+  const isAlone = up === 0 && down === 1 && late === 0;
   // A lone witness counts only where there is no other.
   const isLost = down > up && (down > 1 || isAlone);
   if (isLost) return { isReady: false, why: `${down} of ${up + down} places see it down` };
   if (view.inStep.kind === 'behind') return { isReady: false, why: view.inStep.why };
-  return { isReady: true, why: `${up} of ${up + down} places see it up` };
+  const waits = late > 0 && up < down ? `; ${late} more may only be late` : '';
+  return { isReady: true, why: `${up} of ${up + down} places see it up${waits}` };
 }
 
 function judgeNewcomer({ probe, cluster, inStep }: ManagerViews, down: number): Verdict {

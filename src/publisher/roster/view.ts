@@ -36,10 +36,20 @@ export interface LocalState {
   readonly diskFree: number;
 }
 
+/** Another publisher's opinion; `unknown` while it may only be late. */
+export interface PeerView {
+  readonly publisher: string;
+  /** Absent: it is a place of its own. */
+  readonly site?: string;
+  readonly opinion: Opinion;
+}
+
 export interface ManagerViews {
   readonly id: string;
   /** The publisher's own protocol probe. */
   readonly probe: Opinion;
+  /** Where this publisher is; absent: a place of its own. */
+  readonly site?: string;
   /** Is its node in the cluster? */
   readonly cluster: Opinion;
   /** What its node is in the cluster; absent where the cluster does not tell. */
@@ -47,6 +57,8 @@ export interface ManagerViews {
   readonly inStep: InStep;
   /** The majority of the voters of each site; sites without enough voters are left out. */
   readonly sites: readonly { readonly site: string; readonly opinion: Opinion }[];
+  /** What publishers that stand by see; absent where there are none. */
+  readonly peers?: readonly PeerView[];
   /** How many agents its node says it has; nothing but a complaint ever comes of it. */
   readonly claimedAgents?: number;
   readonly local?: LocalState;

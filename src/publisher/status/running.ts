@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { defaultDamping, isSuppressed } from '../../health/damping.ts';
 import type { Complaint } from '../complaints.ts';
+import type { PeerSeen } from '../roster/peer-views.ts';
 import type { Readiness, Round } from '../roster/readiness.ts';
 import type { ManagerViews, NodeLags } from '../roster/view.ts';
 
@@ -33,7 +34,18 @@ const seen = z.object({
   step: z.string(),
   /** `eu-1 up`. */
   sites: z.array(z.string()),
+  /** `p2 up`, of publishers that stand by; absent where there are none. */
+  publishers: z.array(z.string()).optional(),
   lags: lags.optional(),
+});
+
+const peer = z.object({
+  publisher: z.string(),
+  site: z.string().optional(),
+  /** Since it was heard. */
+  ageMs: z.number(),
+  /** Why its views do not count; absent while they do. */
+  ignored: z.string().optional(),
 });
 
 const running = z.object({
@@ -64,7 +76,13 @@ const running = z.object({
   /** The publisher's own probes: manager id to verdict. */
   probes: z.record(z.string(), z.string()),
   roster: z
-    .object({ atMs: z.number(), guarded: z.string().optional(), managers: z.array(seen) })
+    .object({
+      atMs: z.number(),
+      guarded: z.string().optional(),
+      managers: z.array(seen),
+      /** Publishers that stand by and say what they see; absent where there can be none. */
+      publishers: z.array(peer).optional(),
+    })
     .optional(),
   /** Where a follower looks, where its list came from, when the writer last vouched for it. */
   follows: z
@@ -107,6 +125,7 @@ export function seenRound(
   views: readonly ManagerViews[],
   round: Round,
   nowMs: number,
+  publishers?: readonly PeerSeen[],
 ): NonNullable<RunningStatus['roster']> {
   const managers = views.flatMap((view) => {
     const one = round.readiness.get(view.id);
@@ -116,11 +135,12 @@ export function seenRound(
     atMs: nowMs,
     managers,
     ...(round.guarded === undefined ? {} : { guarded: round.guarded }),
+    ...(publishers === undefined ? {} : { publishers: [...publishers] }),
   };
 }
 
 function seenManager(view: ManagerViews, one: Readiness, nowMs: number): SeenManager {
-  const { inStep, sites } = view;
+  const { inStep, sites, peers } = view;
   return {
     id: view.id,
     isReady: one.isReady,
@@ -132,6 +152,9 @@ function seenManager(view: ManagerViews, one: Readiness, nowMs: number): SeenMan
     ...(view.role === undefined ? {} : { role: view.role }),
     step: 'why' in inStep ? inStep.why : inStep.kind,
     sites: sites.map(({ site, opinion }) => `${site} ${opinion}`),
+    ...(peers === undefined
+      ? {}
+      : { publishers: peers.map(({ publisher, opinion }) => `${publisher} ${opinion}`) }),
     ...lagsMember(view.lags),
   };
 }

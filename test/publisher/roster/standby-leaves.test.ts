@@ -4,7 +4,9 @@ import { cpSync, readFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { parseSigningKey } from '../../../src/list/sign.ts';
 import { signLeaving } from '../../../src/publisher/leaving.ts';
+import { signViews } from '../../../src/publisher/roster/peer-views.ts';
 import { initPublisherDirectory, TestPublisher } from '../../cli/publisher-fixture.ts';
 import { eventually, freePort, ownAddress } from '../../fakes/processes.ts';
 import { EtcdServers, missingEtcd } from '../../leader/etcd-fixture.ts';
@@ -22,17 +24,51 @@ function settings(name: string, local: string, etcd: readonly string[], port: nu
   ].join('\n');
 }
 
-/** The status of `POST /v1/leaving`. */
-function say({ directory, port }: TestPublisher, body: Uint8Array): Promise<number | undefined> {
+/** The status of a word that another publisher might say. */
+function say(
+  { directory, port }: TestPublisher,
+  body: Uint8Array,
+  path = '/v1/leaving',
+): Promise<number | undefined> {
   const { promise, resolve, reject } = Promise.withResolvers<number | undefined>();
   const ca = readFileSync(join(directory, 'ca.crt'));
   const headers = { 'content-type': 'application/json', 'content-length': body.length };
-  const to = { host: '127.0.0.1', port, path: '/v1/leaving', method: 'POST', headers, ca };
+  const to = { host: '127.0.0.1', port, path, method: 'POST', headers, ca };
   const sent = request({ ...to, agent: false }, (response) =>
     resolve(response.resume().statusCode),
   );
   sent.on('error', reject).end(body);
   return promise;
+}
+
+/** Views of a third publisher: proven and in time, or not counted and named. */
+async function wordsOnViews(a: TestPublisher, b: TestPublisher): Promise<void> {
+  const text = readFileSync(join(a.directory, 'list-key.jwk'), 'utf8');
+  const key = parseSigningKey(JSON.parse(text));
+  const seen = { wm1: 'up', wm2: 'up' } as const;
+  const tell = (aheadMs: number, signer = key, publisher = 'p3') =>
+    say(a, signViews({ publisher, atMs: Date.now() + aheadMs, seen }, 'acme', signer), '/v1/views');
+  const troubles = async (): Promise<string> => {
+    const { complaints } = (await a.json('status')).running;
+    return complaints.map(({ message }: { message: string }) => message).join();
+  };
+  assert.equal(await tell(0, rootKey), 401);
+  assert.equal(await tell(0, key, 'p1'), 409); // its own name
+  assert.equal(await tell(120_000), 409);
+  await eventually('it is named', async () =>
+    /views of p3 do not count: its words are 1\d\d s ahead of the clock here/.test(
+      await troubles(),
+    ),
+  );
+  assert.equal(await tell(0), 200);
+  assert.equal(await tell(-5_000), 409); // an older word
+  await eventually('it counts', async () => !/views of p3/.test(await troubles()));
+  const { running } = await a.json('status');
+  const names = running.roster.publishers.map((one: { publisher: string }) => one.publisher);
+  assert.deepEqual(names, ['p2', 'p3']);
+  assert.equal(running.refused['word not_proven'], 2); // this one, and the one before on leaving
+  const word = signViews({ publisher: 'p3', atMs: Date.now(), seen }, 'acme', key);
+  assert.equal(await say(b, word, '/v1/views'), 409); // it does not lead
 }
 
 test('it says so, serves on while the agents go, and is taken back when it is there again', {
@@ -71,6 +107,7 @@ test('it says so, serves on while the agents go, and is taken back when it is th
   assert.equal((await a.states()).wm1, 'up');
   assert.equal(await say(b, rubbish), 409); // it does not lead
 
+  await wordsOnViews(a, b);
   const stopped = b.stop();
   await eventually('it leaves', async () => (await a.states()).wm2 === 'drain', waitMs);
   assert.equal((await b.get('/v1/list')).status, 200);
