@@ -34,12 +34,18 @@ export interface Watch {
   onRound?(healths: ReadonlyMap<string, Health>): void;
 }
 
-/** Probes until `signal` aborts and logs every manager that comes or goes. */
+const leastPauseMs = 100;
+
+/**
+ * Probes until `signal` aborts and logs every manager that comes or goes. A manager that leaves its
+ * deadline to pass is asked as often as one that answers: from start to start it is `intervalMs`.
+ */
 export async function watchManagers(watch: Watch, signal: AbortSignal): Promise<void> {
   const healths = new Map<string, Health>();
   while (!signal.aborted) {
     const { intervalMs, deadlineMs } = watch.settings();
     const managers = watch.managers();
+    const startMs = watch.clock.monotonicMs();
     const outcomes = await probeManagers(watch.prober, managers, deadlineMs, signal).catch(
       () => [],
     );
@@ -48,7 +54,9 @@ export async function watchManagers(watch: Watch, signal: AbortSignal): Promise<
       if (manager !== undefined) noteOutcome(watch, healths, manager, outcome);
     });
     watch.onRound?.(healths);
-    await sleep(watch.clock, intervalMs, signal).catch(() => undefined);
+    const tookMs = watch.clock.monotonicMs() - startMs;
+    const pauseMs = Math.max(Math.min(intervalMs, leastPauseMs), intervalMs - tookMs);
+    await sleep(watch.clock, pauseMs, signal).catch(() => undefined);
   }
 }
 
