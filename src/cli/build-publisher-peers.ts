@@ -21,7 +21,8 @@ import type { Refusals } from '../publisher/refusals.ts';
 import { ReportForwarder, type TellPort } from '../publisher/reports/forward.ts';
 import { DissentBook } from '../publisher/roster/dissent.ts';
 import type { PeerVoices } from '../publisher/roster/keep-roster.ts';
-import { type PeerSeen, PeerViewsBook } from '../publisher/roster/peer-views.ts';
+import { type PeerSeen, PeerViewsBook, type ViewsWord } from '../publisher/roster/peer-views.ts';
+import type { LoadSample } from '../publisher/weights/judge-load.ts';
 import { type Announce, sayViews } from './build-publisher-views.ts';
 import type { PublisherConfig } from './publisher-config.ts';
 import type { PublisherOffice } from './publisher-host.ts';
@@ -39,6 +40,7 @@ export interface PeersGround {
   readonly refusals: Refusals;
   /** The publisher's own probes, by manager id. */
   healths?: () => ReadonlyMap<string, Health>;
+  readonly ownLoad: { now(): ViewsWord['load'] };
 }
 
 type Link = ReturnType<typeof buildPublisherLink>;
@@ -49,7 +51,10 @@ export interface Peers {
   readonly leaving: LeavingBook;
   readonly desk?: PeerDesk;
   /** What those that stand by see; absent where there are none. */
-  readonly voices?: PeerVoices & { seen(): readonly PeerSeen[] };
+  readonly voices?: PeerVoices & {
+    seen(): readonly PeerSeen[];
+    loads(): readonly LoadSample[];
+  };
   /** When this process is told to stop: resolves when it may. */
   sayGoodbye(): Promise<void>;
   /** Until `signal` aborts. */
@@ -105,6 +110,7 @@ function voicesOf(book: PeerViewsBook, ground: () => PeersGround): NonNullable<P
   const seen = () => heard().seen(clock.monotonicMs());
   return {
     seen,
+    loads: () => heard().loads(clock.monotonicMs()),
     views: () => heard().views(clock.monotonicMs()),
     dissent: new DissentBook(),
     faults: () =>

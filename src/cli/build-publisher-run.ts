@@ -44,6 +44,7 @@ import { withRollout } from './build-publisher-rollout.ts';
 import { type RosterGround, runRoster } from './build-publisher-roster.ts';
 import { buildStatus } from './build-publisher-status.ts';
 import { probePace, ServedView, watchListed } from './build-publisher-view.ts';
+import { OwnLoad, runWeights } from './build-publisher-weights.ts';
 import type { PublisherConfig } from './publisher-config.ts';
 import type { PublisherOffice, Signals } from './publisher-host.ts';
 import { versionText } from './version.ts';
@@ -114,6 +115,7 @@ async function serveOffice(serving: Serving): Promise<void> {
     roster: undefined,
     node: undefined,
     isLeaving: false,
+    ownLoad: new OwnLoad(() => running.config),
   };
   ground.running = running;
   const metrics = buildMetrics(running);
@@ -183,6 +185,7 @@ interface Running extends Serving, ReturnType<typeof openService> {
   roster: RunningStatus['roster'];
   node: ClusterNode | undefined;
   isLeaving: boolean;
+  readonly ownLoad: OwnLoad;
   healths?: () => ReadonlyMap<string, Health>;
 }
 
@@ -310,7 +313,12 @@ async function runRosterOf(running: Running): Promise<void> {
     },
   };
   const { stop } = running.signals;
-  await Promise.all([runRoster(ground, stop), runAddresses(ground, stop)]);
+  const weighing = { ...ground, ownLoad: running.ownLoad };
+  await Promise.all([
+    runRoster(ground, stop),
+    runAddresses(ground, stop),
+    runWeights(weighing, stop),
+  ]);
 }
 
 type Served = NonNullable<Parameters<typeof buildListService>[0]['onServed']>;

@@ -18,6 +18,8 @@ export interface ViewsGround {
   readonly office: { readonly desk: { readonly listKey: SigningKey } };
   /** The publisher's own probes, by manager id. */
   healths?: () => ReadonlyMap<string, Health>;
+  /** How busy this host is. */
+  readonly ownLoad: { now(): ViewsWord['load'] };
 }
 
 /** Status of the answer of the one that leads; undefined where nobody can be told now. */
@@ -72,13 +74,17 @@ function seenFrom({ config, healths }: ViewsGround): ViewsWord['seen'] {
 
 /** Why it was not taken; undefined when it was, or there is nobody to tell. */
 async function say(
-  { config, office, leadership }: ViewsGround,
+  { config, office, leadership, ownLoad }: ViewsGround,
   announce: Announce,
   seen: ViewsWord['seen'],
   signal: AbortSignal,
 ): Promise<string | undefined> {
   const { site } = config.roster;
-  const place = site === undefined ? {} : { site };
+  const load = ownLoad.now();
+  const place = {
+    ...(site === undefined ? {} : { site }),
+    ...(load === undefined ? {} : { load }),
+  };
   const word = { publisher: leadership.status().name, atMs: clock.nowMs(), seen, ...place };
   const body = signViews(word, config.org, office.desk.listKey);
   const limit = deadline(clock, answerMs, signal);

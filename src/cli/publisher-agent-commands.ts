@@ -71,6 +71,7 @@ export function addExplain(program: Command, { terminal, host }: CommandParts): 
           return explainAgent({
             row,
             target: wantedOf(office),
+            shares: office.history.newest()?.content.shares,
             held:
               held === undefined || held.hash !== row.report.list?.hash ? undefined : listOf(held),
             events: store.events(row.report.agent, 20),

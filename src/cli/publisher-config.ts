@@ -123,6 +123,14 @@ export const publisherSchema = z.strictObject({
         .describe('ask surplus agents of a manager that holds too many to go home'),
       skewPct: whole(1, 1_000).default(20).describe('so much above its share is too many'),
       after: duration('15m', { min: '1s', max: '7d' }, 'how long it must have held them'),
+      followLoad: z
+        .boolean()
+        .default(false)
+        .describe(
+          'a manager whose host is much busier than the others for `after` gets less of its weight: ' +
+            'ten per cent a step, down to half, back after twice as long; heard of hosts with a ' +
+            'publisher and `roster.local`; connected agents stay',
+        ),
     })
     .prefault({}),
   reports: z

@@ -1,7 +1,8 @@
 /** `pilotfish-publisher status`: what is wrong, then how everything is. */
 import type { Command } from 'commander';
 import type { ExitCode } from '../errors.ts';
-import { listedManagers } from '../publisher/content.ts';
+import type { Manager } from '../list/model.ts';
+import { type Content, listedManagers } from '../publisher/content.ts';
 import { listExpiresAtMs, type PublishedList } from '../publisher/history.ts';
 import type { Overview } from '../publisher/rollout/overview.ts';
 import { parseRunning, type RunningStatus, type SeenManager } from '../publisher/status/running.ts';
@@ -159,7 +160,7 @@ function managersText({ newest, running }: Status): string {
   const rows = listedManagers(newest.content).map((manager) => {
     const one = seen.get(manager.id);
     return [
-      ...[manager.id, manager.state, manager.weight],
+      ...[manager.id, manager.state, weightText(manager, newest.content.shares)],
       ...[readyText(one), one?.probe ?? running?.probes[manager.id], one?.cluster],
       ...[lagText(one), one?.why],
     ];
@@ -168,13 +169,19 @@ function managersText({ newest, running }: Status): string {
   return renderTable(header, rows);
 }
 
+function weightText({ id, weight }: Manager, shares: Content['shares']): Cell {
+  const share = shares?.[id];
+  return share === undefined ? weight : `${weight} (${share} % for its load)`;
+}
+
 /** Those that stand by, and whether what they see counts. */
 function publishersText({ running }: Status): string {
   const known = running?.roster?.publishers ?? [];
-  const told = known.map(({ publisher, site, ageMs, ignored }) => {
+  const told = known.map(({ publisher, site, ageMs, load, ignored }) => {
     const where = site === undefined ? '' : ` (${site})`;
+    const busy = load === undefined ? '' : `, ${printable(load)}`;
     const counts = ignored === undefined ? 'its views count' : `not counted: ${printable(ignored)}`;
-    return `publisher ${publisher}${where}, heard ${renderDuration(ageMs)} ago: ${counts}\n`;
+    return `publisher ${publisher}${where}, heard ${renderDuration(ageMs)} ago${busy}: ${counts}\n`;
   });
   return told.join('');
 }

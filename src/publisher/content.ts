@@ -6,6 +6,7 @@
 import { ConfigError } from '../errors.ts';
 import type { Audience, Balance, BalancerAddress, ListClient, Manager } from '../list/model.ts';
 import { type Advertised, withKnownAddresses } from './addresses/advertised.ts';
+import type { Shares } from './weights/judge-load.ts';
 
 export interface Content {
   /** As configured, drains not applied. */
@@ -18,6 +19,8 @@ export interface Content {
   readonly leaving?: readonly string[];
   /** Weights set by command, in place of those configured. */
   readonly weights?: Readonly<Record<string, number>>;
+  /** Per cent of its weight that a busy manager gets for now; absent while all get the whole. */
+  readonly shares?: Shares;
   /** While skew is being taken away. */
   readonly balance?: Balance;
   /** The roster lets a manager in; without one, the configuration does. */
@@ -37,7 +40,7 @@ export interface Content {
 /** The configured part of a content: what a changed configuration changes. */
 export type ConfiguredContent = Omit<
   Content,
-  'drained' | 'unready' | 'leaving' | 'weights' | 'balance' | 'holdsAddresses'
+  'drained' | 'unready' | 'leaving' | 'weights' | 'shares' | 'balance' | 'holdsAddresses'
 > & {
   /** Addresses per zone that are to be published when they are proven. */
   readonly advertised?: readonly Advertised[];
@@ -47,14 +50,22 @@ export type ConfiguredContent = Omit<
 
 /** The managers as the list names them. `down` by configuration stays down while drained. */
 export function listedManagers(content: Content): readonly Manager[] {
-  const { managers, unready, weights } = content;
+  const { managers, unready } = content;
   const drained = [...content.drained, ...(content.leaving ?? [])];
   return managers.map((configured) => {
-    const manager = { ...configured, weight: weights?.[configured.id] ?? configured.weight };
+    const manager = { ...configured, weight: weightOf(content, configured) };
     if (unready?.includes(manager.id)) return { ...manager, state: 'down' };
     const isDrained = manager.state === 'up' && drained.includes(manager.id);
     return isDrained ? { ...manager, state: 'drain' } : manager;
   });
+}
+
+/** The operator's word on a weight stands as it was said; another one follows the load. */
+function weightOf({ weights, shares }: Content, { id, weight }: Manager): number {
+  return (
+    weights?.[id] ??
+    Math.max(Math.min(weight, 1), Math.round((weight * (shares?.[id] ?? 100)) / 100))
+  );
 }
 
 /**
@@ -73,10 +84,8 @@ export function contentOf(
     before: before?.managers ?? [],
     keepsSaid: hearsNodes,
   });
-  const content = withWeights(
-    { ...listed, managers, drained: drained.filter((id) => known.has(id)).sort() },
-    before?.weights ?? {},
-  );
+  const plain = { ...listed, managers, drained: drained.filter((id) => known.has(id)).sort() };
+  const content = withShares(withWeights(plain, before?.weights ?? {}), before?.shares ?? {});
   if (configured.isGated !== true || before === undefined) return content;
   const old = new Set(before.managers.map((manager) => manager.id));
   const fresh = [...known].filter((id) => !old.has(id));
@@ -99,11 +108,22 @@ function withWeights(content: Content, weights: Readonly<Record<string, number>>
   return left.length === 0 ? rest : { ...rest, weights: Object.fromEntries(left) };
 }
 
+/** The same content with exactly these shares, but of managers whose weight an operator set or that are unknown. */
+export function withShares(content: Content, shares: Shares): Content {
+  const { shares: _, ...rest } = content;
+  const known = content.managers.map((manager) => manager.id);
+  const left = Object.entries(shares).filter(
+    ([id]) => known.includes(id) && content.weights?.[id] === undefined,
+  );
+  return left.length === 0 ? rest : { ...rest, shares: Object.fromEntries(left) };
+}
+
 /** Undefined: as configured. Throws ConfigError `unknown_manager`. */
 export function weighManager(content: Content, id: string, weight: number | undefined): Content {
   requireManager(content, id);
   const { [id]: _, ...others } = content.weights ?? {};
-  return withWeights(content, weight === undefined ? others : { ...others, [id]: weight });
+  const weights = weight === undefined ? others : { ...others, [id]: weight };
+  return withShares(withWeights(content, weights), content.shares ?? {});
 }
 
 /** A manager whose host is being stopped, or is there again; the last one that is up never leaves. */
@@ -140,7 +160,7 @@ export function takenBack(older: Content, current: Content | undefined): Content
 
 /** What is the operator's word in it: neither health nor load. */
 export function membershipOf(content: Content): Content {
-  const { leaving: _, ...rest } = withBalance(withUnready(content, []), undefined);
+  const { leaving: _, shares: _shares, ...rest } = withBalance(withUnready(content, []), undefined);
   return rest;
 }
 

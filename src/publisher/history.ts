@@ -14,6 +14,7 @@ export type Reason =
   | 'undrain'
   | 'weight'
   | 'balance'
+  | 'load'
   | 'rollback'
   | 'resign'
   | 'rollout'

@@ -12,10 +12,12 @@ import {
   weighManager,
   withBalance,
   withLeaving,
+  withShares,
   withUnready,
 } from './content.ts';
 import type { History, PublishedList } from './history.ts';
 import type { PublishOrder } from './publish.ts';
+import type { Shares } from './weights/judge-load.ts';
 
 /** The configuration as it stands now. */
 export function publishConfigured(
@@ -67,6 +69,15 @@ export function balanceOrder(
   detail: string,
 ): PublishOrder {
   return atOnce('balance', configured, detail, (content) => withBalance(content, balance));
+}
+
+/** Busy managers get less of their weight, or have it back: who is connected stays. */
+export function loadOrder(
+  configured: ConfiguredContent,
+  shares: Shares,
+  detail: string,
+): PublishOrder {
+  return atOnce('load', configured, detail, (content) => withShares(content, shares));
 }
 
 function changeOrder(
@@ -130,7 +141,7 @@ export function leavingOrder(configured: ConfiguredContent, id: string): Publish
 
 /** For everybody, beside whatever is rolled out. */
 function atOnce(
-  reason: 'roster' | 'leaving' | 'balance',
+  reason: 'roster' | 'leaving' | 'balance' | 'load',
   configured: ConfiguredContent,
   detail: string,
   change: (content: Content) => Content,

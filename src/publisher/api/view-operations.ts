@@ -158,6 +158,7 @@ function explain(world: ApiWorld, agent: string): unknown {
   const held = world.history.find(list?.position.version ?? 0);
   return explainAgent({
     ...{ row, target, nowMs: world.clock.nowMs() },
+    shares: world.history.newest()?.content.shares,
     held: held === undefined || held.hash !== list?.hash ? undefined : listOf(held),
     events: world.events(row.report.agent, 50),
   });

@@ -11,6 +11,8 @@ export interface ExplainGround {
   readonly target: Target;
   /** The list that the agent holds, while this publisher still has it. */
   readonly held: ManagerList | undefined;
+  /** Per cent of its weight that a busy manager gets now, by id. */
+  readonly shares?: Readonly<Record<string, number>> | undefined;
   /** Newest first. */
   readonly events: readonly AgentEvent[];
   readonly nowMs: number;
@@ -47,6 +49,7 @@ export function explainAgent(ground: ExplainGround): Explanation {
     ...waveLines(ground),
     whyManager(ground, ranking),
     ...zoneLine(ground),
+    ...shareLine(ground),
     `its own last reason: ${report.why === '' ? 'none given' : report.why}`,
     ...moveLines(ground),
   ];
@@ -85,6 +88,14 @@ function zoneLine({ row: { report }, held }: ExplainGround): readonly string[] {
   if (own === undefined || special === undefined) return [];
   const { address, port = own.port } = special;
   return [`dials ${own.id} at ${address} port ${port}, its address for zone ${special.zone}`];
+}
+
+/** Managers that are too busy draw fewer agents; those that are there stay. */
+function shareLine({ shares = {} }: ExplainGround): readonly string[] {
+  const told = Object.entries(shares).map(([id, share]) => `${id} ${share} %`);
+  return told.length === 0
+    ? []
+    : [`weights follow the load: ${told.join(', ')} of what was configured`];
 }
 
 function moveLines({ row: { report } }: ExplainGround): readonly string[] {

@@ -8,6 +8,7 @@ import { listLimits } from '../../list/model.ts';
 import type { VerifiedRoot } from '../../list/root.ts';
 import type { SigningKey } from '../../list/sign.ts';
 import { notOurs, signPeerWord, verifyPeerWord } from '../peer-word.ts';
+import type { LoadSample } from '../weights/judge-load.ts';
 import type { PeerView } from './view.ts';
 
 export interface ViewsWord {
@@ -18,6 +19,8 @@ export interface ViewsWord {
   readonly atMs: number;
   /** By manager id; the manager of its own host is left out, which it would see whatever others see. */
   readonly seen: Readonly<Record<string, 'up' | 'down'>>;
+  /** How busy its own host is, 0 to 1, for the manager that runs there. */
+  readonly load?: { readonly manager: string; readonly busy: number };
 }
 
 export const maxViewsBytes = 4_096;
@@ -42,14 +45,22 @@ export function signViews(word: ViewsWord, org: string, key: SigningKey): Uint8A
 /** @throws as verifyPeerWord */
 export async function verifyViews(bytes: Uint8Array, root: VerifiedRoot): Promise<ViewsWord> {
   const word = await verifyPeerWord('views', bytes, root, maxViewsBytes);
-  const { publisher, site, atMs, seen } = word;
+  const { publisher, site, atMs, seen, load } = word;
   const isNamed = typeof publisher === 'string' && nameShape.test(publisher);
   const isSited = site === undefined || (typeof site === 'string' && idShape.test(site));
   const isTimed = typeof atMs === 'number' && Number.isFinite(atMs);
-  if (!isNamed || !isSited || !isTimed || !isSeen(seen)) {
+  if (!isNamed || !isSited || !isTimed || !isSeen(seen) || !isLoad(load)) {
     throw notOurs('not of the form that is known here');
   }
-  return { publisher, atMs, seen, ...(site === undefined ? {} : { site }) };
+  const more = { ...(site === undefined ? {} : { site }), ...(load === undefined ? {} : { load }) };
+  return { publisher, atMs, seen, ...more };
+}
+
+function isLoad(value: unknown): value is ViewsWord['load'] {
+  if (value === undefined) return true;
+  const { manager, busy } = isJsonObject(value) ? value : {};
+  const isNamed = typeof manager === 'string' && idShape.test(manager);
+  return isNamed && typeof busy === 'number' && busy >= 0 && busy <= 1;
 }
 
 function isSeen(value: unknown): value is ViewsWord['seen'] {
@@ -81,6 +92,8 @@ export interface PeerSeen {
   readonly publisher: string;
   readonly site?: string;
   readonly ageMs: number;
+  /** `wm2 35 % busy`, of its own host. */
+  readonly load?: string;
   /** Absent while its views count. */
   readonly ignored?: string;
 }
@@ -130,6 +143,16 @@ export class PeerViewsBook {
     return views;
   }
 
+  /** Of hosts that are heard now; a manager that two publishers call theirs is nobody's. */
+  loads(monotonicMs: number): readonly LoadSample[] {
+    const said = this.#sorted()
+      .filter(({ heardMs, word }) => monotonicMs - heardMs <= countsMs && word.atMs !== 0)
+      .flatMap(({ word: { load } }) => (load === undefined ? [] : [load]));
+    return said
+      .filter(({ manager }) => said.filter((one) => one.manager === manager).length === 1)
+      .map(({ manager, busy }) => ({ id: manager, busy }));
+  }
+
   /** Sorted by name. */
   seen(monotonicMs: number): readonly PeerSeen[] {
     this.#forget(monotonicMs);
@@ -168,6 +191,11 @@ function seenOf({ word, heardMs, fault }: Peer, monotonicMs: number): PeerSeen {
     publisher: word.publisher,
     ageMs,
     ...(word.site === undefined ? {} : { site: word.site }),
+    ...(word.load === undefined ? {} : { load: loadText(word.load) }),
     ...(ignored === undefined ? {} : { ignored }),
   };
+}
+
+function loadText({ manager, busy }: NonNullable<ViewsWord['load']>): string {
+  return `${manager} ${Math.round(busy * 100)} % busy`;
 }

@@ -44,6 +44,7 @@ const peer = z.object({
   site: z.string().optional(),
   /** Since it was heard. */
   ageMs: z.number(),
+  load: z.string().optional(),
   /** Why its views do not count; absent while they do. */
   ignored: z.string().optional(),
 });
