@@ -115,7 +115,7 @@ test('weak hosts give away what they cannot bear, in small steps, and never take
       return Math.min(1, busy + (random() - 0.5) * 0.1);
     });
     assert.ok(turns(changes) <= 2, `seed ${seed}: ${JSON.stringify(changes)}`);
-    assert.ok(changes.length <= 12, `seed ${seed}: ${changes.length} changes in ${days} days`);
+    assert.ok(changes.length <= 16, `seed ${seed}: ${changes.length} changes in ${days} days`);
     const late = changes.filter(({ atMs }) => atMs > 3 * dayMs);
     assert.ok(late.length <= 1, `seed ${seed}: ${JSON.stringify(late)}`);
   }
@@ -151,9 +151,10 @@ test('one that is far too busy falls to half and no further, and has all of it b
 
 test('hosts of which nothing is known take nothing away, and what was taken stays while they are silent', () => {
   assert.deepEqual(run(four, dayMs, (id) => (id === 'wm1' ? 0.99 : undefined)).changes, []);
-  const silent = run(four, dayMs, (id, atMs) =>
-    atMs < 2 * 3_600_000 ? (id === 'wm1' ? 0.99 : 0.3) : undefined,
-  );
+  const silent = run(four, dayMs, (id, atMs) => {
+    if (atMs >= 2 * 3_600_000) return undefined;
+    return id === 'wm1' ? 0.99 : 0.3;
+  });
   assert.ok(shareOf(silent.shares, 'wm1') < 100);
   assert.ok(silent.changes.every(({ atMs }) => atMs <= 2 * 3_600_000 + 60_000));
   assert.deepEqual(run(['wm1'], dayMs, () => 1).changes, []);
