@@ -5,50 +5,51 @@ import {
   constants,
   fchmodSync,
   fchownSync,
-  mkdirSync,
+  fstatSync,
   openSync,
   readFileSync,
   readSync,
-  rmSync,
   unlinkSync,
   writeSync,
 } from 'node:fs';
-import { dirname } from 'node:path';
-import type { StagedFile, Staging } from '../cluster/files/apply.ts';
+import type { Staging } from '../cluster/files/apply.ts';
 import { type Catalogue, itemOf } from '../cluster/files/catalogue.ts';
 import type { MemberSink } from '../cluster/files/member-count.ts';
 import type { FileName } from '../cluster/files/name.ts';
 import { FileRefusal } from '../cluster/files/refusal.ts';
+import type { StagedFile, Whole } from '../cluster/files/staged.ts';
 import type { Owner } from './cluster-files-copy.ts';
 import { flushFiles } from './cluster-files-flush.ts';
+import type { CountedFolder, StagingFolder } from './cluster-files-folder.ts';
+import { stampOf } from './cluster-files-read.ts';
 
 /** A merged blob is held in memory while it is taken apart. */
 const largestBlobBytes = 64 * 1024 * 1024;
 const defaultMode = 0o600;
 const algorithm = 'blake2b512';
 const readBytes = 256 * 1024;
+const createFlags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL;
 
 export class ClusterStaging implements Staging {
   readonly files = new Map<FileName, StagedFile>();
-  readonly #folder: string;
+  readonly #folder: StagingFolder;
   readonly #catalogue: Catalogue;
   readonly #owner: Owner | undefined;
-  #count = 0;
 
-  /** What a killed process left in `folder` is removed first; its parents are made. */
-  constructor(folder: string, catalogue: Catalogue, owner: Owner | undefined) {
+  constructor(folder: StagingFolder, catalogue: Catalogue, owner: Owner | undefined) {
     this.#folder = folder;
     this.#catalogue = catalogue;
     this.#owner = owner;
-    rmSync(folder, { recursive: true, force: true });
-    mkdirSync(dirname(folder), { recursive: true, mode: 0o770 });
-    mkdirSync(folder, { mode: 0o700 });
   }
 
   /** Content that no item takes is read and dropped: what it was for fails by itself later. */
   sink(name: FileName, hashes: 'proven' | 'unproven' = 'unproven'): MemberSink {
     const mode = itemOf(this.#catalogue, name)?.permissions ?? defaultMode;
-    const file = new StagingFile(this.#nextPath(), mode, this.#owner, hashes === 'unproven');
+    const end = name.lastIndexOf('/');
+    const whole = end > 0 ? this.#folder.wholeOf(name.slice(0, end)) : undefined;
+    const path = whole ? `${whole.path}/${name.slice(end + 1)}` : this.#folder.next();
+    const owner = this.#owner;
+    const file = new StagingFile({ path, mode, owner, mustHash: hashes === 'unproven', whole });
     return {
       write: (bytes) => file.write(bytes),
       end: (known) => void this.files.set(name, file.end(known)),
@@ -64,55 +65,52 @@ export class ClusterStaging implements Staging {
   }
 
   add(content: Uint8Array): StagedFile {
-    const file = new StagingFile(this.#nextPath(), defaultMode, this.#owner, true);
+    const [path, owner] = [this.#folder.next(), this.#owner];
+    const file = new StagingFile({ path, mode: defaultMode, owner, mustHash: true });
     file.write(content);
     const staged = file.end();
-    flushFiles(this.#folder, [staged.path]);
+    flushFiles(this.#folder.path, [staged.path]);
     return staged;
   }
 
-  /** After this a power cut cannot take content from under a name. */
+  /** After this a power cut cannot take content from under a name, nor files out of a folder. */
   flush(): void {
-    flushFiles(
-      this.#folder,
-      [...this.files.values()].map(({ path }) => path),
-    );
+    const files = [...this.files.values()].map(({ path }) => path);
+    flushFiles(this.#folder.path, [...files, ...this.#folder.wholePaths]);
   }
 
   discard(): void {
-    rmSync(this.#folder, { recursive: true, force: true });
-  }
-
-  #nextPath(): string {
-    this.#count += 1;
-    return `${this.#folder}/member-${this.#count}`;
+    this.#folder.remove();
   }
 }
 
+interface StagingTarget {
+  readonly path: string;
+  readonly mode: number;
+  readonly owner: Owner | undefined;
+  readonly mustHash: boolean;
+  /** The folder that `path` lies in, where it may be moved as one. */
+  readonly whole?: CountedFolder | undefined;
+}
+
 class StagingFile {
-  readonly #path: string;
-  readonly #mode: number;
-  readonly #owner: Owner | undefined;
+  readonly #target: StagingTarget;
   readonly #descriptor: number;
-  readonly #mustHash: boolean;
   /** The first bytes while they are the only ones: one write is hashed in one call. */
   #only: Uint8Array = new Uint8Array();
   #hash: Hash | undefined;
   #sizeBytes = 0;
 
-  constructor(path: string, mode: number, owner: Owner | undefined, mustHash: boolean) {
-    this.#path = path;
-    this.#mustHash = mustHash;
-    this.#mode = mode;
-    this.#owner = owner;
-    this.#descriptor = openSync(path, 'wx', 0o600);
+  constructor(target: StagingTarget) {
+    this.#target = target;
+    this.#descriptor = openSync(target.path, createFlags, 0o600);
   }
 
   write(bytes: Uint8Array): void {
     for (let done = 0; done < bytes.length; ) {
       done += writeSync(this.#descriptor, bytes, done, bytes.length - done);
     }
-    if (this.#mustHash) this.#digest(bytes);
+    if (this.#target.mustHash) this.#digest(bytes);
     this.#sizeBytes += bytes.length;
   }
 
@@ -128,16 +126,25 @@ class StagingFile {
 
   /** `known`: the hash, where whoever sent the content has proved it. */
   end(known?: string): StagedFile {
+    const { path, mode, mustHash } = this.#target;
+    const whole = this.#settle();
+    const digest = known ?? (mustHash ? this.#digested() : hashOf(path));
+    const staged = { path, mode, sizeBytes: this.#sizeBytes, hash: digest };
+    return whole === undefined ? staged : { ...staged, whole };
+  }
+
+  /** Its mode and owner, then nothing of it changes any more. */
+  #settle(): Whole | undefined {
+    const { mode, owner, whole } = this.#target;
     try {
-      fchmodSync(this.#descriptor, this.#mode);
-      if (this.#owner !== undefined) {
-        fchownSync(this.#descriptor, this.#owner.uid, this.#owner.gid);
-      }
+      fchmodSync(this.#descriptor, mode);
+      if (owner !== undefined) fchownSync(this.#descriptor, owner.uid, owner.gid);
+      if (whole === undefined) return undefined;
+      whole.files += 1;
+      return { folder: whole, stamp: stampOf(fstatSync(this.#descriptor, { bigint: true })) };
     } finally {
       closeSync(this.#descriptor);
     }
-    const digest = known ?? (this.#mustHash ? this.#digested() : hashOf(this.#path));
-    return { path: this.#path, mode: this.#mode, sizeBytes: this.#sizeBytes, hash: digest };
   }
 
   #digested(): string {
@@ -146,7 +153,7 @@ class StagingFile {
 
   abort(): void {
     closeSync(this.#descriptor);
-    unlinkSync(this.#path);
+    unlinkSync(this.#target.path);
   }
 }
 

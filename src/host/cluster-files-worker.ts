@@ -47,6 +47,7 @@ import { scanFiles } from '../cluster/files/walk.ts';
 import { createSeal, type Seal } from '../cluster/wire/seal.ts';
 import { HostError } from '../errors.ts';
 import { bundleSource } from './cluster-files-bundle.ts';
+import { StagingFolder } from './cluster-files-folder.ts';
 import type { ApplyAsk, Chunk, SealedPart, UnpackAsk } from './cluster-files-messages.ts';
 import { Packs } from './cluster-files-packs.ts';
 import { ClusterHomeReader, provenSource, realHome } from './cluster-files-read.ts';
@@ -197,7 +198,8 @@ export class FilesWorker {
     this.#lastId += 1;
     const id = this.#lastId;
     const { catalogue, owner } = this.#settings;
-    const staging = new ClusterStaging(`${stagingFolder}/unpacked-${id}`, catalogue, owner);
+    const folder = new StagingFolder(`${stagingFolder}/unpacked-${id}`, this.#home, owner);
+    const staging = new ClusterStaging(folder, catalogue, owner);
     try {
       const metadata = await this.#read(bundlePath, (name, hashes) => staging.sink(name, hashes));
       const { value, problems } = decodeFor(origin, metadata);

@@ -7,8 +7,6 @@ import {
   chmodSync,
   closeSync,
   constants,
-  fchmodSync,
-  fchownSync,
   lstatSync,
   mkdirSync,
   openSync,
@@ -23,11 +21,11 @@ import { HostError } from '../errors.ts';
 import { systemCodeOf } from '../guards.ts';
 import { copyInto, type Owner } from './cluster-files-copy.ts';
 import { flushFolders } from './cluster-files-flush.ts';
+import { folderMode, giveFolder } from './cluster-files-folder.ts';
 import { stampOf } from './cluster-files-read.ts';
 
 const folderFlags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 const byDescriptor = process.platform === 'linux';
-const folderMode = 0o770;
 /** Descriptors kept open for the folders used last. */
 const mostOpenFolders = 128;
 
@@ -56,10 +54,23 @@ export class ClusterHomeWriter implements TargetTree {
     return stampOf(lstatSync(target, { bigint: true }));
   }
 
+  adopt(stagedFolder: string, folders: readonly string[]): boolean {
+    try {
+      const parent = this.#folder(folders.slice(0, -1), 'create');
+      const name = folders.at(-1) ?? '';
+      if (isThere(reach(parent, name))) return false;
+      renameSync(stagedFolder, reach(parent, name));
+      this.#touched.add(parent.path); // what lies in it was flushed with it
+      return true;
+    } catch (error) {
+      if (!(error instanceof HostError) && systemCodeOf(error) === undefined) throw error;
+      return false; // file by file it is tried again, and each says what is wrong
+    }
+  }
+
   has({ folders, base }: Landing): boolean {
     try {
-      lstatSync(reach(this.#folder(folders, 'existing'), base));
-      return true;
+      return isThere(reach(this.#folder(folders, 'existing'), base));
     } catch (error) {
       if (systemCodeOf(error) === 'ENOENT') return false;
       throw error;
@@ -142,8 +153,7 @@ export class ClusterHomeWriter implements TargetTree {
   #make(parent: OpenFolder, name: string): OpenFolder {
     mkdirSync(reach(parent, name), { mode: folderMode });
     const descriptor = openSync(reach(parent, name), folderFlags);
-    fchmodSync(descriptor, folderMode);
-    if (this.#owner !== undefined) fchownSync(descriptor, this.#owner.uid, this.#owner.gid);
+    giveFolder(descriptor, this.#owner);
     this.#touched.add(parent.path);
     return { descriptor, path: `${parent.path}/${name}` };
   }
@@ -160,6 +170,10 @@ export class ClusterHomeWriter implements TargetTree {
     closeSync(folder.descriptor);
     this.#open.delete(key);
   }
+}
+
+function isThere(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 }
 
 /** Ends like stock's temporary files, so that every scan leaves it out. */

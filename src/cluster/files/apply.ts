@@ -4,37 +4,19 @@
  */
 import { messageOf, systemCodeOf } from '../../guards.ts';
 import { type Catalogue, findItem, type ItemKind } from './catalogue.ts';
-import type { FileStamp } from './hash-cache.ts';
 import type { Changes, Entry, Manifest } from './manifest.ts';
 import { checkMergeType, decodeMerged, mergedTarget } from './merged.ts';
 import type { FileName } from './name.ts';
-import {
-  cleanFolders,
-  type Origin,
-  placeFile,
-  removeFile,
-  type Staged,
-  type TargetTree,
-} from './place.ts';
+import { cleanFolders, type Origin, placeFile, removeFile, type TargetTree } from './place.ts';
 import { FileRefusal, shown } from './refusal.ts';
-
-export interface StagedFile extends Staged {
-  readonly sizeBytes: number;
-  /** BLAKE2b-512, hex. */
-  readonly hash: string;
-}
+import type { Placed, StagedFile } from './staged.ts';
+import { placeWholeFolders } from './whole-folders.ts';
 
 /** One line for the stock log, by group. */
 export interface ApplyFault {
   readonly group: 'missing' | 'shared' | 'extra';
   readonly name: string;
   readonly text: string;
-}
-
-export interface Placed {
-  readonly name: FileName;
-  readonly stamp: FileStamp;
-  readonly hash: string;
 }
 
 export interface Applied {
@@ -62,10 +44,10 @@ export interface Staging {
 
 export function applyChanges(application: Application): Applied {
   const faults: ApplyFault[] = [];
-  const placed = [
-    ...placeGroup('shared', application, faults),
-    ...placeGroup('missing', application, faults),
-  ];
+  const shared = placeGroup('shared', application, faults);
+  const whole = placeWholeFolders(application);
+  const single = placeGroup('missing', application, faults, whole);
+  const placed = [...shared, ...whole.values(), ...single];
   const removed = application.origin === 'master' ? removeGroup(application, faults) : [];
   return { placed, removed, faults };
 }
@@ -83,9 +65,11 @@ function placeGroup(
   group: 'missing' | 'shared',
   application: Application,
   faults: ApplyFault[],
+  done: ReadonlyMap<FileName, Placed> = new Map(),
 ): Placed[] {
   const placed: Placed[] = [];
   for (const [name, entry] of application.changes[group]) {
+    if (done.has(name)) continue;
     try {
       for (const order of ordersOf(name, entry, application))
         placed.push(place(order, application));

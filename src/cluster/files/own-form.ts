@@ -79,6 +79,11 @@ function cutOff(): never {
   throw new FileRefusal(3003, 'the bundle ends within a member');
 }
 
+/** Only for a refusal: it costs as much as reading a small member. */
+function calledBy(name: FileName | undefined): string {
+  return name === undefined ? 'the metadata' : shown(name);
+}
+
 /** Reads what `ownForm` wrote; as `unpackBundle` in every other respect. */
 export function unpackOwn(
   source: ByteSource,
@@ -113,7 +118,7 @@ class OwnReader {
 
   member(name: FileName, sink: MemberSink): void {
     try {
-      this.#parts(shown(name), this.#count.sinkOf(name, sink));
+      this.#parts(name, this.#count.sinkOf(name, sink));
       const isProven = this.#number(1) === 1;
       sink.end(isProven ? this.#take(hashBytes).toString('hex') : undefined);
     } catch (error) {
@@ -130,28 +135,29 @@ class OwnReader {
       if (bytes > mostBytes) throw new FileRefusal(3053, 'the metadata is larger than allowed');
       parts.push(Buffer.from(content));
     };
-    this.#parts('the metadata', { take });
+    this.#parts(undefined, { take });
     if (this.#window.fill(1).length > 0) throw new FileRefusal(3003, 'bytes follow the metadata');
     return Buffer.concat(parts);
   }
 
-  #parts(what: string, sink: CountedSink): void {
+  /** `name`: undefined for the metadata. */
+  #parts(name: FileName | undefined, sink: CountedSink): void {
     let check = 0;
     let content = 0;
-    for (let length = this.#length(what); length > 0; length = this.#length(what)) {
+    for (let length = this.#length(name); length > 0; length = this.#length(name)) {
       const bytes = this.#take(length);
       check = crc32(bytes, check);
       content += length;
       sink.take(bytes, content); // how far blocks inflate was judged by `squeeze.ts`
     }
     if (this.#number(4) === check >>> 0) return;
-    throw new FileRefusal(3003, `the content of ${what} is not what was sent`);
+    throw new FileRefusal(3003, `the content of ${calledBy(name)} is not what was sent`);
   }
 
-  #length(what: string): number {
+  #length(name: FileName | undefined): number {
     const length = this.#number(4);
     if (length <= longestPartBytes) return length;
-    throw new FileRefusal(3053, `${what} has a part of ${length} bytes`);
+    throw new FileRefusal(3053, `${calledBy(name)} has a part of ${length} bytes`);
   }
 
   /** Good until the next call. */

@@ -29,6 +29,11 @@ export interface Landing {
 export interface TargetTree {
   /** Atomic: the old file or the new one, whole. Makes missing folders, mode 0770. */
   replace(staged: Staged, landing: Landing, mode: number): FileStamp;
+  /**
+   * Atomic: a staged folder in the place of one that is not there, made and missing folders alike
+   * with mode 0770. False where that cannot be; the staged files are then where they were.
+   */
+  adopt(stagedFolder: string, folders: readonly string[]): boolean;
   has(landing: Landing): boolean;
   remove(landing: Landing): 'removed' | 'absent';
   /** Names in a folder; throws ENOENT where it is gone. */
