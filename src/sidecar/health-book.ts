@@ -8,6 +8,7 @@ import { type Health, type JudgeSettings, judgeOutcome } from '../health/judge.t
 import { type Prober, type ProbeTarget, probeKindOf } from '../health/probe.ts';
 import type { Manager } from '../list/model.ts';
 import type { Log } from '../log.ts';
+import { Readmissions } from './readmissions.ts';
 import type { HealthView } from './world.ts';
 
 export interface HealthBookParts {
@@ -21,6 +22,7 @@ export interface HealthBookParts {
 
 export function buildHealthBook(parts: HealthBookParts): HealthView {
   const book = new Map<string, { readonly target: ProbeTarget; readonly health: Health }>();
+  const readmissions = new Readmissions();
 
   const ask = async (id: string, target: ProbeTarget): Promise<Health> => {
     const outcome = await parts.prober.probe(target, parts.deadlineMs);
@@ -41,8 +43,9 @@ export function buildHealthBook(parts: HealthBookParts): HealthView {
     async probe(managers) {
       const listed = new Set(managers.map(({ id }) => id));
       for (const id of [...book.keys()]) if (!listed.has(id)) book.delete(id);
+      readmissions.note(managers, parts.clock.nowMs());
       await Promise.all(managers.map(probeOne));
-      return new Map([...book].map(([id, { health }]) => [id, health]));
+      return new Map([...book].map(([id, { health }]) => [id, readmissions.applyTo(id, health)]));
     },
   };
 }

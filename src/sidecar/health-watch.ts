@@ -9,6 +9,7 @@ import type { Health } from '../health/judge.ts';
 import type { Manager } from '../list/model.ts';
 import { isSame, targetOf } from './health-book.ts';
 import { type Focus, ManagerWatch, type WatchParts } from './manager-watch.ts';
+import { Readmissions } from './readmissions.ts';
 import type { HealthView } from './world.ts';
 
 export interface HealthWatch extends HealthView {
@@ -27,6 +28,7 @@ export interface HealthWatch extends HealthView {
 export function buildHealthWatch(parts: WatchParts): HealthWatch {
   const watched = new Map<string, ManagerWatch>();
   const listeners = new Set<(id: string, health: Health) => void>();
+  const readmissions = new Readmissions();
   const stop = new AbortController();
   let focus: Focus = { inUse: new Set(), shareMs: 0 };
 
@@ -50,7 +52,9 @@ export function buildHealthWatch(parts: WatchParts): HealthWatch {
   };
   const snapshot = (): ReadonlyMap<string, Health> =>
     new Map(
-      [...watched].flatMap(([id, { health }]) => (health === undefined ? [] : [[id, health]])),
+      [...watched].flatMap(([id, { health }]) =>
+        health === undefined ? [] : [[id, readmissions.applyTo(id, health)]],
+      ),
     );
   const setFocus = (on: Focus): void => {
     focus = on;
@@ -59,6 +63,7 @@ export function buildHealthWatch(parts: WatchParts): HealthWatch {
   return {
     /** Every manager has been asked at least once; nothing is waited for after that. */
     async probe(managers) {
+      readmissions.note(managers, parts.clock.nowMs());
       const listed = new Set(managers.map(({ id }) => id));
       for (const [id, one] of [...watched]) {
         if (listed.has(id)) continue;
