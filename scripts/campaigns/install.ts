@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Container, debianRoot } from '../install/container.ts';
+import { Container, debianRoot, systemd } from '../install/container.ts';
 import { measureInstallation } from '../install/figures.ts';
 import { type Format, Installation, type Packages } from '../install/scenario.ts';
 import { root } from '../package/bundles.ts';
@@ -38,7 +38,7 @@ async function run(args: readonly string[], print: (line: string) => void): Prom
   };
   const formats: readonly Format[] =
     value('--format') === undefined ? ['deb', 'rpm'] : [value('--format') as Format];
-  const lower = debianRoot(value('--root'));
+  const lower = debianRoot(systemd, value('--root'));
   const built = mkdtempSync(join(tmpdir(), 'pilotfish-packages-'));
   const first = value('--first') ?? join(built, 'first');
   const later = value('--later') ?? join(built, 'later');

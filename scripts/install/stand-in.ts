@@ -1,9 +1,9 @@
 /**
  * Runs inside the container: a stand-in agent laid out and owned as the agent's own package does,
- * under a unit like its own, and three stand-in managers.
+ * under a unit like its own, and three stand-in managers. `--no-systemd`: as services of SysV or OpenRC.
  */
 import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { makeAgentHome } from '../../test/fakes/agent-home.ts';
 
@@ -33,14 +33,60 @@ function main(): void {
     'chmod 0750 /var/ossec && chmod 0770 /var/ossec/etc /var/ossec/var/run /var/ossec/queue /var/ossec/queue/sockets /var/ossec/logs',
   );
   sh('chmod 0660 /var/ossec/etc/ossec.conf && chmod 0640 /var/ossec/etc/client.keys');
+  if (process.argv.includes('--no-systemd')) startWithoutSystemd();
+  else startUnits();
+}
+
+const managerMain = fileURLToPath(new URL('../../test/fakes/manager.ts', import.meta.url));
+const managerWords = [firstManager, ...managers].map((address) => [
+  ...[process.execPath, managerMain, '--listen', `${address}:1514`, '--keep'],
+]);
+
+function startUnits(): void {
   writeFileSync('/etc/systemd/system/wazuh-agent.service', agentUnit);
   sh('systemctl daemon-reload');
-  const managerMain = fileURLToPath(new URL('../../test/fakes/manager.ts', import.meta.url));
-  for (const [index, address] of [firstManager, ...managers].entries()) {
-    const words = [process.execPath, managerMain, '--listen', `${address}:1514`, '--keep'];
+  for (const [index, words] of managerWords.entries()) {
     execFileSync('systemd-run', ['--quiet', `--unit=manager-${index}`, ...words]);
   }
   sh('systemctl start wazuh-agent');
+}
+
+/** Two services that start at boot: the managers, and the agent, as the agent's own package has it. */
+function startWithoutSystemd(): void {
+  const start = managerWords.map(
+    (words) => `setsid ${words.join(' ')} >/dev/null 2>&1 </dev/null &`,
+  );
+  // Its own network has nothing but a loopback, which nobody else brings up there.
+  service('stand-in-managers', ['ip link set lo up', ...start], []);
+  service(
+    'wazuh-agent',
+    ['/var/ossec/bin/wazuh-control start'],
+    ['/var/ossec/bin/wazuh-control stop'],
+  );
+}
+
+/** The same lines for SysV and for OpenRC, whichever is there. */
+function service(name: string, start: readonly string[], stop: readonly string[]): void {
+  const isOpenRc = existsSync('/sbin/openrc-run');
+  const needs = name === 'wazuh-agent' ? 'stand-in-managers' : '';
+  const bodies = `start() {\n${start.join('\n')}\ntrue\n}\nstop() {\n${stop.join('\n')}\ntrue\n}\n`;
+  const text = isOpenRc
+    ? `#!/sbin/openrc-run\ndepend() {\nafter ${needs}\ntrue\n}\n${bodies}`
+    : `#!/bin/sh\n${lsbHeader(name, needs)}${bodies}case $1 in start) start ;; stop) stop ;; esac\n`;
+  writeFileSync(`/etc/init.d/${name}`, text, { mode: 0o755 });
+  sh(isOpenRc ? `rc-update add ${name}` : `update-rc.d ${name} defaults`);
+  sh(`/etc/init.d/${name} start`);
+}
+
+function lsbHeader(name: string, needs: string): string {
+  return `### BEGIN INIT INFO
+# Provides: ${name}
+# Required-Start: $remote_fs ${needs}
+# Required-Stop: $remote_fs ${needs}
+# Default-Start: 2 3 4 5
+# Default-Stop: 0 1 6
+### END INIT INFO
+`;
 }
 
 /** The lines of the stock unit that matter to us; `sleep` stands for the agent's other daemons. */

@@ -110,10 +110,16 @@ export class Wine {
     return /STATE\s*:\s*\d+\s+(\w+)/.exec(this.run('sc', 'query', service).out)?.[1] ?? '';
   }
 
-  /** `sc` also fails for a service that runs already: what counts is the state. */
+  /**
+   * `sc` also fails for a service that runs already: what counts is the state. Wine gives up on one
+   * that takes a busy machine ten seconds to start (1053); it is told again.
+   */
   async start(service: string): Promise<void> {
-    this.run('sc', 'start', service);
-    await this.until(`${service} runs`, () => this.stateOf(service) === 'RUNNING');
+    await this.until(`${service} runs`, () => {
+      const state = this.stateOf(service);
+      if (state === 'STOPPED') this.run('sc', 'start', service);
+      return state === 'RUNNING';
+    });
   }
 
   async stopService(service: string): Promise<void> {

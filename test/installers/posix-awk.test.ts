@@ -170,20 +170,21 @@ for (const awk of awks) {
     const records = gunzipSync(
       readFileSync(new URL('../fixtures/agent-config/verdicts-4.jsonl.gz', import.meta.url)),
     );
-    let read = 0;
-    const refused: string[] = [];
-    for (const line of records
+    // The shell refuses NUL before awk sees it.
+    const all = records
       .toString('utf8')
       .split('\n')
-      .filter((one) => one !== '')) {
-      const record = parseRecord(line);
-      if (record.file.includes(0)) continue; // the shell refuses NUL before awk sees it
-      const final = record.file.at(-1) === 10 ? 0 : 1;
-      const flags = ['-f', join(lib, 'config.awk'), '-v', `final=${final}`];
-      const path = file('ossec.conf', record.file);
-      const seen = run(awk, ...flags, '-v', 'mode=list', path);
-      if (seen.exit !== 0) {
-        assert.match(seen.out, /^REFUSED /, record.id);
+      .filter((one) => one !== '')
+      .map(parseRecord)
+      .filter((one) => !one.file.includes(0));
+    const folder = readAll(awk, all);
+    const seen = (index: number, what: string): string =>
+      readFileSync(join(folder, `${index}.${what}`), 'latin1');
+    let read = 0;
+    const refused: string[] = [];
+    for (const [index, record] of all.entries()) {
+      if (seen(index, 'exit') !== '0\n') {
+        assert.match(seen(index, 'list'), /^REFUSED /, record.id);
         continue;
       }
       read += 1;
@@ -195,27 +196,49 @@ for (const awk of awks) {
         (one) => `${String(one.address).toLowerCase()} ${one.port} ${one.protocol}`,
       );
       assert.deepEqual(
-        seen.out.toLowerCase().trimEnd().split('\n').map(expandV6),
+        seen(index, 'list').toLowerCase().trimEnd().split('\n').map(expandV6),
         servers.map(expandV6),
         record.id,
       );
-      const wanted = file('wanted', '10.9.9.1 1514 tcp\nwm.example 1515 udp\n');
-      const edited = run(awk, ...flags, '-v', 'mode=edit', '-v', `wanted=${wanted}`, path);
-      const again = file('edited', Buffer.from(edited.out, 'latin1'));
-      const back = run(awk, ...flags, '-v', 'mode=list', again);
-      assert.equal(back.out, '10.9.9.1 1514 tcp\nwm.example 1515 udp\n', record.id);
-      const region = file(
-        'region',
-        Buffer.from(run(awk, ...flags, '-v', 'mode=region', path).out, 'latin1'),
-      );
-      const restored = run(awk, ...flags, '-v', 'mode=put', '-v', `region=${region}`, again);
-      assert.equal(restored.out, record.file.toString('latin1'), `${record.id}: put back`);
+      assert.equal(seen(index, 'back'), wanted, record.id);
+      const restored = seen(index, 'restored');
+      assert.equal(restored, record.file.toString('latin1'), `${record.id}: put back`);
     }
     // Placeholders of a fresh install, and sections we never look into: the agent's own test of the
     // candidate stands between those and harm.
     assert.ok(refused.length <= 20, refused.join('\n'));
     assert.ok(read >= 25, `only ${read} files have a plain reading`);
   });
+}
+
+const wanted = '10.9.9.1 1514 tcp\nwm.example 1515 udp\n';
+
+/**
+ * Each file listed, edited, listed again, its region taken out and put back: `N.list`, `N.exit`, … in the
+ * folder that comes back. By one shell: from here every process costs a copy of this one.
+ */
+function readAll(awk: readonly string[], all: readonly { readonly file: Buffer }[]): string {
+  const folder = mkdtempSync(join(scratch, 'read-'));
+  const rows = all.map((record, index) => {
+    writeFileSync(join(folder, `${index}`), record.file);
+    return `${index} ${record.file.at(-1) === 10 ? 0 : 1}\n`;
+  });
+  writeFileSync(join(folder, 'rows'), rows.join(''));
+  writeFileSync(join(folder, 'wanted'), wanted);
+  const script = `lib=$1; shift
+while read -r n final; do
+  "$@" -f "$lib/config.awk" -v "final=$final" -v mode=list "$n" >"$n.list"
+  exit=$?
+  echo "$exit" >"$n.exit"
+  [ "$exit" = 0 ] || continue
+  "$@" -f "$lib/config.awk" -v "final=$final" -v mode=edit -v wanted=wanted "$n" >"$n.edited"
+  "$@" -f "$lib/config.awk" -v "final=$final" -v mode=list "$n.edited" >"$n.back"
+  "$@" -f "$lib/config.awk" -v "final=$final" -v mode=region "$n" >"$n.region"
+  "$@" -f "$lib/config.awk" -v "final=$final" -v mode=put -v "region=$n.region" "$n.edited" >"$n.restored"
+done <rows`;
+  const env = { PATH: process.env.PATH, LC_ALL: 'C' };
+  execFileSync('sh', ['-c', script, 'sh', lib, ...awk], { cwd: folder, env, stdio: 'ignore' });
+  return folder;
 }
 
 /** The agent stores IPv6 expanded and in capitals; one spelling for both. */
