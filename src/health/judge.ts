@@ -86,9 +86,15 @@ function movedAt(
     before !== undefined &&
     ips.length > 0 &&
     before.ips.length > 0 &&
+    !isSameRow(before.ips, ips) &&
     String(before.ips.toSorted()) !== String(ips.toSorted());
   const movedAtMs = isChanged ? nowMs : before?.movedAtMs;
   return movedAtMs === undefined ? {} : { movedAtMs };
+}
+
+/** The usual case, known without a copy. */
+function isSameRow(before: readonly string[], now: readonly string[]): boolean {
+  return before.length === now.length && now.every((ip, place) => ip === before[place]);
 }
 
 /** What falls and returns leave behind. */

@@ -25,7 +25,8 @@ export function hearNews(world: World, agent: number, number: number): void {
   const { rollout } = offer.list;
   const wave = rollout === undefined || world.logic.isInWave(rollout, agentIdOf(agent));
   const offsetMs = fleet.clockOffsetMs[agent] ?? 0;
-  const variant = `news ${number} ${wave} ${offsetMs}`;
+  const served = 2 * number + (wave ? 1 : 0);
+  const variant = offsetMs === 0 ? served : `news ${served} ${offsetMs}`;
   const after = world.memories.take(nowMs, variant, before, () => {
     const taken = takeIn(world, agent, before, offer);
     if (taken !== before) checkMemory(world, agent, before, taken);

@@ -275,11 +275,12 @@ function report(world: World, agent: number, ending: Ending): void {
   };
   const nowMs = world.wallMs(agent);
   const end = (): Memory => world.logic.rememberResult(memory, { step, listHash, result, nowMs });
+  const offsetMs = world.fleet.clockOffsetMs[agent] ?? 0;
   const isKept = outcome === 'held'; // remembered with the whole order, which is this agent's own
   const to = step.kind === 'move' ? step.to : '';
   world.fleet.memory[agent] = isKept
     ? end()
-    : world.memories.take(world.nowMs, `${outcome} ${to} ${reason} ${nowMs}`, memory, end);
+    : world.memories.take(world.nowMs, `${outcome} ${to} ${reason} ${offsetMs}`, memory, end);
 }
 
 function reasonOf(name: ApplyReason['name']): ApplyReason {

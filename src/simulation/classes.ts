@@ -124,13 +124,20 @@ function verdictsOf(
   agent: number,
   published: Published | undefined,
 ): number | undefined {
-  const { fleet, policy } = world;
+  const { fleet, policy, pristine } = world;
   const start = agent * fleet.width;
   const nowMs = world.wallMs(agent);
+  // Up since a day before the world began: nothing to look at, unless the clock was set back.
+  const neverFell = (fleet.clockOffsetMs[agent] ?? 0) >= 0;
   let [verdicts, isOld, dead] = [0, 1, 0];
   for (let place = 0; place < (fleet.rankingLength[agent] ?? 0); place += 1) {
     const manager = fleet.ranking[start + place] ?? -1;
     const health = fleet.health[start + manager];
+    if (neverFell && health === pristine[manager]) {
+      if (published?.byNumber[manager]?.state === 'drain') return undefined;
+      verdicts = verdicts * 3 + verdictBits.up;
+      continue;
+    }
     if (health === undefined || health.verdict === 'unknown') return undefined;
     if (health.verdict === 'down') dead += 1;
     if (health.verdict === 'down' && manager === fleet.on[agent]) return undefined;
@@ -145,16 +152,19 @@ function verdictsOf(
 function mayWrite(world: World, agent: number): boolean {
   const nowMs = world.wallMs(agent);
   const fromMs = nowMs - world.policy.minApplyMs;
-  return !(world.fleet.memory[agent]?.attempts ?? []).some(
-    ({ outcome, atMs }) => outcome === 'done' && happenedAfter(atMs, fromMs, nowMs),
-  );
+  for (const { outcome, atMs } of world.fleet.memory[agent]?.attempts ?? []) {
+    if (outcome === 'done' && happenedAfter(atMs, fromMs, nowMs)) return false;
+  }
+  return true;
 }
 
 function filePattern(world: World, agent: number): number {
   const { fleet } = world;
+  const isOwn = fleet.isOwnOrder(agent);
   let pattern = 1;
   for (let place = 0; place < (fleet.fileLength[agent] ?? 0); place += 1) {
-    pattern = pattern * (fleet.width + 1) + placeOf(world, agent, fleet.entry(agent, place)) + 1;
+    const own = isOwn ? place : placeOf(world, agent, fleet.entry(agent, place));
+    pattern = pattern * (fleet.width + 1) + own + 1;
   }
   return pattern;
 }

@@ -6,6 +6,8 @@
 import { chanceOf } from './fleet.ts';
 
 const phaseSalt = 0x9a5e;
+/** From here on columns are larger than caches: agents of one cohort are numbered in a row. */
+const bigWorld = 20_000;
 
 export class Cohorts {
   readonly phases: number;
@@ -13,18 +15,21 @@ export class Cohorts {
   readonly count: number;
   /** The one pending round of each; NaN for none. */
   readonly roundAtMs: Float64Array;
+  readonly #cohort: Uint16Array;
   readonly #members: Int32Array;
   readonly #starts: Int32Array;
 
-  /** `site`: by agent. */
+  /** `site`: by agent; sorted in a big world. */
   constructor(site: Uint8Array, sites: number) {
-    this.phases = site.length < 20_000 ? 32 : 128;
+    const isBig = site.length >= bigWorld;
+    this.phases = isBig ? 128 : 32;
     this.count = sites * this.phases;
     this.roundAtMs = new Float64Array(this.count).fill(Number.NaN);
     this.#starts = new Int32Array(this.count + 1);
     this.#members = new Int32Array(site.length);
+    this.#cohort = isBig ? inBlocks(site, this.phases) : scattered(site, this.phases);
     for (let agent = 0; agent < site.length; agent += 1) {
-      const place = this.of(agent, site[agent] ?? 0) + 1;
+      const place = this.of(agent) + 1;
       this.#starts[place] = (this.#starts[place] ?? 0) + 1;
     }
     for (let place = 1; place <= this.count; place += 1) {
@@ -32,15 +37,15 @@ export class Cohorts {
     }
     const next = this.#starts.slice();
     for (let agent = 0; agent < site.length; agent += 1) {
-      const cohort = this.of(agent, site[agent] ?? 0);
+      const cohort = this.of(agent);
       const place = next[cohort] ?? 0;
       this.#members[place] = agent;
       next[cohort] = place + 1;
     }
   }
 
-  of(agent: number, site: number): number {
-    return site * this.phases + Math.floor(chanceOf(agent, phaseSalt) * this.phases);
+  of(agent: number): number {
+    return this.#cohort[agent] ?? 0;
   }
 
   members(cohort: number): Int32Array {
@@ -58,4 +63,30 @@ export class Cohorts {
     const atMs = offsetMs + rounds * intervalMs;
     return atMs > nowMs ? atMs : atMs + intervalMs;
   }
+}
+
+/** The agents of every site, in a row each, as many as the draw gave it. */
+export function sortSites(site: Uint8Array): void {
+  if (site.length >= bigWorld) site.sort();
+}
+
+function scattered(site: Uint8Array, phases: number): Uint16Array {
+  return Uint16Array.from(
+    site,
+    (one, agent) => one * phases + Math.floor(chanceOf(agent, phaseSalt) * phases),
+  );
+}
+
+function inBlocks(site: Uint8Array, phases: number): Uint16Array {
+  const cohort = new Uint16Array(site.length);
+  for (let from = 0; from < site.length; ) {
+    const one = site[from] ?? 0;
+    const next = site.findIndex((other, agent) => agent > from && other !== one);
+    const to = next < 0 ? site.length : next;
+    for (let agent = from; agent < to; agent += 1) {
+      cohort[agent] = one * phases + Math.floor(((agent - from) * phases) / (to - from));
+    }
+    from = to;
+  }
+  return cohort;
 }

@@ -315,7 +315,7 @@ export function blip(world: World, agent: number): void {
   const isBlocked = Math.max(fleet.downUntilMs[agent] ?? 0, fleet.pausedUntilMs[agent] ?? 0);
   if (manager >= 0 && isBlocked <= world.nowMs) {
     const { hasChanged } = suffer(world, agent, manager);
-    world.scheduleRound(world.cohorts.of(agent, fleet.site[agent] ?? 0));
+    world.scheduleRound(world.cohorts.of(agent));
     if (hasChanged && (fleet.busyUntilMs[agent] ?? 0) <= world.nowMs) react(world, agent);
   }
   scheduleBlip(world, agent);

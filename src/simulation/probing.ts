@@ -55,7 +55,7 @@ function hearWitnesses(world: World, agent: number): void {
     const { judge } = world.logic;
     const before = fleet.health[place];
     const offsetMs = fleet.clockOffsetMs[agent] ?? 0;
-    const variant = `witness ${manager} ${offsetMs}`;
+    const variant = offsetMs === 0 ? -1 - manager : `witness ${manager} ${offsetMs}`;
     fleet.health[place] = world.judgements.take(nowMs, variant, before, () =>
       judge(before, outcomeOf('alive', manager), defaultJudgeSettings, world.wallMs(agent) + 1),
     );
@@ -111,7 +111,8 @@ export function tellSign(world: World, agent: number, manager: number, sign: str
   const place = agent * fleet.width + manager;
   const before = fleet.health[place];
   if (before === undefined) return;
-  const variant = `${sign} ${fleet.clockOffsetMs[agent] ?? 0}`;
+  const offsetMs = fleet.clockOffsetMs[agent] ?? 0;
+  const variant = offsetMs === 0 ? sign : `${sign} ${offsetMs}`;
   fleet.health[place] = world.judgements.take(nowMs, variant, before, () =>
     logic.sign(before, sign, defaultJudgeSettings, world.wallMs(agent)),
   );
@@ -152,7 +153,17 @@ function judged(
   );
 }
 
+const outcomes = new Map<number, ProbeOutcome>();
+
+/** One object for all that see the same. */
 function outcomeOf(answer: Answer, manager: number): ProbeOutcome {
+  const number = manager * answers.length + answers.indexOf(answer);
+  const known = outcomes.get(number) ?? newOutcome(answer, manager);
+  outcomes.set(number, known);
+  return known;
+}
+
+function newOutcome(answer: Answer, manager: number): ProbeOutcome {
   const ips = [addressOf(manager)];
   if (answer === 'alive') return { kind: 'alive', tookMs: roundTripMs, ips };
   const tookMs = answer === 'refused' ? roundTripMs / 4 : deadlineMs;

@@ -76,8 +76,9 @@ function readSign(world: World, agent: number): number {
   const kind = isLooking(world, agent) ? 1 : late;
   const isNew = kind !== 0 && fleet.told[agent] !== kind;
   fleet.told[agent] = kind;
+  if (!isNew) return -1;
   const manager = numberOf(fleet.memory[agent]?.lastManager ?? '');
-  if (!isNew || manager < 0) return -1;
+  if (manager < 0) return -1;
   tellSign(world, agent, manager, signs[kind]);
   return manager;
 }
@@ -284,6 +285,6 @@ function isLooking({ fleet }: World, agent: number): boolean {
   return (fleet.state[agent] ?? 0) >= agentState.connecting;
 }
 
-function cohortOf({ fleet, cohorts }: World, agent: number): number {
-  return cohorts.of(agent, fleet.site[agent] ?? 0);
+function cohortOf({ cohorts }: World, agent: number): number {
+  return cohorts.of(agent);
 }

@@ -9,6 +9,7 @@ import type { FileSeen, RankedList, Seen, ServerSeen } from '../sidecar/seen.ts'
 import type { AgentFacts } from '../wazuh/agent-facts.ts';
 import { agentIdOf, agentState, neverLooked } from './fleet.ts';
 import type { Published } from './published-list.ts';
+import { chanceFor, rankingsOf } from './rankings.ts';
 import { isInRelay, relaySeen } from './relay-seen.ts';
 import { addressOf, relayAt, type World } from './world.ts';
 
@@ -19,32 +20,28 @@ export function rankAgent(world: World, agent: number): void {
   const published = world.lists[number];
   if (published === undefined) return;
   const place = { agentId: agentIdOf(agent), zone: 'z' };
-  const ranked = logic.rank(published.list.managers, place, (agentId, id) =>
-    chanceFor(world, agent, agentId, id),
-  );
-  ranked.forEach((manager, place) => {
-    fleet.ranking[agent * fleet.width + place] = numberOf(manager.id);
-  });
-  fleet.rankingLength[agent] = ranked.length;
+  const ask = (): readonly number[] =>
+    logic
+      .rank(published.list.managers, place, (agentId, id) =>
+        chanceOfPair(world, agent, agentId, id),
+      )
+      .map(({ id }) => numberOf(id));
+  fleet.rankingLength[agent] = rankingsOf(world).rank(agent, published, ask);
   fleet.rankedList[agent] = number;
 }
 
-/** What the real `chanceOf` says of this pair, asked once: it is the same for every list. */
-function chanceFor({ fleet }: World, agent: number, agentId: string, id: string): number {
+/** Managers of other worlds (a rogue list names one) are asked each time. */
+function chanceOfPair({ fleet }: World, agent: number, agentId: string, id: string): number {
   const number = numberOf(id);
-  if (number < 0 || number >= fleet.width || agentId !== agentIdOf(agent)) {
-    return chanceOf(agentId, id);
-  }
-  const known = fleet.chance[agent * fleet.width + number] ?? 0;
-  if (known !== 0) return known;
-  const fresh = chanceOf(agentId, id);
-  fleet.chance[agent * fleet.width + number] = fresh;
-  return fresh;
+  const isOwn = number >= 0 && number < fleet.width && agentId === agentIdOf(agent);
+  return isOwn ? chanceFor(fleet, agent, number) : chanceOf(agentId, id);
 }
+
+const numbers = new Map(Array.from({ length: 100 }, (_, number) => [`m${number}`, number]));
 
 /** -1 for a manager that is not of this world. */
 export function numberOf(id: string): number {
-  return id.startsWith('m') ? Number(id.slice(1)) : -1;
+  return numbers.get(id) ?? -1;
 }
 
 export function publishedOf(world: World, agent: number): Published | undefined {

@@ -6,7 +6,7 @@ import { defaultPolicy, type Policy } from '../sidecar/decide-view.ts';
 import type { Memory } from '../sidecar/memory.ts';
 import type { ServerSeen } from '../sidecar/seen.ts';
 import type { Step } from '../sidecar/step.ts';
-import { Cohorts } from './cohorts.ts';
+import { Cohorts, sortSites } from './cohorts.ts';
 import { EventQueue } from './event-queue.ts';
 import type { Fault } from './fault.ts';
 import { Fleet } from './fleet.ts';
@@ -116,6 +116,7 @@ export class World {
     for (let agent = 0; agent < settings.agents; agent += 1) {
       this.fleet.site[agent] = this.random.below(settings.sites);
     }
+    sortSites(this.fleet.site);
     this.cohorts = new Cohorts(this.fleet.site, settings.sites);
     this.intervalMs = Math.max(fastMs, (settings.agents * 1000) / settings.probeBudgetPerManager);
     this.doors = Array.from({ length: managers }, () => new ManagerDoor(settings.manager));
