@@ -21,6 +21,7 @@ import type { ListenPlace } from '../relay/ports.ts';
 import { defaultRelaySettings } from '../relay/settings.ts';
 import { judgeAlias, ledByRestart } from '../relay/tls.ts';
 import type { Bell } from '../sidecar/bell.ts';
+import { isCrowd } from '../sidecar/decide-slot.ts';
 import type { HealthWatch } from '../sidecar/health-watch.ts';
 import { admissionWaitMs, chooseManagers, patienceMs } from '../sidecar/relay-choice.ts';
 import { buildRelayKeeper, type RelayKeeper } from '../sidecar/relay-keeper.ts';
@@ -70,6 +71,7 @@ export function openRelayKeeper(
       return admissionWaitMs(ground, managerId, lostForMs);
     },
     patienceMs: () => patienceMs(board.list?.ranking ?? [], watch.snapshot()),
+    isCrowd: () => board.list !== undefined && isCrowd(board.list),
     suspect: (managerId, why) => watch.suspect(managerId, why),
   });
 }

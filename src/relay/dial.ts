@@ -3,7 +3,7 @@
  * learns anything, because an agent waits `retry_interval` after a failed handshake and then
  * leaves the relay for its own list (real-agent-lab.md 9).
  */
-import { type Clock, deadline } from '../clock.ts';
+import { type Clock, deadline, sleep } from '../clock.ts';
 import { framedPing, readFramedPong } from '../health/ping.ts';
 import type { Connection, RelayManager, RelayNetwork, SuspectWhy } from './ports.ts';
 import type { RelaySettings } from './settings.ts';
@@ -13,6 +13,8 @@ export interface DialPorts {
   readonly network: RelayNetwork;
   readonly settings: RelaySettings;
   failed(manager: RelayManager, why: SuspectWhy): void;
+  /** After one was silent, and was asked by the prober: is the next one dialled? */
+  goesOn?(): boolean;
   /** A connection that is already there; it has to answer once more. */
   spare?(manager: RelayManager): Connection | undefined;
 }
@@ -36,14 +38,27 @@ export async function dialBest(
   try {
     for (const manager of managers) {
       if (total.signal.aborted) break;
+      const startMs = clock.monotonicMs();
       const connection = await dialOne(ports, manager, total.signal);
       if (connection !== undefined) return { manager, connection, skipped };
       skipped.push(manager.id);
+      if (!(await goesOn(ports, clock.monotonicMs() - startMs, total.signal))) break;
     }
     return undefined;
   } finally {
     total.cancel();
   }
+}
+
+/** Whoever was silent is dead, or full: the prober, which was told of it, knows in a moment. */
+async function goesOn(
+  { clock, settings, goesOn: ask }: DialPorts,
+  tookMs: number,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (ask === undefined || tookMs < settings.dialMs) return true;
+  await sleep(clock, settings.proofMs, signal).catch(() => undefined);
+  return ask();
 }
 
 /** One manager within `dialMs`; a failure that is not of `signal`'s making is told. */

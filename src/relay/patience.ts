@@ -24,6 +24,15 @@ export interface Guest {
   leave(): void;
 }
 
+/** Asked anew at every look: patience changes with what the probes say. */
+export function keptUntilMs(
+  acceptedAtMs: number,
+  patienceMs: number,
+  { maxKeepMs }: Pick<PatienceLimits, 'maxKeepMs'>,
+): number {
+  return acceptedAtMs + Math.min(patienceMs, maxKeepMs);
+}
+
 export class Patience {
   readonly #clock: Clock;
   readonly #limits: PatienceLimits;
@@ -63,7 +72,7 @@ export class Patience {
     { hasOther, signal }: { readonly hasOther: () => boolean; readonly signal: AbortSignal },
   ): Promise<WaitEnding> {
     for (;;) {
-      const untilMs = sinceMs + Math.min(this.#patienceMs(), this.#limits.maxKeepMs);
+      const untilMs = keptUntilMs(sinceMs, this.#patienceMs(), this.#limits);
       if (signal.aborted || this.#clock.monotonicMs() >= untilMs) return 'over';
       if (place < this.#newest) return 'replaced';
       this.#newest = place;
@@ -74,10 +83,26 @@ export class Patience {
   }
 }
 
-/** Who was dialled for one agent in vain: again only once it answers the probes. */
+/** A verdict settles in less; one that does not answer for so long was not full, but dead. */
+const fallenMs = 1_000;
+
+/**
+ * Who was dialled for one agent in vain: again only once it answers the probes. One that was silent
+ * and goes on answering them has more agents before its door than it takes in: a big fleet woke at one
+ * instant. Where one is full the others are, and each dial is a connection more there: the agent is
+ * turned away at once, and its own loop waits at a door as a kernel does, less and less often. A fleet
+ * that is taken in within seconds fills no door: there the next manager is dialled as ever.
+ */
 export class Tried {
   readonly #keys = new Set<string>();
   readonly #ids = new Set<string>();
+  readonly #silentAtMs = new Map<string, number>();
+  readonly #isCrowd: () => boolean;
+
+  /** `isCrowd`: see `RelayPorts`. */
+  constructor(isCrowd: () => boolean) {
+    this.#isCrowd = isCrowd;
+  }
 
   get ids(): readonly string[] {
     return [...this.#ids];
@@ -90,7 +115,23 @@ export class Tried {
     }
   }
 
-  worthDialling(managers: readonly RelayManager[]): readonly RelayManager[] {
+  addSilent(manager: RelayManager, nowMs: number): void {
+    this.#silentAtMs.set(keyOf(manager), nowMs);
+  }
+
+  /** `managers`, here and below: as the probes have them now. */
+  isFull(managers: readonly RelayManager[], nowMs: number): boolean {
+    for (const one of managers) {
+      const silentAtMs = this.#silentAtMs.get(keyOf(one)) ?? nowMs;
+      const hasFallen = one.answers !== true && nowMs - silentAtMs >= fallenMs;
+      if (hasFallen) this.#silentAtMs.delete(keyOf(one));
+    }
+    const isFull = managers.some((one) => one.answers && this.#silentAtMs.has(keyOf(one)));
+    return isFull && this.#isCrowd();
+  }
+
+  worthDialling(managers: readonly RelayManager[], nowMs: number): readonly RelayManager[] {
+    if (this.isFull(managers, nowMs)) return [];
     return managers.filter((one) => one.answers === true || !this.#keys.has(keyOf(one)));
   }
 }

@@ -112,6 +112,8 @@ export interface RelayPorts {
    * soon; asked again and again. Absent, or 0: it is reset at once.
    */
   patienceMs?(): number;
+  /** All agents at once are more than the managers take in. Absent: never. */
+  isCrowd?(): boolean;
   /** Told at once, synchronously; must not throw. */
   report(event: RelayEvent): void;
 }

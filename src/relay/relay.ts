@@ -86,15 +86,16 @@ export class Relay {
 
   /** Again while the agent may be kept, and only at whoever was not asked yet or answers now. */
   async #find(guest: Guest, startMs: number, signal: AbortSignal): Promise<Found> {
-    const tried = new Tried();
-    const others = (): readonly RelayManager[] => tried.worthDialling(this.#choose());
+    const tried = new Tried(() => this.#ports.isCrowd?.() ?? false);
+    const others = () => tried.worthDialling(this.#choose(), this.#nowMs());
     for (;;) {
       await this.#admitted(startMs, signal);
       const managers = others();
-      const dialled = managers.length === 0 ? undefined : await this.#dial(managers, signal);
+      const dialled = managers.length === 0 ? undefined : await this.#dial(managers, tried, signal);
       if (dialled !== undefined) return { kind: 'dialled', dialled };
       tried.add(managers);
-      const ending = await guest.wait(() => others().length > 0, signal);
+      const isFull = tried.isFull(this.#choose(), this.#nowMs());
+      const ending = isFull ? 'over' : await guest.wait(() => others().length > 0, signal);
       if (ending === 'other') continue;
       const { ids } = tried;
       const why = ids.length === 0 ? 'no_manager' : 'none_answered';
@@ -186,10 +187,16 @@ export class Relay {
 
   async #dial(
     managers: readonly RelayManager[],
+    tried: Tried,
     signal: AbortSignal,
   ): Promise<Dialled | undefined> {
     const spare = (manager: RelayManager) => this.#standby.take(manager);
-    const ports = { ...this.#dialPorts(), spare };
+    const failed = (manager: RelayManager, why: SuspectWhy): void => {
+      if (why === 'dial_silent') tried.addSilent(manager, this.#nowMs());
+      this.#suspect(manager.id, why);
+    };
+    const goesOn = () => tried.worthDialling(this.#choose(), this.#nowMs()).length > 0;
+    const ports = { ...this.#dialPorts(), spare, failed, goesOn };
     const dialled = await dialBest(ports, managers, signal);
     if (!this.#isClosed) return dialled;
     dialled?.connection.reset();

@@ -7,6 +7,8 @@ export interface RelaySettings {
   readonly maxSessions: number;
   /** For one manager: connect and, with `proof: 'pong'`, its answer to a `#ping`. */
   readonly dialMs: number;
+  /** After a manager was silent, for the prober to tell a dead one from a full one. */
+  readonly proofMs: number;
   /** For all managers tried on one accepted connection. */
   readonly dialAllMs: number;
   /**
@@ -41,6 +43,7 @@ export interface RelaySettings {
 export const defaultRelaySettings: RelaySettings = {
   maxSessions: 16,
   dialMs: 800,
+  proofMs: 200,
   dialAllMs: 2_400,
   proof: 'pong',
   maxHoldMs: 45_000,

@@ -102,6 +102,8 @@ export class ManagerWatch {
   suspect(why: string): void {
     const { clock, settings } = this.#parts;
     this.#parts.troubled?.(this.#identity.id);
+    // A connection that stands answers also where new ones are left alone: ask on a new one.
+    if (!this.#isAsking) this.#unkeep();
     if (this.health !== undefined) {
       this.#set(judgeSign(this.health, why, settings, clock.nowMs()));
     }

@@ -41,6 +41,8 @@ export interface RelayParts {
   admission(managerId: string, lostForMs: number): number;
   /** See `RelayPorts.patienceMs`. */
   patienceMs(): number;
+  /** See `RelayPorts.isCrowd`. */
+  isCrowd(): boolean;
   /** Something is wrong with it, whatever the last probe said. */
   suspect(managerId: string, why: string): void;
 }
@@ -167,7 +169,8 @@ class Keeper implements RelayKeeper {
     const choose = (): readonly RelayManager[] => (this.#isBarred ? [] : this.#parts.choose());
     const patienceMs = (): number => (this.#isBarred ? 0 : this.#parts.patienceMs());
     const report = (event: RelayEvent): void => this.#report(event);
-    const ports = { clock, network, choose, admission, patienceMs, report };
+    const isCrowd = (): boolean => this.#parts.isCrowd();
+    const ports = { clock, network, choose, admission, patienceMs, isCrowd, report };
     const protocol = this.#parts.protocol();
     const relay =
       protocol === 'udp' ? new DatagramRelay(ports, settings) : new Relay(ports, settings);

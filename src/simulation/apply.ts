@@ -118,6 +118,8 @@ export function forgetHealth(world: World, agent: number): void {
   world.applying.delete(agent);
   fleet.relayLost[agent] = -1;
   fleet.avoided[agent] = undefined;
+  fleet.suspects[agent] = 0;
+  fleet.turnedAtMs[agent] = Number.NaN;
   if (isInRelay(world, agent)) cutRelayed(world, agent, true); // its relay died with it
 }
 

@@ -5,6 +5,7 @@
 import type { Restart } from '../applier/budget.ts';
 import type { Health } from '../health/judge.ts';
 import type { Avoided } from '../relay/avoid.ts';
+import type { Tried } from '../relay/patience.ts';
 import type { Memory } from '../sidecar/memory.ts';
 
 /** Where an agent is in its own loop. */
@@ -25,6 +26,8 @@ export const agentState = {
   /** In our relay: it waits for its admission, or for the manager that is being dialled. */
   held: 9,
   led: 10,
+  /** The same, but nobody answers just now. */
+  kept: 11,
 } as const;
 
 /** How the last handshake with a live manager ended, where another one had to follow. */
@@ -123,8 +126,15 @@ export class Fleet {
   /** The manager that failed under its last session in the relay; -1 for none. */
   readonly relayLost: Int8Array;
   readonly relayLostAtMs: Float64Array;
-  /** Doors that turned it away on this one connection to the relay. */
-  readonly relayTries: Uint8Array;
+  /** Managers that its relay asked in the pass under way, as bits, and since when it lasts. */
+  readonly relayPass: Uint16Array;
+  readonly passAtMs: Float64Array;
+  /** Whom its relay dialled in vain for this one connection; undefined for none. */
+  readonly tried: (Tried | undefined)[];
+  /** Its relay told the prober of these, as bits: they are asked now. */
+  readonly suspects: Uint16Array;
+  /** Wall clock; NaN when it was not turned away since it was last led on. */
+  readonly turnedAtMs: Float64Array;
   readonly avoided: (Avoided | undefined)[];
   readonly memory: Memory[];
   readonly restarts: (readonly Restart[])[];
@@ -167,9 +177,7 @@ export class Fleet {
     this.busyUntilMs = instants(0);
     this.downUntilMs = instants(0);
     this.pausedUntilMs = instants(0);
-    this.cutNextWrite = bytes();
-    this.isUnfinished = bytes();
-    this.isBudgetHeld = bytes();
+    [this.cutNextWrite, this.isUnfinished, this.isBudgetHeld] = [bytes(), bytes(), bytes()];
     this.calm = bytes();
     this.lastChoice = bytes();
     this.file = new Int8Array(count * width).fill(-1);
@@ -185,7 +193,11 @@ export class Fleet {
     this.isRelayed = bytes();
     this.relayLost = new Int8Array(count).fill(-1);
     this.relayLostAtMs = instants(0);
-    this.relayTries = bytes();
+    this.relayPass = new Uint16Array(count);
+    this.passAtMs = instants(0);
+    this.tried = new Array(count);
+    this.suspects = new Uint16Array(count);
+    this.turnedAtMs = instants(Number.NaN);
     this.avoided = new Array(count);
     this.memory = new Array(count);
     this.restarts = new Array(count);

@@ -13,7 +13,7 @@ import { driveRollout } from '../publisher/rollout/drive.ts';
 import { planRollout } from '../publisher/rollout/plan.ts';
 import { decide } from '../sidecar/decide.ts';
 import type { Situation } from '../sidecar/decide-view.ts';
-import { admissionWaitMs, chooseManagers } from '../sidecar/relay-choice.ts';
+import { admissionWaitMs, chooseManagers, patienceMs } from '../sidecar/relay-choice.ts';
 import { rememberNews, rememberResult, rememberStep } from '../sidecar/remember.ts';
 import type { Decision } from '../sidecar/step.ts';
 
@@ -41,6 +41,8 @@ export interface Logic {
   readonly relay: {
     readonly choose: typeof chooseManagers;
     readonly admissionWaitMs: typeof admissionWaitMs;
+    /** How long it keeps an agent that nobody answers. */
+    readonly patienceMs: typeof patienceMs;
   };
   readonly decide: (situation: Situation) => Decision;
   readonly budget: typeof judgeBudget;
@@ -67,7 +69,7 @@ export const productLogic: Logic = {
   judge: judgeOutcome,
   sign: judgeSign,
   rank: rankManagers,
-  relay: { choose: chooseManagers, admissionWaitMs },
+  relay: { choose: chooseManagers, admissionWaitMs, patienceMs },
   decide,
   budget: judgeBudget,
   urgentBudget: judgeUrgentBudget,

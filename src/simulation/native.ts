@@ -5,7 +5,8 @@
  */
 import { agentState, chanceOf, fates } from './fleet.ts';
 import { condition } from './network.ts';
-import { admissionMs, lead, noteLost, suspect } from './relay.ts';
+import { noteLost, suspect } from './relay.ts';
+import { dialOn, enterRelay, leadOn, lookAgain, meetSilence } from './relay-walk.ts';
 import { arriveAt, beginAway, endAway, leaveDoor } from './session.ts';
 import type { World } from './world.ts';
 
@@ -14,9 +15,6 @@ const synSec = [0, 1, 3, 7, 15, 31, 63];
 const wedgeSalt = 0x3b;
 /** The relay's own entry. */
 const relayTuning = { maxRetries: 1, retryIntervalSec: 1 };
-/** Managers that one connection to the relay may cost, and for how long each. */
-const relayDials = 3;
-const relayDialMs = 800;
 
 /** The session broke: `.wait` is there, the loop starts with the current entry. */
 export function startLoop(world: World, agent: number, atMs: number): void {
@@ -33,7 +31,7 @@ function beginAttempt(world: World, agent: number, atMs: number): void {
   fleet.attemptAtMs[agent] = atMs;
   fleet.on[agent] = fleet.entryInUse(agent);
   fleet.isRelayed[agent] = fleet.isAtRelay(agent) ? 1 : 0;
-  fleet.relayTries[agent] = 0;
+  fleet.tried[agent] = undefined;
   world.scheduleAgent(agent, atMs);
 }
 
@@ -47,14 +45,17 @@ export function stepAgent(world: World, agent: number): void {
       startLoop(world, agent, world.nowMs);
       return;
     case agentState.connecting:
-      if (fleet.isRelayed[agent] === 1) enterRelay(world, agent);
-      else dial(world, agent);
+      if (fleet.isRelayed[agent] !== 1) dial(world, agent);
+      else if (!enterRelay(world, agent)) failAttempt(world, agent, condition.refused);
       return;
     case agentState.held:
-      leadOn(world, agent);
+      if (!leadOn(world, agent)) failAttempt(world, agent, condition.refused);
       return;
     case agentState.led:
       meetLed(world, agent);
+      return;
+    case agentState.kept:
+      if (!lookAgain(world, agent)) failAttempt(world, agent, condition.refused);
       return;
     case agentState.waiting:
       failAttempt(world, agent, condition.hung);
@@ -119,48 +120,12 @@ function meetHung(world: World, agent: number, manager: number): void {
   waitForAnswer(world, agent);
 }
 
-/** The loopback port answers while the sidecar lives; who comes from a dead manager waits its turn. */
-function enterRelay(world: World, agent: number): void {
-  const { fleet, nowMs } = world;
-  if ((fleet.downUntilMs[agent] ?? 0) > nowMs) {
-    failAttempt(world, agent, condition.refused);
-    return;
-  }
-  const waitMs = admissionMs(world, agent);
-  if (waitMs <= 0) {
-    leadOn(world, agent);
-    return;
-  }
-  fleet.state[agent] = agentState.held;
-  world.scheduleAgent(agent, nowMs + waitMs);
-}
-
-function leadOn(world: World, agent: number): void {
-  const { fleet, nowMs } = world;
-  const { manager, afterMs } = lead(world, agent);
-  fleet.state[agent] = agentState.led;
-  fleet.on[agent] = manager;
-  world.scheduleAgent(agent, nowMs + afterMs);
-}
-
 function meetLed(world: World, agent: number): void {
   const { fleet, network, nowMs } = world;
   const manager = fleet.on[agent] ?? -1;
   const seen = network.at(fleet.site[agent] ?? 0, manager);
-  if (manager < 0) failAttempt(world, agent, condition.refused);
-  else if (seen !== condition.alive) leadOn(world, agent);
-  else knock(world, agent, manager, nowMs);
-}
-
-/** To the relay a dropped handshake is silence: the next manager, a few times. */
-function meetSilence(world: World, agent: number, manager: number): void {
-  const { fleet, nowMs } = world;
-  suspect(world, agent, manager);
-  const tries = (fleet.relayTries[agent] ?? 0) + 1;
-  fleet.relayTries[agent] = tries;
-  fleet.on[agent] = -1;
-  fleet.state[agent] = tries < relayDials ? agentState.held : agentState.led;
-  world.scheduleAgent(agent, nowMs + relayDialMs);
+  if (manager >= 0 && seen === condition.alive) knock(world, agent, manager, nowMs);
+  else if (!dialOn(world, agent)) failAttempt(world, agent, condition.refused);
 }
 
 /** A handshake reaches a live manager. */

@@ -5,6 +5,8 @@
  */
 import { defaultJudgeSettings, type Health } from '../health/judge.ts';
 import type { ProbeFailure, ProbeOutcome } from '../health/probe.ts';
+import { defaultRelaySettings } from '../relay/settings.ts';
+import { agentState } from './fleet.ts';
 import { condition } from './network.ts';
 import { publishedOf } from './situation.ts';
 import { addressOf, type World } from './world.ts';
@@ -13,6 +15,7 @@ import { addressOf, type World } from './world.ts';
 const deadlineMs = 800;
 const silenceMs = 2 * deadlineMs;
 const roundTripMs = 1;
+const { keepLookMs: relayLookMs } = defaultRelaySettings;
 /** A manager that was good for so long is like one that nobody ever suspected. */
 const forgottenMs = 3_600_000;
 
@@ -41,6 +44,7 @@ export function askAll(world: World, agent: number, mayLose: boolean): Round {
     if (asked.hasFallen) hearWitnesses(world, agent);
     if (asked.knownAtMs > knownAtMs) knownAtMs = asked.knownAtMs;
   }
+  wakeKept(world, agent);
   return { hasChanged, isUnsettled, knownAtMs, hasFallen: false };
 }
 
@@ -62,12 +66,21 @@ function hearWitnesses(world: World, agent: number): void {
   }
 }
 
+/** Its relay keeps the agent, and looks at what the probes say now at its next look. */
+function wakeKept(world: World, agent: number): void {
+  const { fleet, nowMs } = world;
+  if (fleet.state[agent] !== agentState.kept) return;
+  const lookMs = nowMs + relayLookMs - ((nowMs - (fleet.attemptAtMs[agent] ?? 0)) % relayLookMs);
+  if (lookMs < (fleet.agentAtMs[agent] ?? 0)) world.scheduleAgent(agent, lookMs);
+}
+
 const calm: Round = { hasChanged: false, isUnsettled: false, knownAtMs: 0, hasFallen: false };
 
 /** A question to one manager, and its repetition when it fails. */
 export function askOne(world: World, agent: number, manager: number, mayLose: boolean): Round {
   const round = ask(world, agent, manager, mayLose);
   if (round.hasFallen) hearWitnesses(world, agent);
+  wakeKept(world, agent);
   return round;
 }
 

@@ -1,19 +1,23 @@
 /**
  * The loopback relay of one host: the real choice of the manager (`chooseManagers`, `Avoided`), the
- * real wait for the admission, the deadlines of the real relay. The bytes are not simulated. It
- * lives and dies with its sidecar; the agent then walks on to the managers behind it in its file.
+ * real wait for the admission, the real patience (`patience.ts`, `patienceMs`), the deadlines of the
+ * real relay. The bytes are not simulated. It lives and dies with its sidecar; the agent then walks on
+ * to the managers behind it in its file.
  */
 import { Avoided } from '../relay/avoid.ts';
+import { keptUntilMs, Tried } from '../relay/patience.ts';
+import type { RelayManager } from '../relay/ports.ts';
 import { defaultRelaySettings } from '../relay/settings.ts';
+import { isCrowd } from '../sidecar/decide-slot.ts';
 import { agentIdOf } from './fleet.ts';
-import { condition } from './network.ts';
 import { tellSign } from './probing.ts';
 import { healthOf, numberOf, rankedListOf } from './situation.ts';
 import type { World } from './world.ts';
 
-const { avoidMs, dialMs, dialAllMs, maxHoldMs } = defaultRelaySettings;
-/** A refusal comes back at once. */
-const refusedMs = 1;
+export const relayLimits = defaultRelaySettings;
+const { avoidMs, maxHoldMs } = relayLimits;
+/** Until the answer of a manager is there that the prober asks at once. */
+const suspectedMs = 2;
 /** So long after a change the oracle says nothing: nobody can know yet. */
 const graceMs = 10_000;
 
@@ -33,30 +37,58 @@ export function admissionMs(world: World, agent: number): number {
   return Math.min(maxHoldMs, logic.relay.admissionWaitMs(ground, `m${lost}`, lostForMs));
 }
 
-export interface Led {
-  /** -1: none of them answered, the agent is sent away. */
-  readonly manager: number;
-  readonly afterMs: number;
+/** Best first; of those dialled in vain for this connection only who answers the probes now. */
+export function worthDialling(world: World, agent: number): readonly number[] {
+  const ordered = orderOf(world, agent);
+  return numbersOf(triedBy(world, agent).worthDialling(ordered, world.nowMs));
 }
 
-/** choose -> dial one after another; every one that fails is suspect. */
-export function lead(world: World, agent: number): Led {
-  const { fleet, network } = world;
-  const site = fleet.site[agent] ?? 0;
-  let afterMs = 0;
-  for (const number of orderOf(world, agent)) {
-    if (afterMs >= dialAllMs) break;
-    if (network.answersProbes(site, number)) return { manager: number, afterMs };
-    afterMs += network.at(site, number) === condition.refused ? refusedMs : dialMs;
-    suspect(world, agent, number);
-  }
-  return { manager: -1, afterMs: Math.min(afterMs, dialAllMs) };
+/** The pass is over, and nobody answered. */
+export function tryInVain(world: World, agent: number): void {
+  triedBy(world, agent).add(chosenBy(world, agent));
+}
+
+export function tryInSilence(world: World, agent: number, manager: number): void {
+  const dialled = chosenBy(world, agent).filter(({ id }) => numberOf(id) === manager);
+  for (const one of dialled) triedBy(world, agent).addSilent(one, world.nowMs);
+}
+
+function triedBy(world: World, agent: number): Tried {
+  const { fleet } = world;
+  const tried = fleet.tried[agent] ?? new Tried(() => isCrowdFor(world, agent));
+  fleet.tried[agent] = tried;
+  return tried;
+}
+
+function isCrowdFor(world: World, agent: number): boolean {
+  const list = rankedListOf(world, agent);
+  return list !== undefined && isCrowd(list);
+}
+
+/** Nobody is dialled any more for this connection. */
+export function isDoorFull(world: World, agent: number): boolean {
+  return triedBy(world, agent).isFull(chosenBy(world, agent), world.nowMs);
+}
+
+export function hasOther(world: World, agent: number): boolean {
+  return triedBy(world, agent).worthDialling(chosenBy(world, agent), world.nowMs).length > 0;
+}
+
+/** Virtual time; it was accepted when it dialled. */
+export function keepUntilMs(world: World, agent: number): number {
+  const { fleet, logic } = world;
+  const ranking = rankedListOf(world, agent)?.ranking ?? [];
+  const patienceMs = logic.relay.patienceMs(ranking, healthOf(world, agent));
+  return keptUntilMs(fleet.attemptAtMs[agent] ?? 0, patienceMs, relayLimits);
 }
 
 /** It did not answer the relay: a sign for the judge, and it is dialled last for a moment. */
 export function suspect(world: World, agent: number, manager: number): void {
   avoid(world, agent, manager);
   tellSign(world, agent, manager, 'the relay: no answer');
+  const { fleet, nowMs } = world;
+  fleet.suspects[agent] = (fleet.suspects[agent] ?? 0) | (1 << manager);
+  world.scheduleCycle(agent, nowMs + suspectedMs);
 }
 
 export function avoid({ fleet, nowMs }: World, agent: number, manager: number): void {
@@ -71,15 +103,22 @@ export function noteLost(world: World, agent: number, manager: number): void {
   world.fleet.relayLostAtMs[agent] = world.nowMs;
 }
 
-function orderOf(world: World, agent: number): readonly number[] {
-  const { fleet, logic, nowMs } = world;
+function orderOf(world: World, agent: number): readonly RelayManager[] {
+  const { fleet, nowMs } = world;
+  const chosen = chosenBy(world, agent);
+  // Not what it avoids for a moment: a door that is full is asked last, and that is right.
+  checkLead(world, agent, numbersOf(chosen));
+  return fleet.avoided[agent]?.order(chosen, nowMs) ?? chosen;
+}
+
+function chosenBy(world: World, agent: number): readonly RelayManager[] {
   const ranking = rankedListOf(world, agent)?.ranking ?? [];
   const [id, wallMs] = [agentIdOf(agent), world.wallMs(agent)];
-  const chosen = logic.relay.choose(id, ranking, healthOf(world, agent), wallMs);
-  const ordered = fleet.avoided[agent]?.order(chosen, nowMs) ?? chosen;
-  // Not what it avoids for a moment: a door that is full is asked last, and that is right.
-  checkLead(world, agent, [...new Set(chosen.map(({ id }) => numberOf(id)))]);
-  return [...new Set(ordered.map(({ id }) => numberOf(id)))];
+  return world.logic.relay.choose(id, ranking, healthOf(world, agent), wallMs);
+}
+
+function numbersOf(managers: readonly RelayManager[]): readonly number[] {
+  return [...new Set(managers.map(({ id }) => numberOf(id)))];
 }
 
 /** The oracle: nobody is led to a manager that has long been dead while another one answers. */

@@ -11,6 +11,7 @@ export function arriveAt(world: World, agent: number, manager: number): void {
   fleet.on[agent] = manager;
   fleet.agentAtMs[agent] = Number.NaN;
   fleet.relayLost[agent] = -1;
+  if (fleet.isRelayed[agent] === 1) fleet.turnedAtMs[agent] = Number.NaN;
   endAway(world, agent);
   if (fleet.isFailover[agent] === 1) {
     stats.failovers += 1;

@@ -28,7 +28,9 @@ const aboutOne = 0.9;
 export function stepSidecar(world: World, agent: number): void {
   const { fleet, nowMs } = world;
   fleet.cycleAtMs[agent] = Number.NaN;
-  const blockedUntilMs = Math.max(fleet.busyUntilMs[agent] ?? 0, asleepUntilMs(world, agent));
+  const asleepMs = asleepUntilMs(world, agent);
+  if (asleepMs <= nowMs && fleet.suspects[agent] !== 0) askSuspects(world, agent);
+  const blockedUntilMs = Math.max(fleet.busyUntilMs[agent] ?? 0, asleepMs);
   if (blockedUntilMs > nowMs) {
     world.scheduleCycle(agent, blockedUntilMs);
     return;
@@ -37,6 +39,16 @@ export function stepSidecar(world: World, agent: number): void {
   const { knownAtMs } = ask(world, agent);
   if (knownAtMs > nowMs) world.scheduleCycle(agent, knownAtMs);
   else react(world, agent);
+}
+
+/** Whom its relay dialled in vain: the prober is rung for each of them, also during an apply. */
+function askSuspects(world: World, agent: number): void {
+  const { fleet } = world;
+  const suspects = fleet.suspects[agent] ?? 0;
+  fleet.suspects[agent] = 0;
+  for (let manager = 0; manager < fleet.width; manager += 1) {
+    if ((suspects & (1 << manager)) !== 0) askOne(world, agent, manager, true);
+  }
 }
 
 function asleepUntilMs({ fleet }: World, agent: number): number {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { afterEach, beforeEach, test } from 'node:test';
+import { Tried } from '../../src/relay/patience.ts';
 import { eventually } from '../fakes/processes.ts';
 import { framedPong, RelayWorld } from './world.ts';
 
@@ -127,4 +128,47 @@ test('the relay closes although an agent is kept', async () => {
   await eventually('it is kept', () => relay.keepsForMs !== undefined);
   await relay.close();
   await agent.is('reset');
+});
+
+/** Accepts, and says nothing. */
+const full = (id: string) => world.serve(id, () => undefined);
+const brief = { ...patient, dialMs: 80, proofMs: 10 };
+
+test('in a crowd nobody else is dialled where one answers the probes and is full: the agent goes to its own loop', async () => {
+  world.managers = [await full('a'), await world.echo('b')].map((one) => ({
+    ...one,
+    answers: true as const,
+  }));
+  world.patienceMs = longMs;
+  world.isCrowd = true;
+  const { port } = await world.open(brief);
+  await world.agent(port).is('reset');
+  assert.deepEqual(
+    world.of('suspect').map(({ managerId }) => managerId),
+    ['a'],
+  );
+  assert.deepEqual(world.of('connected'), []);
+});
+
+test('in a small fleet, and where it is dead, one that is silent keeps no agent from the next one', async () => {
+  for (const isCrowd of [false, true]) {
+    const silent = await full('a');
+    world.isCrowd = isCrowd;
+    world.managers = [isCrowd ? silent : { ...silent, answers: true }, await world.echo('b')];
+    const { port } = await world.open(brief);
+    await world.agent(port, 'hello').hears('b\nhello');
+    assert.deepEqual(world.of('connected').at(-1)?.skipped, ['a']);
+  }
+});
+
+test('one that was full and is seen dead for a second is full no more', () => {
+  const tried = new Tried(() => true);
+  const one = { id: 'a', address: '10.0.0.1', port: 1514, protocol: 'tcp', answers: true } as const;
+  const { answers: _, ...dead } = one;
+  tried.add([one]);
+  tried.addSilent(one, 0);
+  const counts = [[one], [dead]].map((seen) => tried.worthDialling(seen, 900).length);
+  assert.deepEqual([...counts, tried.isFull([one], 950)], [0, 0, true]);
+  assert.deepEqual([tried.isFull([dead], 1_000), tried.isFull([one], 1_001)], [false, false]);
+  assert.deepEqual(tried.worthDialling([one], 1_001), [one]);
 });

@@ -25,6 +25,8 @@ export class RelayWorld {
   managers: readonly RelayManager[] = [];
   /** How long an agent that nobody answers is kept. */
   patienceMs = 0;
+  /** All agents at once are more than the managers take in. */
+  isCrowd = false;
   /** How long an agent waits whose manager failed. */
   admissionMs = 0;
 
@@ -80,6 +82,7 @@ export class RelayWorld {
         choose: () => this.managers,
         admission: () => this.admissionMs,
         patienceMs: () => this.patienceMs,
+        isCrowd: () => this.isCrowd,
         report: (event) => void this.events.push(event),
       },
       { ...defaultRelaySettings, ...patient, ...settings },

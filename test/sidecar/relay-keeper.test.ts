@@ -64,6 +64,7 @@ function scene(context: TestContext, place: ListenPlace): Scene {
     choose: () => made.managers,
     admission: () => 0,
     patienceMs: () => made.patienceMs,
+    isCrowd: () => false,
     suspect: () => undefined,
   });
   const made: Scene = Object.assign(world, { keeper });
