@@ -13,6 +13,22 @@ export interface ClusterSight {
 /** Stock drops a worker after 120 s; a closed link at once. */
 const keepAliveMs = 130_000;
 
+/** Clocks differ; a time further ahead than this says nothing about how young something is. */
+const maxAheadMs = keepAliveMs;
+
+/** Nodes of which the cluster tells times that are still to come, with how far ahead the latest is. */
+export function futureNodes({
+  health,
+  nowMs,
+}: Pick<ClusterSight, 'health' | 'nowMs'>): readonly string[] {
+  return (health?.nodes ?? []).flatMap(({ name, sync }) => {
+    const times = [sync?.lastKeepAlive, sync?.integrityCheck.end, sync?.integritySync.start];
+    const known = times.map((text) => (text === undefined ? undefined : momentMs(text)) ?? 0);
+    const aheadMs = Math.max(...known) - nowMs;
+    return aheadMs > maxAheadMs ? [`${name} ${seconds(aheadMs)}`] : [];
+  });
+}
+
 export function clusterOpinion({ health, nowMs }: ClusterSight, node: string | undefined): Opinion {
   if (health === undefined || node === undefined) return 'unknown';
   const found = health.nodes.find(({ name }) => name === node);
@@ -20,7 +36,7 @@ export function clusterOpinion({ health, nowMs }: ClusterSight, node: string | u
   if (found.sync === undefined) return 'up';
   const heardMs = momentMs(found.sync.lastKeepAlive);
   // `n/a`: it has just come. A time ahead of ours is somebody's wrong clock, no proof of life.
-  if (heardMs === undefined || heardMs > nowMs + keepAliveMs) return 'up';
+  if (heardMs === undefined || heardMs > nowMs + maxAheadMs) return 'up';
   return nowMs - heardMs > keepAliveMs ? 'down' : 'up';
 }
 
@@ -62,6 +78,10 @@ export function clusterStep(
   const checkedMs = momentMs(sync.integrityCheck.end);
   if (checkedMs === undefined)
     return { kind: 'catching_up', why: 'its keys and groups were never checked' };
+  if (checkedMs - nowMs > maxAheadMs) {
+    const ahead = `its keys and groups were checked ${seconds(checkedMs - nowMs)} from now`;
+    return { kind: 'catching_up', why: `${ahead}: the clock of its master, or ours, is wrong` };
+  }
   const startedMs = momentMs(sync.integritySync.start);
   const endedMs = momentMs(sync.integritySync.end);
   const isUnderWay = startedMs !== undefined && (endedMs === undefined || endedMs < startedMs);

@@ -13,7 +13,13 @@ import type { Log } from '../../log.ts';
 import type { Complaints } from '../complaints.ts';
 import type { AgentRow } from '../reports/agent-book.ts';
 import { type ClaimBook, reportedAgents } from './claims.ts';
-import { clusterClaim, clusterOpinion, clusterRole, clusterStep } from './cluster-views.ts';
+import {
+  clusterClaim,
+  clusterOpinion,
+  clusterRole,
+  clusterStep,
+  futureNodes,
+} from './cluster-views.ts';
 import type { DissentBook } from './dissent.ts';
 import {
   judgeRound,
@@ -72,6 +78,7 @@ export interface PeerVoices {
 const askMs = 1_500;
 const topics = {
   claims: 'roster.claims',
+  clocks: 'roster.clocks',
   cluster: 'roster.cluster',
   guard: 'roster.guard',
   peers: 'roster.publishers',
@@ -165,6 +172,7 @@ async function lookAround(
   const [health, local] = await Promise.all([askBounded(parts, signal), parts.readLocal?.()]);
   const nowMs = parts.clock.nowMs();
   const sight = { health, nowMs, maxAgeMs: parts.settings().maxAgeMs };
+  tellClocks(parts, futureNodes(sight));
   const healths = parts.healths();
   const sites = siteViews(parts.rows(), nowMs);
   const peers = parts.peers?.views();
@@ -187,6 +195,13 @@ async function lookAround(
       ...(lags === undefined ? {} : { lags }),
     };
   });
+}
+
+/** Its times come from the clock of a master; whoever is in stays, and nobody new is let in by them. */
+function tellClocks({ complaints }: RosterParts, ahead: readonly string[]): void {
+  const told = `the cluster tells times to come (${ahead.join(', ')} ahead)`;
+  if (ahead.length === 0) complaints.end(topics.clocks);
+  else complaints.begin(topics.clocks, `${told}: clocks of its master and of this host differ`);
 }
 
 function opinionOf(health: Health | undefined): Opinion {

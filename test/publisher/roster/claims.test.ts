@@ -1,7 +1,7 @@
-/** A node that lies about its agents: told once, after a while, and nothing else comes of it. */
+/** A node that lies about its agents, or comes from the future: told once, and nothing bad comes of it. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { ClusterHealth } from '../../../src/cluster/local/node-health.ts';
+import type { ClusterHealth, WorkerHealth } from '../../../src/cluster/local/node-health.ts';
 import type { Health } from '../../../src/health/judge.ts';
 import { systemClock } from '../../../src/host/system-clock.ts';
 import { type Log, silentLog } from '../../../src/log.ts';
@@ -11,6 +11,7 @@ import { type RosterParts, rosterRound } from '../../../src/publisher/roster/kee
 import { defaultReadiness, knownReadiness } from '../../../src/publisher/roster/readiness.ts';
 import { managersOf } from '../fixture.ts';
 import { aReport } from '../reports/report-fixture.ts';
+import { never } from './worker-health.ts';
 
 const startMs = 1_000_000_000;
 const claim = (claimedAgents: number) => [{ id: 'a', claimedAgents }];
@@ -54,8 +55,8 @@ test('in the running roster it is one line and one trouble of status; no manager
     type: 'worker',
     version: '4.14.8',
     address: '10.0.0.1',
-    sync: undefined,
   };
+  let sync: WorkerHealth | undefined;
   const parts: RosterParts = {
     ...{ clock, log, complaints, claims: new ClaimBook() },
     managers: () => managersOf('a'),
@@ -67,7 +68,10 @@ test('in the running roster it is one line and one trouble of status; no manager
         receivedAtMs: clock.nowMs(),
       })),
     askCluster: async () =>
-      ({ connectedNodes: 1, nodes: [{ ...node, activeAgents: claimed }] }) satisfies ClusterHealth,
+      ({
+        connectedNodes: 1,
+        nodes: [{ ...node, activeAgents: claimed, sync }],
+      }) satisfies ClusterHealth,
     settings: () => ({ ...defaultReadiness, everyMs: 100, maxAgeMs: 60_000 }),
     publish: async (unready) => void published.push(unready),
   };
@@ -88,4 +92,20 @@ test('in the running roster it is one line and one trouble of status; no manager
   claimed = 50;
   await pass(2);
   assert.deepEqual(complaints.list(), []);
+
+  // A node from the future: who is in stays, who is new is not let in by such times; told once.
+  const ahead = { start: inAnHour(atMs), end: inAnHour(atMs) };
+  sync = { ...never, integrityCheck: ahead, lastKeepAlive: inAnHour(atMs) };
+  await pass(3);
+  assert.match(complaints.list()[0]?.message ?? '', /times to come \(a 3\d\d\d s ahead\)/);
+  assert.deepEqual([lines.length, readiness.get('a')?.isReady], [2, true]);
+  readiness = new Map();
+  await pass(3);
+  assert.equal(readiness.get('a')?.isReady, false);
+  assert.match(readiness.get('a')?.why ?? '', /checked 3\d\d\d s from now/);
+  sync = { ...never, integrityCheck: { start: inAnHour(0), end: new Date(atMs).toISOString() } };
+  await pass(3);
+  assert.deepEqual([complaints.list(), readiness.get('a')?.isReady], [[], true]);
 });
+
+const inAnHour = (atMs: number): string => new Date(atMs + 3_600_000).toISOString();

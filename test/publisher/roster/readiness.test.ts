@@ -13,6 +13,7 @@ import type { ManagerViews } from '../../../src/publisher/roster/view.ts';
 import { parseManagerState, queueUsage } from '../../../src/wazuh/manager-state.ts';
 import { startMs } from '../fixture.ts';
 import { aReport } from '../reports/report-fixture.ts';
+import { never } from './worker-health.ts';
 
 function view(id: string, change: Partial<ManagerViews> = {}): ManagerViews {
   return { id, probe: 'up', cluster: 'up', inStep: { kind: 'in_step' }, sites: [], ...change };
@@ -127,17 +128,6 @@ test('a site has a voice from three voters on, and a voter that sees nobody has 
   assert.deepEqual(siteViews(three, startMs).get('wm1'), [{ site: 'eu', opinion: 'down' }]);
   assert.equal(siteViews(three, startMs + 120_000).size, 0); // old words
 });
-
-const never: WorkerHealth = {
-  isIntegrityFree: true,
-  integrityCheck: { start: 'n/a', end: 'n/a' },
-  integritySync: { start: 'n/a', end: 'n/a', missing: 0, shared: 0, extra: 0 },
-  isAgentInfoFree: true,
-  agentInfo: { start: 'n/a', end: 'n/a', chunks: 0 },
-  agentGroups: { start: 'n/a', end: 'n/a', chunks: 0 },
-  allAgentGroups: { start: 'n/a', end: 'n/a', chunks: 0 },
-  lastKeepAlive: 'n/a',
-};
 
 function cluster(sync: Partial<WorkerHealth>): ClusterHealth {
   const node = { name: 'w', type: 'worker', version: '4.14.8', address: '172.17.0.2' };

@@ -20,7 +20,7 @@ function settings(name: string, local: string, etcd: readonly string[], port: nu
     ...['leader:', '  engine: etcd', `  name: ${name}`, `  url: https://127.0.0.1:${port}`],
     ...['  ttl: 12s', '  etcd:', `    endpoints: [${etcd.join(', ')}]`],
     ...['roster:', '  enabled: true', '  interval: 100ms', `  local: ${local}`, '  lameDuck: 4s'],
-    ...['probe:', '  interval: 200ms', 'list:'],
+    ...['balance:', '  followLoad: true', 'probe:', '  interval: 200ms', 'list:'],
   ].join('\n');
 }
 
@@ -108,6 +108,10 @@ test('it says so, serves on while the agents go, and is taken back when it is th
   assert.equal(await say(b, rubbish), 409); // it does not lead
 
   await wordsOnViews(a, b);
+  await eventually('how busy its host is, is heard', async () => {
+    const { running } = await a.json('status');
+    return running.roster.publishers.some(({ load = '' }) => /^wm2 \d+ % busy$/.test(load));
+  });
   const stopped = b.stop();
   await eventually('it leaves', async () => (await a.states()).wm2 === 'drain', waitMs);
   assert.equal((await b.get('/v1/list')).status, 200);
