@@ -34,7 +34,8 @@ export const rosterSection = z.strictObject({
     .regex(/^[A-Za-z0-9_-]{1,64}$/, 'expected the id of a manager')
     .optional()
     .describe(
-      'manager that runs in `home` (unset: in cluster.home): its daemons, queues and disk count',
+      'manager that runs on this host, in `home` (unset: in cluster.home): its daemons, queues and disk ' +
+        'count; to the publisher that leads this one says nothing of it but how busy the host is',
     ),
   site: z
     .string()

@@ -8,8 +8,10 @@ import type { FastifyInstance } from 'fastify';
 import type { Clock } from '../clock.ts';
 import { ListError } from '../errors.ts';
 import type { VerifiedRoot } from '../list/root.ts';
+import { sourceOf } from './connection-ledger.ts';
 import { type LeavingBook, maxLeavingBytes, verifyLeaving } from './leaving.ts';
 import { maxViewsBytes, type PeerViewsBook, verifyViews } from './roster/peer-views.ts';
+import { Shares } from './shares.ts';
 import { buildTokenBucket } from './token-bucket.ts';
 
 export const leavingPath = '/v1/leaving';
@@ -31,7 +33,7 @@ export interface PeerDesk {
 
 interface Word {
   readonly maxBytes: number;
-  /** Words a second; the publishers of one organisation are few. */
+  /** Words a second of all together: what proving them may cost. */
   readonly perSecond: number;
   readonly burst: number;
   take(body: Uint8Array, desk: PeerDesk): Promise<object | Refusal>;
@@ -51,21 +53,32 @@ class Refusal {
 
 const words: Readonly<Record<string, Word>> = {
   [leavingPath]: { maxBytes: maxLeavingBytes, perSecond: 5, burst: 20, take: takeLeaving },
-  [viewsPath]: { maxBytes: maxViewsBytes, perSecond: 50, burst: 100, take: takeViews },
+  [viewsPath]: { maxBytes: maxViewsBytes, perSecond: 200, burst: 400, take: takeViews },
 };
 
+export function isPeerPath(url: string): boolean {
+  return Object.hasOwn(words, url);
+}
+
 export function isPeerRequest({ method, url = '', headers }: IncomingMessage): boolean {
-  const word = Object.hasOwn(words, url) ? words[url] : undefined;
+  const word = isPeerPath(url) ? words[url] : undefined;
   const length = Number(headers['content-length']);
   return word !== undefined && method === 'POST' && length <= word.maxBytes;
 }
 
+/** Of one address, for words that were not proven: who floods keeps nobody else from being heard. */
+const perStranger = { perSecond: 1, burst: 20 } as const;
+
 export function addPeerRoutes(app: FastifyInstance<Server>, desk: PeerDesk): void {
+  const strangers = new Shares(perStranger);
   for (const [path, word] of Object.entries(words)) {
     const all = buildTokenBucket(word.perSecond, word.burst);
     app.post(path, async (request, reply) => {
-      const isInTime = all.take(desk.clock.monotonicMs());
+      const { host } = sourceOf(request.raw.socket.remoteAddress ?? '');
+      const nowMs = desk.clock.monotonicMs();
+      const isInTime = !strangers.isEmpty(host, nowMs) && all.take(nowMs);
       const answer = isInTime ? await answerTo(request.body, word, desk) : tooFast;
+      if (answer === notProven) strangers.take(host, nowMs);
       if (!(answer instanceof Refusal)) return answer;
       const { status, name, message } = answer;
       desk.onRefusal?.(`word ${name}`);
@@ -76,6 +89,7 @@ export function addPeerRoutes(app: FastifyInstance<Server>, desk: PeerDesk): voi
 }
 
 const tooFast = new Refusal(429, 'too_fast', 'too many words');
+const notProven = new Refusal(401, 'not_proven', 'not proven');
 
 async function answerTo(body: unknown, word: Word, desk: PeerDesk): Promise<object | Refusal> {
   if (!desk.leads()) return new Refusal(409, 'not_leader', 'another publisher leads');
@@ -84,7 +98,7 @@ async function answerTo(body: unknown, word: Word, desk: PeerDesk): Promise<obje
     return await word.take(body, desk);
   } catch (thrown) {
     if (!(thrown instanceof ListError) && !(thrown instanceof SyntaxError)) throw thrown;
-    return new Refusal(401, 'not_proven', 'not proven');
+    return notProven;
   }
 }
 

@@ -24,7 +24,7 @@ import { listExpiresAtMs } from './history.ts';
 import type { ListAnswer, ListService } from './list-service.ts';
 import { addMetricsRoute, type MetricsSource } from './observe/metrics-route.ts';
 import { addPageRoutes, type PageReader, pageFolder } from './page-route.ts';
-import { addPeerRoutes, isPeerRequest, type PeerDesk } from './peer-route.ts';
+import { addPeerRoutes, isPeerPath, isPeerRequest, type PeerDesk } from './peer-route.ts';
 import type { ReportTaker } from './reports/report-desk.ts';
 import { addReportRoute, isReportRequest } from './reports/report-route.ts';
 
@@ -154,7 +154,9 @@ function refusalOf(request: Request, parts: RouteParts): Refusal | undefined {
 function shedLimitMs(url: string): number {
   if (url === '/livez') return Number.POSITIVE_INFINITY;
   // The page's files cost nothing, and half of them are no page.
-  const isCheap = url === '/' || url.startsWith('/v1/list') || url.startsWith(pageFolder);
+  const isServed = url === '/' || url.startsWith('/v1/list') || url.startsWith(pageFolder);
+  // A publisher that is busy itself needs the eyes of the others most; their words have a rate of their own.
+  const isCheap = isServed || isPeerPath(url);
   return isCheap ? shedLagMs.lists : shedLagMs.others;
 }
 

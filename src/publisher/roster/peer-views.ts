@@ -116,10 +116,14 @@ export class PeerViewsBook {
     if (Math.abs(offMs) > maxSkewMs) {
       const where = offMs > 0 ? 'ahead of' : 'behind';
       const fault = `its words are ${Math.round(Math.abs(offMs) / 1_000)} s ${where} the clock here`;
-      // What it said in time stands until it is old; what it says now is only known to be said.
-      const kept = known?.fault === undefined ? known : undefined;
-      const heardMs = kept?.heardMs ?? monotonicMs;
-      this.#peers.set(publisher, { word: kept?.word ?? { ...word, atMs: 0 }, heardMs, fault });
+      // What it said in time stands until it is old; of one that never did it is known that it speaks.
+      const isHeard = known !== undefined && known.word.atMs !== 0;
+      const heardMs = isHeard ? known.heardMs : monotonicMs;
+      this.#peers.set(publisher, {
+        word: isHeard ? known.word : { ...word, atMs: 0 },
+        heardMs,
+        fault,
+      });
       return offMs > 0 ? 'future' : 'stale';
     }
     if (known !== undefined && word.atMs <= known.word.atMs) return 'replayed';

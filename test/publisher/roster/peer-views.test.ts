@@ -85,6 +85,9 @@ test('old words, words from the future, replays and namesakes do not count, and 
   assert.equal(book.seen(0)[0]?.ignored, undefined);
   assert.equal(say({ atMs: startMs + 1, seen: { wm1: 'down' } }), 'replayed');
   assert.equal(say({ atMs: startMs - 31_000 }), 'stale');
+  assert.equal(say({ atMs: startMs + 40_000 }), 'future');
+  assert.equal(say({ atMs: startMs + 1, seen: { wm1: 'down' } }), 'replayed'); // still known
+  assert.equal(say({ atMs: startMs - 31_000 }), 'stale');
   assert.equal(book.views(0).get('wm1')?.[0]?.opinion, 'up'); // what it said in time
   assert.equal(book.views(15_001).size, 0);
   assert.match(book.seen(1)[0]?.ignored ?? '', /31 s behind the clock here/);
