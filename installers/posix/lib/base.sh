@@ -66,13 +66,22 @@ seconds_now() {
 
 # base64url on stdin (any line folding) to bytes on stdout.
 decode_base64url() {
-  tr -d '\n' | tr '_-' '/+' | "$awk" '{ s = s $0 } END { while (length(s) % 4) s = s "="; print s }' |
-    fold -w 64 | "$openssl" base64 -d
+  "$awk" '{ gsub(/_/, "/"); gsub(/-/, "+"); s = s $0 }
+    END { while (length(s) % 4) s = s "="; for (n = 1; n <= length(s); n += 64) print substr(s, n, 64) }' |
+    "$openssl" base64 -d
 }
 
-sha256_of() { "$openssl" dgst -sha256 -r <"$1" | cut -c 1-64; }
+# Processes are what a run costs on an old host: the shell cuts texts by itself where it can.
+sha256_of() {
+  digest=$("$openssl" dgst -sha256 -r <"$1") || return 1
+  printf '%s\n' "${digest%% *}"
+}
 
-size_of() { wc -c <"$1" | tr -d ' '; }
+# In bytes; empty when it cannot be read.
+size_of() {
+  set -- $(wc -c <"$1")
+  printf '%s\n' "${1:-}"
+}
 
 # value FILE PATH: one value of what json.awk or a state file holds; empty when it is not there.
 value() { "$awk" -v wanted="$2" '$1 == wanted { sub(/^[^ \t]*[ \t]/, ""); print; exit }' "$1"; }

@@ -50,7 +50,10 @@ agent_name() {
 }
 
 # digits TEXT: the first 52 bits of its SHA-256 as 13 hexadecimal digits.
-digits() { printf '%s' "$1" | "$openssl" dgst -sha256 -r | cut -c 1-13; }
+digits() {
+  digest=$(printf '%s' "$1" | "$openssl" dgst -sha256 -r) || return 1
+  printf '%s\n' "${digest%"${digest#?????????????}"}"
+}
 
 # $work/wanted: "address port protocol id state", best first.
 order_list() {

@@ -50,11 +50,12 @@ flatten() {
 key_file() {
   case $1 in *[!A-Za-z0-9_-]*) return 1 ;; esac
   [ "${#1}" = 43 ] || return 1
-  case $(printf '%s' "$1" | cut -c 3-40) in
+  key_middle=${1#??}
+  case ${key_middle%???} in
     *[!_]*) ;;
     *) return 1 ;;
   esac
-  case $(printf '%s' "$1" | cut -c 3-40) in
+  case ${key_middle%???} in
     *[!A]*) ;;
     *) return 1 ;;
   esac
