@@ -2,7 +2,9 @@
  * How long an agent is without a manager when the one in use is refused (killed), hung (SIGSTOP),
  * blackholed (packets dropped), hung while 400 KB/s of events flow, or drained: the agent's own
  * loop, load balancers and Pilotfish, the same stand-ins, one run. Native rows run once and beside
- * the others; the longest takes 15 minutes, nearly all of it waiting.
+ * the others; the longest takes 15 minutes, nearly all of it waiting. Lost is an event that the agent
+ * wrote and no manager's process took in: managers tell of each one as they take it, so that a killed
+ * one hides none. What then is lost was in its kernel, or written before the cut reached the agent.
  */
 import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -59,7 +61,10 @@ async function runCase(
       await subject.ready(stage);
       const outcome = await measure(stage, fault, one.cutS);
       outcomes.push(outcome);
-      note(`${subject.name} ${fault}: ${outcome.awayS?.toFixed(2) ?? `not in ${one.cutS}`} s`);
+      const lost = outcome.eventsLost === undefined ? '' : `, ${outcome.eventsLost} events lost`;
+      note(
+        `${subject.name} ${fault}: ${outcome.awayS?.toFixed(2) ?? `not in ${one.cutS}`} s${lost}`,
+      );
       // What takes a minute each time is known after two.
       if (outcome.awayS === undefined || (outcome.awayS > slowS && run > 0)) break;
     }

@@ -45,6 +45,8 @@ export interface StageOptions {
   readonly addresses?: readonly string[];
   readonly lineEnd?: '\n' | '\r\n';
   readonly agentFlags?: readonly string[];
+  /** How often managers tell of events; 0: of each one as they take it in. Default 50. */
+  readonly reportIntervalMs?: number;
   /** `001` without. */
   readonly agentId?: string;
   /** Server entries the agent starts with; the first manager when absent, as a fresh install. */
@@ -77,6 +79,7 @@ export class Stage {
   /** `HOST:PORT` of every manager. */
   readonly #endpoints: readonly string[];
   readonly #standIns = new StandIns();
+  #reportIntervalMs = 50;
   publisher: StandInProcess | undefined;
   sidecar: StandInProcess | undefined;
 
@@ -103,7 +106,9 @@ export class Stage {
       ...(options.reconnectS === undefined ? {} : { reconnectS: options.reconnectS }),
     });
     const endpoints = addresses.map((address) => `${address}:${agentPort}`);
-    return new Stage(endpoints, directory, home);
+    const stage = new Stage(endpoints, directory, home);
+    stage.#reportIntervalMs = options.reportIntervalMs ?? stage.#reportIntervalMs;
+    return stage;
   }
 
   /** Around an agent and managers that run already and are not ours to start or stop. */
@@ -128,7 +133,7 @@ export class Stage {
       '--name',
       id,
       '--report-interval-ms',
-      '50',
+      String(this.#reportIntervalMs),
     ]);
   }
 

@@ -41,6 +41,8 @@ interface EventCount {
 export interface SessionSettings {
   /** An agent id that was heard of this recently on another connection is refused (default 60 s). */
   readonly overtakeMs: number;
+  /** Tell of every event as it is counted: a kill then hides none that was taken in. */
+  readonly reportsEach: boolean;
   readonly report: (event: Readonly<Record<string, unknown>>) => void;
 }
 
@@ -163,6 +165,7 @@ export class ManagerSessions {
     count.bytes += bytes;
     count.lastSeq = Math.max(count.lastSeq, message.seq ?? 0);
     this.#counts.set(agent, count);
+    if (this.#settings.reportsEach) this.reportCounts();
   }
 
   #lose(connection: Connection, reason: LostReason): void {

@@ -118,6 +118,19 @@ describe('the stand-in manager', { concurrency: 4 }, () => {
     socket.destroy();
   });
 
+  test('an event is told as it is taken in, before a kill can hide it', async () => {
+    const port = await freePort(host);
+    const manager = await standIns.startManager(`${host}:${port}`, ['--report-interval-ms', '0']);
+    const socket = await open(port);
+    const event = (seq: number) => encodeFrame(`{"standin":"event","seq":${seq}}\0`);
+    socket.write(encodeFrame('{"standin":"startup","agent":"007"}'));
+    await answer(socket);
+    socket.write(Buffer.concat([event(1), event(2)]));
+    await manager.waitFor({ event: 'events', total: 1, lastSeq: 1 });
+    await manager.waitFor({ event: 'events', total: 2, lastSeq: 2 });
+    socket.destroy();
+  });
+
   test('a session is acknowledged, counted, and reported when it is lost', async () => {
     const port = await freePort(host);
     const args = ['--name', 'm1', '--report-interval-ms', '20'];

@@ -26,7 +26,7 @@ const help = `Usage: manager.ts --listen ADDRESS:PORT [options]     (a stand-in,
   --control PATH           UNIX socket that takes the same commands as stdin
   --enrollment PORT        also listen there and refuse every key request (default: port closed)
   --overtake-ms N          refuse an agent id heard of this recently on another connection (60000)
-  --report-interval-ms N   how often grown event counts are printed (1000)
+  --report-interval-ms N   how often grown event counts are printed (1000); 0: at every event
   --keep                   do not end when standard input closes
   --exit-with-pid PID      end when that process is gone
 Commands, one per line on stdin or the control socket: mode MODE | kick | status
@@ -90,9 +90,11 @@ class StandInManager {
     this.#options = options;
     this.#sessions = new ManagerSessions({
       overtakeMs: options.overtakeMs,
+      reportsEach: options.reportIntervalMs === 0,
       report: (event) => this.report(event),
     });
-    setInterval(() => this.#sessions.reportCounts(), options.reportIntervalMs);
+    const { reportIntervalMs } = options;
+    if (reportIntervalMs > 0) setInterval(() => this.#sessions.reportCounts(), reportIntervalMs);
   }
 
   report(event: Readonly<Record<string, unknown>>): void {
