@@ -118,7 +118,7 @@ test('a worker is let in when it has its keys, leaves when it is killed; a clust
     async () => ((await publisher.states()).wm3 === 'down' ? true : undefined),
     'wm3 waits',
   );
-  await new Promise((resolve) => setTimeout(resolve, 2_500));
+  await new Promise((resolve) => setTimeout(resolve, 1_500));
   assert.equal((await publisher.states()).wm3, 'down', 'no node of that name is in the cluster');
   startWorker(t, new Home(t), { name: 'wm3', port, cluster: intervals });
   await until(
@@ -135,6 +135,6 @@ test('a worker is let in when it has its keys, leaves when it is killed; a clust
   t.diagnostic(`a killed node left the list after ${livedMs} ms, ${wallMs} ms on the wall`);
   assert.ok(livedMs <= 4_000, `${livedMs} ms`);
   await master.stop(); // the socket is gone: the cluster says nothing now
-  await new Promise((resolve) => setTimeout(resolve, 3_000));
+  await new Promise((resolve) => setTimeout(resolve, 2_000));
   assert.deepEqual(await publisher.states(), { wm1: 'up', wm2: 'down', wm3: 'up' });
 });
