@@ -155,7 +155,8 @@ test('in a small fleet, and where it is dead, one that is silent keeps no agent 
     const silent = await full('a');
     world.isCrowd = isCrowd;
     world.managers = [isCrowd ? silent : { ...silent, answers: true }, await world.echo('b')];
-    const { port } = await world.open(brief);
+    // A second, because the other one has to answer within it on a busy machine.
+    const { port } = await world.open({ ...brief, dialMs: 1_000, dialAllMs: longMs });
     await world.agent(port, 'hello').hears('b\nhello');
     assert.deepEqual(world.of('connected').at(-1)?.skipped, ['a']);
   }
