@@ -13,7 +13,7 @@ export interface DialPorts {
   readonly network: RelayNetwork;
   readonly settings: RelaySettings;
   failed(manager: RelayManager, why: SuspectWhy): void;
-  /** After one was silent, and was asked by the prober: is the next one dialled? */
+  /** After one was silent, and was asked by the prober: is the next one dialled? Absent: at once. */
   goesOn?(): boolean;
   /** A connection that is already there; it has to answer once more. */
   spare?(manager: RelayManager): Connection | undefined;

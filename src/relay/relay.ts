@@ -196,7 +196,9 @@ export class Relay {
       this.#suspect(manager.id, why);
     };
     const goesOn = () => tried.worthDialling(this.#choose(), this.#nowMs()).length > 0;
-    const ports = { ...this.#dialPorts(), spare, failed, goesOn };
+    // Where no door can be full the next one is dialled without asking.
+    const isCrowd = this.#ports.isCrowd?.() ?? false;
+    const ports = { ...this.#dialPorts(), spare, failed, ...(isCrowd ? { goesOn } : {}) };
     const dialled = await dialBest(ports, managers, signal);
     if (!this.#isClosed) return dialled;
     dialled?.connection.reset();

@@ -8,6 +8,7 @@ import { condition } from './network.ts';
 import {
   admissionMs,
   hasOther,
+  isCrowdFor,
   isDoorFull,
   keepUntilMs,
   relayLimits,
@@ -19,8 +20,6 @@ import {
 import type { World } from './world.ts';
 
 const { dialAllMs, keepLookMs } = relayLimits;
-/** And what tells a dead one from a full one. */
-const dialMs = relayLimits.dialMs + relayLimits.proofMs;
 /** A refusal comes back at once. */
 const refusedMs = 1;
 
@@ -61,7 +60,7 @@ export function dialOn(world: World, agent: number): boolean {
       return waitAs(world, agent, agentState.led, tookMs - startMs);
     }
     const isRefused = network.at(site, number) === condition.refused;
-    tookMs += isRefused ? refusedMs : Math.min(dialMs, dialAllMs - tookMs);
+    tookMs += isRefused ? refusedMs : Math.min(silenceMs(world, agent), dialAllMs - tookMs);
     passOver(world, agent, number);
     if (!isRefused) tryInSilence(world, agent, number);
   }
@@ -78,7 +77,7 @@ export function meetSilence(world: World, agent: number, manager: number): void 
   passOver(world, agent, manager);
   tryInSilence(world, agent, manager);
   fleet.on[agent] = -1;
-  waitAs(world, agent, agentState.led, Math.max(0, Math.min(dialMs, leftMs)));
+  waitAs(world, agent, agentState.led, Math.max(0, Math.min(silenceMs(world, agent), leftMs)));
 }
 
 /** Somebody may answer now, or its time is up. */
@@ -96,6 +95,11 @@ function keep(world: World, agent: number): boolean {
   fleet.turnedAtMs[agent] = leftMs > 0 ? Number.NaN : world.wallMs(agent);
   if (leftMs <= 0) return false;
   return waitAs(world, agent, agentState.kept, hasOther(world, agent) ? keepLookMs : leftMs);
+}
+
+/** In a big fleet, with what tells a dead one from a full one. */
+function silenceMs(world: World, agent: number): number {
+  return relayLimits.dialMs + (isCrowdFor(world, agent) ? relayLimits.proofMs : 0);
 }
 
 function waitAs(world: World, agent: number, state: number, waitMs: number): boolean {

@@ -60,7 +60,7 @@ function triedBy(world: World, agent: number): Tried {
   return tried;
 }
 
-function isCrowdFor(world: World, agent: number): boolean {
+export function isCrowdFor(world: World, agent: number): boolean {
   const list = rankedListOf(world, agent);
   return list !== undefined && isCrowd(list);
 }
