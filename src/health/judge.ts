@@ -187,7 +187,7 @@ export function suspectsHere(
   settings: PanicSettings,
   nowMs: number,
 ): boolean {
-  return nowMs < doubtEndsAtMs(healths, settings);
+  return nowMs < doubtEndsAtMs(healths, settings, nowMs);
 }
 
 /**
@@ -197,10 +197,13 @@ export function suspectsHere(
  * - one answered after the youngest death: link and machine work, the dead are dead: no doubt;
  * - the dead are many by faults of this host alone (no address, no route), or nobody has answered
  *   since: until `doubtMs` after the youngest death.
+ * A death that lies further ahead than a doubt lasts is from before the clock was set back: nothing
+ * could answer after it, so it counts as long ago.
  */
 export function doubtEndsAtMs(
   healths: readonly (Health | undefined)[],
   { panicPct, doubtMs }: PanicSettings,
+  nowMs: number,
 ): number {
   const dead = healths.flatMap((health) => (health?.verdict === 'down' ? [health] : []));
   const isMost = (some: readonly Health[]): boolean =>
@@ -208,7 +211,8 @@ export function doubtEndsAtMs(
   if (!isMost(dead)) return 0;
   const up = healths.flatMap((health) => (health?.verdict === 'up' ? [health] : []));
   if (up.length === 0) return Number.POSITIVE_INFINITY;
-  const youngestAtMs = Math.max(...dead.map(({ sinceAtMs }) => sinceAtMs));
+  const deathsAtMs = dead.map(({ sinceAtMs }) => (sinceAtMs > nowMs + doubtMs ? 0 : sinceAtMs));
+  const youngestAtMs = Math.max(...deathsAtMs);
   const hasWitness = up.some(
     ({ lastKind, probedAtMs }) => lastKind === 'alive' && probedAtMs > youngestAtMs,
   );

@@ -46,17 +46,34 @@ export function leaveAtMs(question: LeaveQuestion): number {
   const { agentId, leaving, sinceAtMs, nowMs } = question;
   const windowMs = leaveWindowMs(question);
   const offsetMs = Math.floor(fractionOf(`${agentId}|leave|${leaving.id}`) * windowMs);
-  if (Math.abs(nowMs - sinceAtMs) <= longestMs) {
+  if (!isClockSet(sinceAtMs, nowMs)) {
     const laterMs = windowMs + Math.min(returnGapMs, windowMs / 2);
-    return sinceAtMs + offsetMs + (question.isReturning === true ? laterMs : 0);
+    return sinceAtMs + offsetMs + (isLast(question) ? laterMs : 0);
   }
   // The clock was set: that instant would never come, or came for everybody at once. Slots then
   // come round again and again.
   return nextRoundMs(offsetMs, windowMs, nowMs);
 }
 
+/**
+ * Only those for whom that was so when the slots began: who comes back while they run takes in a
+ * growing share, and nobody is put off anew when it grows onto him.
+ */
+function isLast({ isReturning, candidates, leaving, health, sinceAtMs }: LeaveQuestion): boolean {
+  if (isReturning !== true) return false;
+  const target = candidates.find(({ id }) => id !== leaving.id);
+  return target !== undefined && isRipeAt(health.get(target.id), sinceAtMs);
+}
+
+/** Slots counted from then are long over, or further ahead than a doubt or a grace can put them. */
+export function isClockSet(sinceAtMs: number, nowMs: number): boolean {
+  return nowMs - sinceAtMs > longestMs || sinceAtMs - nowMs > maxWindowMs;
+}
+
 export interface ChanceQuestion {
   readonly list: ManagerList;
+  /** When this host took that list, wall clock. */
+  readonly acceptedAtMs: number;
   readonly candidates: readonly Manager[];
   readonly health: ReadonlyMap<string, Health>;
   /** How long this host doubts itself when most managers look dead at once. */
@@ -86,21 +103,33 @@ function believed(atMs: number, { nowMs }: ChanceQuestion): number {
 }
 
 function doubtEndsMs(question: ChanceQuestion): number {
-  const { list, health, doubtMs, knownAtMs, nowMs } = question;
-  const { panicPct } = list.client;
-  const listed = list.managers.filter(({ state }) => state !== 'down');
-  const judged = listed.map(({ id }) => {
-    const one = health.get(id);
-    return one && { ...one, sinceAtMs: believed(one.sinceAtMs, question) };
-  });
-  const endsAtMs = doubtEndsAtMs(judged, { panicPct, doubtMs });
-  if (endsAtMs > 0) return Number.isFinite(endsAtMs) ? endsAtMs : 0; // nowhere to go: none counts
+  const { list, acceptedAtMs } = question;
+  const standsUntilMs = doubtAmong(
+    question,
+    list.managers.filter(({ state }) => state !== 'down'),
+  );
+  if (standsUntilMs > 0) return Number.isFinite(standsUntilMs) ? standsUntilMs : 0; // nowhere to go
+  // A list that calls one of the dead down ends the doubt, and never the sooner for those that wait:
+  // slots counted anew from the death would all be past.
+  const untilMs = doubtAmong(question, list.managers);
+  return untilMs > 0 ? Math.min(untilMs, acceptedAtMs) : doubtEndedMs(question);
+}
+
+function doubtAmong(question: ChanceQuestion, managers: readonly Manager[]): number {
+  const { list, health, doubtMs, nowMs } = question;
+  const judged = managers.map(({ id }) => health.get(id));
+  return doubtEndsAtMs(judged, { panicPct: list.client.panicPct, doubtMs }, nowMs);
+}
+
+/** By the return of a manager; 0 when there was none since, or no doubt. */
+function doubtEndedMs({ list, health, knownAtMs, nowMs }: ChanceQuestion): number {
+  const judged = list.managers.map(({ id }) => health.get(id));
   const dead = judged.filter((one) => one?.verdict === 'down').length;
   const returns = judged
     .map((one) => one?.returnedAtMs ?? 0)
     .filter((atMs) => atMs > knownAtMs && atMs <= nowMs);
   const gone = dead + returns.length;
-  const wasDoubted = gone > 1 && gone * 100 > listed.length * panicPct;
+  const wasDoubted = gone > 1 && gone * 100 > list.managers.length * list.client.panicPct;
   return wasDoubted ? Math.max(0, ...returns) : 0;
 }
 

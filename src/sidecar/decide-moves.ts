@@ -5,7 +5,7 @@
 import { judgeAgent } from '../health/passive.ts';
 import type { Manager } from '../list/model.ts';
 import { rankManagers } from '../list/select.ts';
-import { isComingBack, leaveAtMs, longestMs, slotsFromMs } from './decide-admission.ts';
+import { isClockSet, isComingBack, leaveAtMs, slotsFromMs } from './decide-admission.ts';
 import { isRelayEntry } from './decide-connection.ts';
 import { nativeLoop } from './decide-native.ts';
 import { restartWait } from './decide-planned.ts';
@@ -104,8 +104,7 @@ function askedAgain(
     return undefined;
   }
   const isFresh = happenedAfter(health.probedAtMs, nowMs - answerMs, nowMs + answerMs);
-  const isClockSet = Math.abs(nowMs - knownAtMs) > longestMs;
-  if (isFresh || isClockSet) return undefined;
+  if (isFresh || isClockSet(knownAtMs, nowMs)) return undefined;
   const untilMs = admittedAtMs(view, leaving, knownAtMs) + answerMs;
   if (nowMs >= untilMs) return undefined;
   return hold('asking', `${why}; asked again before it is left`, untilMs);
@@ -114,10 +113,10 @@ function askedAgain(
 function admittedAtMs(view: View, leaving: Manager, knownAtMs: number): number {
   const { agentId, list, candidates, seen, nowMs } = view;
   const { doubtMs } = view.policy;
-  const ground = { list: list.list, candidates, health: seen.health, doubtMs, nowMs };
-  const sinceAtMs = slotsFromMs({ ...ground, knownAtMs });
-  const isReturning = returns(view, leaving);
   const where = { list: list.list, leaving, candidates, health: seen.health };
+  const { acceptedAtMs } = list;
+  const sinceAtMs = slotsFromMs({ ...where, acceptedAtMs, doubtMs, knownAtMs, nowMs });
+  const isReturning = returns(view, leaving);
   return leaveAtMs({ ...where, agentId, sinceAtMs, nowMs, isReturning });
 }
 

@@ -129,6 +129,15 @@ test('panic: names that resolve no more speak against this host, whoever answers
   assert.equal(suspectsHere([witness, nameless, fresh], panic, 3000), false, 'only one of them');
 });
 
+test('panic: deaths far ahead are from before the clock was set back, and hide no witness', () => {
+  assert.ok(up !== undefined && fresh !== undefined);
+  const ahead = (byMs: number) => ({ ...fresh, sinceAtMs: 3000 + byMs });
+  const witness = { ...up, probedAtMs: 2_999 };
+  assert.equal(suspectsHere([witness, ahead(600_000), ahead(600_000)], panic, 3000), false);
+  assert.equal(suspectsHere([witness, ahead(20_000), ahead(20_000)], panic, 3000), true);
+  assert.equal(suspectsHere([ahead(600_000), ahead(600_000)], panic, 3000), true, 'none is up');
+});
+
 test('panic: while nobody at all answers, the doubt has no end', () => {
   assert.equal(suspectsHere([fresh, fresh, fresh], panic, 10 ** 9), true);
 });

@@ -126,6 +126,20 @@ test('a clock that was set back neither frees everybody at once nor holds anybod
   assert.ok(waits.filter((waitMs) => waitMs === 0).length < 120);
 });
 
+test('who goes home goes last, but nobody is put off anew when one that came back grows onto him', () => {
+  const list = listOf(all, 40_000, 100);
+  const shared = { list, leaving: dead, candidates: others, nowMs: startMs, agentId: '7' };
+  const slotOf = (returnedAtMs: number | undefined, isReturning: boolean): number => {
+    const back = { ...judgedBack(), ...(returnedAtMs === undefined ? {} : { returnedAtMs }) };
+    const seen = new Map(returnedAtMs === undefined ? [] : [['b', back] as const]);
+    return leaveAtMs({ ...shared, health: seen, sinceAtMs: startMs, isReturning });
+  };
+  assert.equal(slotOf(undefined, true) - slotOf(undefined, false), 41_667 + 5_000);
+  const longAgoMs = startMs - 600_000;
+  assert.ok(slotOf(longAgoMs, true) > slotOf(longAgoMs, false));
+  assert.equal(slotOf(startMs + 9_000, true), slotOf(startMs + 9_000, false));
+});
+
 test('a manager that fell and came back holds nobody: the others have more to give', () => {
   const list = listOf(all, 40_000, 100);
   const back = judgedBack();
