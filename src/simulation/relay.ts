@@ -121,17 +121,23 @@ function numbersOf(managers: readonly RelayManager[]): readonly number[] {
   return [...new Set(managers.map(({ id }) => numberOf(id)))];
 }
 
-/** The oracle: nobody is led to a manager that has long been dead while another one answers. */
+/** The oracle: nobody is led to a manager that has long been dead while another has long answered. */
 function checkLead(world: World, agent: number, [first, ...others]: readonly number[]): void {
   const { fleet, network, nowMs } = world;
   if (first === undefined) return;
   const site = fleet.site[agent] ?? 0;
-  const deadForMs = nowMs - (network.sinceMs[site * network.managers + first] ?? nowMs);
+  const knownMs = graceMs + world.intervalMs;
+  const sameForMs = (manager: number): number =>
+    nowMs - (network.sinceMs[site * network.managers + manager] ?? nowMs);
+  const deadForMs = sameForMs(first);
   const isSeen = fleet.health[agent * fleet.width + first] !== undefined;
   const isAwake = nowMs - (fleet.pausedUntilMs[agent] ?? 0) > graceMs;
   if (network.answersProbes(site, first) || !isSeen || !isAwake) return;
-  if (deadForMs <= graceMs + world.intervalMs) return;
-  if (!others.some((one) => network.answersProbes(site, one))) return;
+  if (deadForMs <= knownMs) return;
+  // One that came back a moment ago is not known to answer yet, as one that just died is not known.
+  const isBetter = (one: number): boolean =>
+    network.answersProbes(site, one) && sameForMs(one) > knownMs;
+  if (!others.some(isBetter)) return;
   const sec = Math.round(deadForMs / 1000);
   world.violate('target', agent, `its relay leads to manager ${first}, dead for ${sec} s`);
 }
