@@ -125,9 +125,16 @@ export function returns(
   { agentId, list, candidates }: Pick<View, 'agentId' | 'list' | 'candidates'>,
   leaving: Manager,
 ): boolean {
-  const target = candidates.find(({ id }) => id !== leaving.id);
   // Lost although its manager answers: the window is that of the whole fleet already.
-  if (target === undefined || candidates.includes(leaving)) return false;
+  return !candidates.includes(leaving) && prefersTarget({ agentId, list, candidates }, leaving);
+}
+
+function prefersTarget(
+  { agentId, list, candidates }: Pick<View, 'agentId' | 'list' | 'candidates'>,
+  leaving: Manager,
+): boolean {
+  const target = candidates.find(({ id }) => id !== leaving.id);
+  if (target === undefined) return false;
   const zone = list.ranking[0]?.zone;
   const pair = [{ ...leaving, state: 'up' }, target] as const;
   return rankManagers(pair, { agentId, ...(zone === undefined ? {} : { zone }) })[0] === target;
@@ -202,10 +209,23 @@ export function reconnect(view: View): Answer {
   const early =
     isSpent || connection.last === undefined
       ? undefined
-      : admission(view, connection.last, untilMs, why);
+      : admission(view, connection.last, lostSlotsFromMs(view, connection.last, untilMs), why);
   // An order cut off in the middle may not have restarted anything: it counts as a loss does.
   const pauseMs = tried === 'begun' ? Math.min(againMs, policy.reconnectGraceMs) : againMs;
   return early ?? restartWait(view, pauseMs) ?? go(view, target.id, 'agent_lost', why);
+}
+
+/**
+ * Who waited for the last slots of a dead manager, and is a lost agent since that is back, counts
+ * anew from then: its slot among the lost would be past, and with it that of all others like it.
+ */
+function lostSlotsFromMs(view: View, leaving: Manager, untilMs: number): number {
+  const { seen, list, nowMs } = view;
+  const lostAtMs = seen.lostSinceAtMs ?? nowMs;
+  const backAtMs = seen.health.get(leaving.id)?.returnedAtMs ?? 0;
+  if (!happenedAfter(backAtMs, lostAtMs, nowMs) || !prefersTarget(view, leaving)) return untilMs;
+  const saidAtMs = list.acceptedAtMs <= nowMs ? list.acceptedAtMs : 0;
+  return Math.max(untilMs, backAtMs, saidAtMs);
 }
 
 /** How the youngest move since then ended, other than well; `begun`: this process died over it. */
