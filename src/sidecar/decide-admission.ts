@@ -10,6 +10,7 @@
 import { defaultSlowStart } from '../health/damping.ts';
 import { doubtEndsAtMs, type Health } from '../health/judge.ts';
 import type { Manager, ManagerList } from '../list/model.ts';
+import { burstsMs, quietAtMs } from './decide-bursts.ts';
 import { fractionOf, intakeMs, nextRoundMs, weightOf } from './decide-slot.ts';
 
 export interface LeaveQuestion {
@@ -32,10 +33,17 @@ export interface LeaveQuestion {
    * of the share of the others that it gets: they go after them.
    */
   readonly isReturning?: boolean;
+  /**
+   * Wall clock; where the agent is one of a crowd that lost its connection although its manager
+   * answers: all of them dial by themselves, again and again at the same instants.
+   */
+  readonly lostAtMs?: number;
 }
 
 /** Nobody waits longer, however many there are: by then most are in. */
 const maxWindowMs = 90_000;
+/** After the grace: a sidecar killed over its move does it again 20 s later, within two minutes of the loss. */
+const lastSlotMs = 82_000;
 /** Not all know of a death at one instant: those that return keep off the last of the others. */
 const returnGapMs = 5_000;
 /** By then everybody that waits for a slot has had it. */
@@ -43,10 +51,16 @@ export const longestMs = 3 * maxWindowMs;
 
 /** The instant from which this agent may go; in the past for a small fleet. */
 export function leaveAtMs(question: LeaveQuestion): number {
-  const { agentId, leaving, sinceAtMs, nowMs } = question;
-  const windowMs = leaveWindowMs(question);
+  const { agentId, leaving, sinceAtMs, nowMs, lostAtMs } = question;
+  const wantedMs = leaveWindowMs(question);
+  const roomMs = lastSlotMs - burstsMs;
+  // Slots run close where a little room is wanting (a third is in by itself when they begin); where
+  // much is, nobody waits for the crowd: there is no time left to let the others in.
+  const isRoom = wantedMs <= roomMs * 1.5;
+  const windowMs = lostAtMs !== undefined && isRoom ? Math.min(roomMs, wantedMs) : wantedMs;
   const offsetMs = Math.floor(fractionOf(`${agentId}|leave|${leaving.id}`) * windowMs);
   if (!isClockSet(sinceAtMs, nowMs)) {
+    if (lostAtMs !== undefined && isRoom) return quietAtMs(lostAtMs, sinceAtMs, offsetMs);
     const laterMs = windowMs + Math.min(returnGapMs, windowMs / 2);
     return sinceAtMs + offsetMs + (isLast(question) ? laterMs : 0);
   }
@@ -212,7 +226,9 @@ function takersOf({
   health,
   sinceAtMs,
 }: Omit<LeaveQuestion, 'agentId' | 'nowMs' | 'isReturning'>): readonly Manager[] {
-  const others = candidates.filter(({ id }) => id !== leaving.id);
+  // Lost although it answers: the agents of the others come to it, as its own go to them.
+  const isLost = candidates.some(({ id }) => id === leaving.id);
+  const others = isLost ? candidates : candidates.filter(({ id }) => id !== leaving.id);
   const ripe = others.filter(({ id }) => isRipeAt(health.get(id), sinceAtMs));
   const [best] = [ripe, others, candidates].find(({ length }) => length > 0) ?? [];
   if (best === undefined) return [];

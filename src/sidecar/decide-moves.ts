@@ -5,11 +5,18 @@
 import { judgeAgent } from '../health/passive.ts';
 import type { Manager } from '../list/model.ts';
 import { rankManagers } from '../list/select.ts';
-import { isClockSet, isComingBack, leaveAtMs, slotsFromMs } from './decide-admission.ts';
+import {
+  isClockSet,
+  isComingBack,
+  type LeaveQuestion,
+  leaveAtMs,
+  slotsFromMs,
+} from './decide-admission.ts';
 import { isRelayEntry } from './decide-connection.ts';
 import { nativeLoop } from './decide-native.ts';
 import { restartWait } from './decide-planned.ts';
 import { type Answer, go, hold, isRelayed, pass, type StepAnswer, seconds } from './decide-rule.ts';
+import { isCrowd } from './decide-slot.ts';
 import { happenedAfter, type View } from './decide-view.ts';
 
 /** An agent that its last restart did not bring to a manager is not left for a whole cooldown. */
@@ -117,7 +124,18 @@ function admittedAtMs(view: View, leaving: Manager, knownAtMs: number): number {
   const { acceptedAtMs } = list;
   const sinceAtMs = slotsFromMs({ ...where, acceptedAtMs, doubtMs, knownAtMs, nowMs });
   const isReturning = returns(view, leaving);
-  return leaveAtMs({ ...where, agentId, sinceAtMs, nowMs, isReturning });
+  return leaveAtMs({ ...where, agentId, sinceAtMs, nowMs, isReturning, ...lossOf(view, leaving) });
+}
+
+/** In a big fleet; had its manager fallen since, only those that were on it would dial, and only that one. */
+function lossOf(
+  { connection, list, candidates, seen: { lostSinceAtMs, health } }: View,
+  leaving: Manager,
+): Pick<LeaveQuestion, 'lostAtMs'> {
+  const isAnswering = connection.kind === 'none' && candidates.includes(leaving);
+  if (!isAnswering || lostSinceAtMs === undefined || !isCrowd(list)) return {};
+  const { returnedAtMs = Number.NEGATIVE_INFINITY } = health.get(leaving.id) ?? {};
+  return returnedAtMs >= lostSinceAtMs - lookMs ? {} : { lostAtMs: lostSinceAtMs };
 }
 
 /** The target stands before this manager in the agent's own order, were both of them up. */
@@ -224,8 +242,9 @@ function lostSlotsFromMs(view: View, leaving: Manager, untilMs: number): number 
   const lostAtMs = seen.lostSinceAtMs ?? nowMs;
   const backAtMs = seen.health.get(leaving.id)?.returnedAtMs ?? 0;
   if (!happenedAfter(backAtMs, lostAtMs, nowMs) || !prefersTarget(view, leaving)) return untilMs;
+  // The word of the list that it is back; lists that go on coming put nobody off for long.
   const saidAtMs = list.acceptedAtMs <= nowMs ? list.acceptedAtMs : 0;
-  return Math.max(untilMs, backAtMs, saidAtMs);
+  return Math.max(untilMs, backAtMs, Math.min(saidAtMs, backAtMs + againMs));
 }
 
 /** How the youngest move since then ended, other than well; `begun`: this process died over it. */

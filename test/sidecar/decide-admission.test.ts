@@ -115,6 +115,28 @@ test('slots of different agents fill the window evenly', () => {
   assert.ok(early > 440 && early < 560, `${early} of 1000 in the first half`);
 });
 
+test('lost although its manager answers: all take the fleet in, none waits longer for the crowd', () => {
+  const windowOf = (agents: number) => {
+    const list = listOf(all, agents, 30);
+    return leaveWindowMs({ list, leaving: dead, health, candidates: all, sinceAtMs: startMs });
+  };
+  assert.equal(Math.round(windowOf(3_840) / 10), 4_000); // 3840 on four, at 24 a second each
+  const slotsOf = (agents: number) => {
+    const fleet = { list: listOf(all, agents, 30), leaving: dead, health, candidates: all };
+    const times = { sinceAtMs: startMs + 20_000, nowMs: startMs + 20_000, lostAtMs: startMs };
+    return Array.from(
+      { length: 1_000 },
+      (_, agent) => leaveAtMs({ ...fleet, ...times, agentId: String(agent) }) - startMs,
+    );
+  };
+  const isInBurst = (slot: number) =>
+    (slot > 30_000 && slot < 40_000) || (slot > 62_000 && slot < 72_000);
+  const [fits, tooMany] = [slotsOf(6_500), slotsOf(40_000)];
+  assert.ok(fits.every((slot) => slot >= 24_000 && slot <= 102_000 && !isInBurst(slot)));
+  assert.ok(fits.some((slot) => slot > 90_000));
+  assert.ok(tooMany.every((slot) => slot <= 110_000) && tooMany.some(isInBurst));
+});
+
 test('a clock that was set back neither frees everybody at once nor holds anybody for long', () => {
   const list = listOf(all, 40_000, 100);
   const waits = Array.from({ length: 1_000 }, (_, agent) => {

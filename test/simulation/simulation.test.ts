@@ -111,6 +111,18 @@ test('a fleet does not leave a manager that only hung for a moment, when its slo
   assert.ok(wrong > 20, `${wrong}`);
 });
 
+test('a big fleet that wakes at one instant is in before two minutes are over', () => {
+  const world = { agents: 2_700, managers: 3, isStrict: true, durationMs: 300_000 };
+  const settings: WorldSettings = { ...defaultWorld, ...world };
+  const fault: Fault = { kind: 'pause', atMs: 60_000, durationMs: 60_000, ...anybody };
+  const strandedWith = (hasSidecar: boolean) => {
+    const parts = { settings: { ...settings, hasSidecar }, faults: [fault], replaceOps };
+    return runWorld({ ...parts, logic: productLogic }).violations[0]?.invariant;
+  };
+  assert.equal(strandedWith(true), undefined);
+  assert.equal(strandedWith(false), 'I6');
+});
+
 const anybody = { manager: 0, site: 0, share: 1, amount: 0 };
 
 /** As if every verdict had been proven this very moment. */
