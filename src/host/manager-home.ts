@@ -9,7 +9,7 @@ const daemons = ['wazuh-remoted', 'wazuh-analysisd', 'wazuh-db'] as const;
 const stateFiles = ['wazuh-remoted.state', 'wazuh-analysisd.state'] as const;
 const maxStateBytes = 256 * 1024;
 
-/** Undefined where no manager's home is: then nothing is known. */
+/** Undefined where no manager's home is, or it went away meanwhile: then nothing is known. */
 export async function readManagerHome(home: string): Promise<LocalState | undefined> {
   const run = join(home, 'var/run');
   const names = await readdir(run).catch(() => undefined);
@@ -19,7 +19,9 @@ export async function readManagerHome(home: string): Promise<LocalState | undefi
     stateFiles.map(async (name) => (await readBounded(join(run, name), maxStateBytes))?.toString()),
   );
   const usages = texts.map((text) => queueUsage(parseManagerState(text ?? '')));
-  const { bavail, blocks } = await statfs(home);
+  const disk = await statfs(home).catch(() => undefined);
+  if (disk === undefined) return undefined;
+  const { bavail, blocks } = disk;
   return {
     missingDaemons: missing,
     queueUsage: Math.max(0, ...usages),
