@@ -45,10 +45,11 @@ export async function sayViews(
   let saidMs = Number.NEGATIVE_INFINITY;
   let failures = 0;
   while (!signal.aborted) {
-    const seen = seenFrom(ground);
+    const leads = ground.leadership.leads();
+    const seen = leads ? {} : seenFrom(ground);
     const text = JSON.stringify(seen);
     const isDue = clock.monotonicMs() - saidMs >= sayEveryMs || text !== said;
-    if (isDue && text !== '{}' && !ground.leadership.leads()) {
+    if (isDue && text !== '{}') {
       said = text;
       saidMs = clock.monotonicMs();
       const fault = await say(ground, announce, seen, signal);
@@ -56,7 +57,7 @@ export async function sayViews(
       if (fault === undefined) ground.complaints.end(topic);
       else if (failures >= failuresTold) ground.complaints.begin(topic, fault);
     }
-    if (ground.leadership.leads()) ground.complaints.end(topic);
+    if (leads) ground.complaints.end(topic);
     await sleep(clock, lookEveryMs, signal).catch(() => undefined);
   }
 }

@@ -59,7 +59,7 @@ export async function runWeights(ground: WeightGround, signal: AbortSignal): Pro
   const { history } = desk();
   const parts = {
     ...{ clock, log, complaints, history, leads },
-    async samples(): Promise<readonly LoadSample[]> {
+    samples(): readonly LoadSample[] {
       const own = ownLoad.now();
       const here = own === undefined ? [] : [{ id: own.manager, busy: own.busy }];
       const said = voices?.loads() ?? [];

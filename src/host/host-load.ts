@@ -1,11 +1,10 @@
 /** How busy the processors of this host were since the last look. */
-import { availableParallelism, cpus } from 'node:os';
+import { cpus } from 'node:os';
 
 /** 0 to 1 of all processors; undefined at the first look, and where the system tells no times. */
-export function watchHostLoad(): { busy(): number | undefined; readonly cpus: number } {
+export function watchHostLoad(): { busy(): number | undefined } {
   let before: { readonly idle: number; readonly all: number } | undefined;
   return {
-    cpus: availableParallelism(),
     busy() {
       const now = { idle: 0, all: 0 };
       for (const { times } of cpus()) {

@@ -13,7 +13,7 @@ export interface WeightParts {
   readonly complaints: Complaints;
   readonly history: Pick<History, 'newest'>;
   /** Of hosts that are heard now. */
-  samples(): Promise<readonly LoadSample[]>;
+  samples(): readonly LoadSample[];
   /** `isOn` false: what was taken away is given back at once. */
   settings(): { readonly isOn: boolean; readonly afterMs: number };
   /** Another publisher may be the one that keeps the weights. */
@@ -46,19 +46,19 @@ export async function weighOnce(parts: WeightParts, memory: WeightMemory): Promi
   const { isOn, afterMs } = parts.settings();
   const newest = parts.history.newest();
   if (newest === undefined || !parts.leads()) return none;
-  const { shares = {}, rollout } = { ...newest.content, rollout: newest.rollout };
+  const { shares = {} } = newest.content;
   if (!isOn) {
     if (Object.keys(shares).length > 0) await tell(parts, {}, 'balance.followLoad is off');
     return none;
   }
-  const samples = await parts.samples();
+  const samples = parts.samples();
   const offered = listedManagers(newest.content).filter(({ state }) => state === 'up');
   const managers = offered.map(({ id }) => id);
   const monotonicMs = parts.clock.monotonicMs();
   const ground = { managers, shares, samples, tracks: memory.tracks, afterMs, monotonicMs };
   const verdict = judgeLoad({ ...ground, changedMs: memory.changedMs });
   // A change under way moves agents by itself; one thing after the other.
-  if (verdict.shares === shares || rollout !== undefined) {
+  if (verdict.shares === shares || newest.rollout !== undefined) {
     return { ...memory, tracks: verdict.tracks };
   }
   await tell(parts, verdict.shares, verdict.why);

@@ -33,7 +33,7 @@ test('a busy host draws fewer agents in the list, the operator goes before, and 
   const parts: WeightParts = {
     ...{ clock: desk.clock, log: silentLog, history: desk.history },
     complaints: new Complaints(silentLog, () => startMs),
-    samples: async () => samples,
+    samples: () => samples,
     settings: () => ({ isOn, afterMs }),
     leads: () => leads,
     publish: async (shares, why) => void (await publish(desk, loadOrder(configured, shares, why))),
