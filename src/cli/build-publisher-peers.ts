@@ -22,7 +22,6 @@ import { ReportForwarder, type TellPort } from '../publisher/reports/forward.ts'
 import { DissentBook } from '../publisher/roster/dissent.ts';
 import type { PeerVoices } from '../publisher/roster/keep-roster.ts';
 import { type PeerSeen, PeerViewsBook, type ViewsWord } from '../publisher/roster/peer-views.ts';
-import { Settling } from '../publisher/roster/settling.ts';
 import type { LoadSample } from '../publisher/weights/judge-load.ts';
 import { type Announce, sayViews } from './build-publisher-views.ts';
 import type { PublisherConfig } from './publisher-config.ts';
@@ -99,6 +98,9 @@ export function openPeers(
   };
 }
 
+/** Longer than those that stand by take to notice who leads and to say what they see. */
+const settleMs = 3_000;
+
 function voicesOf(book: PeerViewsBook, ground: () => PeersGround): NonNullable<Peers['voices']> {
   // What was said to one that led says nothing to one that comes to lead again.
   const heard = (): PeerViewsBook => {
@@ -106,7 +108,6 @@ function voicesOf(book: PeerViewsBook, ground: () => PeersGround): NonNullable<P
     return book;
   };
   const seen = () => heard().seen(clock.monotonicMs());
-  const settling = new Settling();
   return {
     seen,
     loads: () => heard().loads(clock.monotonicMs()),
@@ -116,7 +117,10 @@ function voicesOf(book: PeerViewsBook, ground: () => PeersGround): NonNullable<P
       seen().flatMap(({ publisher, ignored }) =>
         ignored === undefined ? [] : [`views of ${publisher} do not count: ${ignored}`],
       ),
-    mayDecide: () => settling.isOver(ground().leadership.status(), clock.monotonicMs()),
+    mayDecide() {
+      const { leads, sinceAtMs } = ground().leadership.status();
+      return leads && clock.nowMs() - sinceAtMs >= settleMs;
+    },
     offered() {
       const content = ground().office.history.newest()?.content;
       const { managers = [], unready = [] } = content ?? {};
