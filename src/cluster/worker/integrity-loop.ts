@@ -199,6 +199,7 @@ export class IntegrityLoop {
     const { local, showsDigest } = this.#parts;
     if (!showsDigest) return undefined;
     if (!this.#wasDenied) await local.refresh();
+    this.#isWanted = false; // whoever wanted a check until now gets this one
     this.#sentGeneration = local.report?.generation;
     return local.report?.digest;
   }
