@@ -15,9 +15,9 @@ import {
   type StepAnswer,
   seconds,
 } from './decide-rule.ts';
-import { fractionOf, isCrowd, roundSlotAtMs, slotAtMs } from './decide-slot.ts';
+import { fractionOf, homeSlotAtMs, isCrowd, roundSlotAtMs, slotAtMs } from './decide-slot.ts';
 import { happenedAfter, type View } from './decide-view.ts';
-import { closedUntilMs } from './decide-window.ts';
+import { closedUntilMs, lengthMsOf } from './decide-window.ts';
 import type { MoveReason } from './step.ts';
 
 /** A planned move: away from a manager that is drained or no longer listed, in this agent's slot. */
@@ -148,10 +148,9 @@ export function goHome(view: View): Answer {
   const mayGo = policy.failBack === 'always' || (policy.failBack === 'relay' && isRelayed(view));
   if (!isSurplus && !mayGo) return pass(`home is ${home.id}; not worth a restart`);
   if (panic) return pass('most managers look dead: suspect this host');
-  const readyAtMs = readyAt(view, home);
-  if (readyAtMs === undefined) return pass(`home is ${home.id}, not proven for long enough`);
+  if (!isProven(view, home)) return pass(`home is ${home.id}, not proven for long enough`);
   const why = surplusWhy(view, here) ?? `${home.id} has long been up`;
-  const waiting = homeWait(view, { home, readyAtMs, why });
+  const waiting = homeWait(view, home, why);
   return waiting ?? go(view, home.id, isSurplus ? 'surplus' : 'fail_back', why);
 }
 
@@ -170,25 +169,25 @@ function surplusWhy({ list }: View, here: Manager): string | undefined {
     : undefined;
 }
 
-/** Since when home has been proven well for long; undefined while it is not. */
-function readyAt({ seen, verdicts, candidates, policy, nowMs }: View, home: Manager) {
+/** Home has been well for long. */
+function isProven({ seen, verdicts, candidates, policy, nowMs }: View, home: Manager): boolean {
   const health = seen.health.get(home.id);
-  if (verdicts.get(home.id) !== 'up' || health === undefined) return undefined;
-  if (health.streak < policy.failBackProbes || candidates[0]?.id !== home.id) return undefined;
-  const readyAtMs = health.sinceAtMs + policy.settleMs;
-  return nowMs >= readyAtMs ? readyAtMs : undefined;
+  if (verdicts.get(home.id) !== 'up' || health === undefined) return false;
+  if (health.streak < policy.failBackProbes || candidates[0]?.id !== home.id) return false;
+  return nowMs >= health.sinceAtMs + policy.settleMs;
 }
 
 /** A wait for going home is no reason to look at this host: it passes until its time has come. */
-function homeWait(
-  view: View,
-  { home, readyAtMs, why }: { home: Manager; readyAtMs: number; why: string },
-): Answer | undefined {
+function homeWait(view: View, home: Manager, why: string): PassAnswer | undefined {
   const { agentId, list, policy, nowMs } = view;
-  const startMs = Math.max(readyAtMs, Math.min(list.acceptedAtMs, nowMs));
-  const chance = fractionOf(`${agentId}|home|${home.id}|${list.hash}`);
-  const slot = startMs + Math.floor(chance * policy.failBackSpreadMs);
+  const question = { agentId, list, spreadMs: homeSpreadMs(policy) };
+  const slot = homeSlotAtMs(question, home, nowMs);
   if (nowMs < slot) return pass(`${why}; its slot is in ${seconds(slot - nowMs)}`);
   const wait = choiceWait(view, why) ?? (isRelayed(view) ? undefined : restartWait(view));
   return wait === undefined ? undefined : pass(wait.why);
+}
+
+/** No longer than the shortest window: every agent has a slot in it. */
+function homeSpreadMs({ failBackSpreadMs, windows }: View['policy']): number {
+  return Math.min(failBackSpreadMs, ...windows.map(lengthMsOf));
 }

@@ -25,6 +25,8 @@ const usedShare = 0.8;
 const plannedShare = 0.5;
 /** Whoever looks so long after its slot still has it. */
 const slotLastsMs = 3_000;
+/** Going home has slots as long as that of its window: a calm sidecar looks rarely, and asks for no look. */
+const homeSlotShare = 0.01;
 /** New sessions a second that any manager takes in, where the list names no rate. */
 const assumedRatePerServer = 100;
 /** A start far from when the list arrived is a clock fault, of ours or of theirs. */
@@ -62,11 +64,30 @@ function wholeIntakeMs(list: ManagerList): number {
   return takers.length === 0 ? 0 : intakeMs(list, takers, list.client.agents);
 }
 
-/** Slots of `slotLastsMs`, one in every window: now while it lasts, else when it begins. */
-export function nextRoundMs(offsetMs: number, windowMs: number, nowMs: number): number {
-  if (windowMs <= slotLastsMs) return nowMs;
+/**
+ * The next instant of this agent in slots for going home. They come round again and again: slots
+ * counted from when home was well would all be past once a clock is set forth, or when all agents
+ * left a home that never fell, and everybody would go at once.
+ */
+export function homeSlotAtMs(
+  { agentId, list, spreadMs }: SlotQuestion & { readonly spreadMs: number },
+  home: Manager,
+  nowMs: number,
+): number {
+  const offsetMs = Math.floor(fractionOf(`${agentId}|home|${home.id}|${list.hash}`) * spreadMs);
+  return nextRoundMs(offsetMs, spreadMs, nowMs, Math.max(slotLastsMs, spreadMs * homeSlotShare));
+}
+
+/** One slot in every window: now while it lasts, else when it begins. */
+export function nextRoundMs(
+  offsetMs: number,
+  windowMs: number,
+  nowMs: number,
+  lastsMs = slotLastsMs,
+): number {
+  if (windowMs <= lastsMs) return nowMs;
   const pastMs = (((nowMs - offsetMs) % windowMs) + windowMs) % windowMs;
-  return pastMs < slotLastsMs ? nowMs : nowMs + windowMs - pastMs;
+  return pastMs < lastsMs ? nowMs : nowMs + windowMs - pastMs;
 }
 
 /** How long the managers that stay need to take in the agents of those that leave. */

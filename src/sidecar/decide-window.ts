@@ -24,6 +24,10 @@ function isWithin({ fromMin, toMin }: Window, nowMin: number): boolean {
   return wrap(nowMin - fromMin) < wrap(toMin - fromMin);
 }
 
+export function lengthMsOf({ fromMin, toMin }: Window): number {
+  return wrap(toMin - fromMin) * minuteMs;
+}
+
 function wrap(min: number): number {
   return ((min % weekMin) + weekMin) % weekMin;
 }

@@ -6,16 +6,17 @@
 
 import { isUrgent } from '../sidecar/act.ts';
 import { askAheadMs } from '../sidecar/decide-moves.ts';
+import { homeSlotAtMs } from '../sidecar/decide-slot.ts';
 import type { Memory } from '../sidecar/memory.ts';
 import type { Step } from '../sidecar/step.ts';
 import { apply, lookForEscape } from './apply.ts';
 import { classesOf } from './classes.ts';
-import { agentState } from './fleet.ts';
+import { agentIdOf, agentState } from './fleet.ts';
 import { cutRelayed } from './native.ts';
 import { askAll, askOne, type Round, tellSign } from './probing.ts';
 import { avoid, noteLost } from './relay.ts';
 import { isInRelay } from './relay-seen.ts';
-import { noteConnected, numberOf, publishedOf, situationOf } from './situation.ts';
+import { noteConnected, numberOf, publishedOf, rankedListOf, situationOf } from './situation.ts';
 import { fastMs, type World } from './world.ts';
 
 const slowestMs = 60_000;
@@ -245,17 +246,29 @@ function scheduleQuestion(world: World, agent: number, step: Step, waitMs: numbe
   return true;
 }
 
-/** The file goes back to its own order once all managers have long been up. */
+/** The file goes back to its own order once all managers have long been up, the agent home in its slot. */
 function scheduleTidying(world: World, agent: number): void {
-  const { fleet } = world;
+  const { fleet, nowMs, random } = world;
   const isAway = world.settings.hasRelay && fleet.on[agent] !== fleet.ranking[agent * fleet.width];
-  if (fleet.isOwnOrder(agent) && !isAway) return;
-  if (isAway && fleet.isOwnOrder(agent)) {
-    // On its way home: it looks now and then whether its slot has come.
-    world.scheduleCycle(agent, world.nowMs + homeLookMs * (1 + 0.1 * world.random.next()));
-    return;
-  }
-  world.scheduleCycle(agent, world.nowMs + settleMs * (1 + 0.1 * world.random.next()));
+  const isOwnOrder = fleet.isOwnOrder(agent);
+  if (isOwnOrder && !isAway) return;
+  // The real one looks every few seconds; what it sees changes with verdicts, lists and its slot.
+  const lookMs = (isOwnOrder ? homeLookMs : settleMs) * (1 + 0.1 * random.next());
+  world.scheduleCycle(
+    agent,
+    nowMs + Math.min(lookMs, isAway ? homeSlotInMs(world, agent) : lookMs),
+  );
+}
+
+/** A moment after it has begun, whatever the numbers round to. */
+function homeSlotInMs(world: World, agent: number): number {
+  const list = rankedListOf(world, agent);
+  const [home] = list?.ranking ?? [];
+  if (list === undefined || home === undefined) return Number.POSITIVE_INFINITY;
+  const wallMs = world.wallMs(agent);
+  const question = { agentId: agentIdOf(agent), list, spreadMs: world.policy.failBackSpreadMs };
+  const inMs = homeSlotAtMs(question, home, wallMs) - wallMs;
+  return inMs > 0 ? inMs + 50 : Number.POSITIVE_INFINITY;
 }
 
 function choiceOf(step: Step): number {
