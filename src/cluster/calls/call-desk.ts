@@ -74,16 +74,17 @@ export class CallDesk {
     const late = Promise.withResolvers<CallResult>();
     const expire = (): void => late.resolve({ kind: 'fault', fault: fault(3021) });
     signal.addEventListener('abort', expire, { once: true });
-    const run = runVerb(request.verb, {
-      kwargs,
-      permissions: Permissions.parse(request.permissions),
-      nodes: request.nodes,
-      isBroadcast: request.isBroadcast,
-      view,
-      nowMs: clock.nowMs(),
-      signal,
-    });
     try {
+      // What it throws at once must end the deadline as well.
+      const run = runVerb(request.verb, {
+        kwargs,
+        permissions: Permissions.parse(request.permissions),
+        nodes: request.nodes,
+        isBroadcast: request.isBroadcast,
+        view,
+        nowMs: clock.nowMs(),
+        signal,
+      });
       return await Promise.race([run, late.promise]);
     } finally {
       signal.removeEventListener('abort', expire);

@@ -2,11 +2,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { AgentsFromDb } from '../../../src/cluster/calls/agents-from-db.ts';
+import { CallDesk } from '../../../src/cluster/calls/call-desk.ts';
 import { CallQueue } from '../../../src/cluster/calls/call-queue.ts';
+import { parseCallRequest } from '../../../src/cluster/calls/call-request.ts';
 import { parseDaemonRequest } from '../../../src/cluster/calls/daemon-request.ts';
 import { mayForward } from '../../../src/cluster/calls/known-verbs.ts';
 import { mergeResults } from '../../../src/cluster/calls/merge.ts';
 import { queryNodes } from '../../../src/cluster/calls/node-query.ts';
+import type { NodeView } from '../../../src/cluster/calls/node-view.ts';
 import { PendingCalls } from '../../../src/cluster/calls/pending-calls.ts';
 import { DeniedError, Permissions } from '../../../src/cluster/calls/rbac.ts';
 import { routeOf, shareKwargs, solversOf } from '../../../src/cluster/calls/route.ts';
@@ -379,4 +382,18 @@ test('whatever is served may be forwarded, and nothing that nobody knows', () =>
   for (const verb of ['wazuh.os.system', 'os.system', 'wazuh.agent.__init__', '']) {
     assert.equal(mayForward(verb), false);
   }
+});
+
+test('a call that is refused before it runs leaves no timer behind', async () => {
+  const clock = new HandClock();
+  const view = { self: { type: 'master' } } as NodeView;
+  const ask = (): Promise<CallResult> => assert.fail('nobody else is asked');
+  const desk = new CallDesk({ clock, view, isDistributed: true, callTimeoutMs: 200_000, ask });
+  const f = `{"__callable__": {"__name__": "get_agents", "__module__": "wazuh.agent", "__qualname__": "get_agents", "__type__": "function"}}`;
+  const body = `{"f": ${f}, "wait_for_complete": true, "rbac_permissions": {"rbac_mode": "grey"}}`;
+
+  const result = await desk.run(parseCallRequest(Buffer.from(body)), new AbortController().signal);
+
+  assert.equal(result.kind, 'fault');
+  assert.equal(clock.timers, 0);
 });
