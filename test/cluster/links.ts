@@ -133,6 +133,11 @@ export class HandClock implements Clock {
   #now = 1000;
   readonly #timers = new Set<{ readonly atMs: number; readonly task: () => void }>();
 
+  /** Timers that would still keep a process alive. */
+  get timers(): number {
+    return this.#timers.size;
+  }
+
   nowMs(): number {
     return 1e12 + this.#now;
   }

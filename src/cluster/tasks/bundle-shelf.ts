@@ -9,7 +9,7 @@ import { SharedBundle } from './shared-bundle.ts';
 export interface BundleShelfOptions {
   readonly clock: Clock;
   readonly random: Random;
-  readonly jobs: FileJobs;
+  readonly jobs: Pick<FileJobs, 'sealChanges'>;
   openSpool(): Promise<SealedSpool>;
   /** How long a bundle that nobody reads is kept. */
   readonly keepMs?: number;
@@ -40,6 +40,7 @@ export class BundleShelf {
   readonly #options: BundleShelfOptions;
   readonly #kept = new Map<string, Kept>();
   #made = 0;
+  #isClosed = false;
 
   constructor(options: BundleShelfOptions) {
     this.#options = options;
@@ -71,8 +72,9 @@ export class BundleShelf {
     }
   }
 
-  /** Drop everything; call when no link is open any more. */
+  /** Drop everything, and keep nothing that is still being made or sent; there is no way back. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     await Promise.all([...this.#kept].map(([key, kept]) => this.#remove(key, kept)));
   }
 
@@ -111,7 +113,7 @@ export class BundleShelf {
     const { clock, keepMs = 10_000, keepCutMs = 120_000, mostBundles = 4 } = this.#options;
     const isBroken = !isGood && (await kept.bundle.then((one) => one.isBroken).catch(() => true));
     if (kept.users > 0) return;
-    const isOff = this.#kept.get(key) !== kept;
+    const isOff = this.#isClosed || this.#kept.get(key) !== kept;
     if (isBroken || isOff || this.#kept.size > mostBundles) return this.#remove(key, kept);
     kept.timer = clock.after(isGood ? keepMs : keepCutMs, () => void this.#remove(key, kept));
   }
