@@ -91,16 +91,18 @@ export class TestPublisher {
         return () => undefined;
       },
     }));
+    let isOver = false;
     const early = this.#running.then((ran) => {
+      isOver = true;
       throw new Error(`run ended: ${ran.err}`);
     });
     early.catch(() => undefined);
-    await Promise.race([early, this.#untilServed()]);
+    await Promise.race([early, this.#untilServed(() => isOver)]);
   }
 
-  async #untilServed(): Promise<void> {
+  async #untilServed(isOver: () => boolean): Promise<void> {
     const endAtMs = performance.now() + 60_000;
-    while (performance.now() < endAtMs) {
+    while (performance.now() < endAtMs && !isOver()) {
       const answer = await this.get('/livez').catch(() => undefined);
       if (answer?.status === 200) return;
       await new Promise((resolve) => setTimeout(resolve, 20));
