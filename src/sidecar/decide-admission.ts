@@ -40,7 +40,7 @@ export interface LeaveQuestion {
   readonly lostAtMs?: number;
 }
 
-/** Nobody waits longer, however many there are: by then most are in. */
+/** Nobody waits longer, who returns neither, however many there are: by then most are in. */
 const maxWindowMs = 90_000;
 /** After the grace: a sidecar killed over its move does it again 20 s later, within two minutes of the loss. */
 const lastSlotMs = 82_000;
@@ -61,12 +61,16 @@ export function leaveAtMs(question: LeaveQuestion): number {
   const offsetMs = Math.floor(fractionOf(`${agentId}|leave|${leaving.id}`) * windowMs);
   if (!isClockSet(sinceAtMs, nowMs)) {
     if (lostAtMs !== undefined && isRoom) return quietAtMs(lostAtMs, sinceAtMs, offsetMs);
-    const laterMs = windowMs + Math.min(returnGapMs, windowMs / 2);
-    return sinceAtMs + offsetMs + (isLast(question) ? laterMs : 0);
+    return sinceAtMs + offsetMs + (isLast(question) ? laterMs(windowMs) : 0);
   }
   // The clock was set: that instant would never come, or came for everybody at once. Slots then
   // come round again and again.
   return nextRoundMs(offsetMs, windowMs, nowMs);
+}
+
+/** Behind the others, or among the last of them where both windows are longer than anybody waits. */
+function laterMs(windowMs: number): number {
+  return Math.min(windowMs + Math.min(returnGapMs, windowMs / 2), maxWindowMs - windowMs);
 }
 
 /**

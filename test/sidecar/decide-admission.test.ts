@@ -162,6 +162,25 @@ test('who goes home goes last, but nobody is put off anew when one that came bac
   assert.equal(slotOf(startMs + 9_000, true), slotOf(startMs + 9_000, false));
 });
 
+test('who goes home goes among the last of the others where two windows are longer than anybody waits', () => {
+  const slotsOf = (agents: number, isReturning: boolean): readonly number[] => {
+    const list = listOf(all, agents, 100);
+    const shared = { list, leaving: dead, candidates: others, health, isReturning };
+    const times = { sinceAtMs: startMs, nowMs: startMs };
+    return Array.from(
+      { length: 1_000 },
+      (_, agent) => leaveAtMs({ ...shared, ...times, agentId: String(agent) }) - startMs,
+    );
+  };
+  for (const agents of [42_000, 60_000, 80_000, 400_000]) {
+    const [going, returning] = [slotsOf(agents, false), slotsOf(agents, true)];
+    assert.ok(returning.every((slot) => slot <= 90_000));
+    assert.ok(returning.every((slot, agent) => slot >= (going[agent] ?? 0)));
+  }
+  const firstOf = (agents: number): number => Math.min(...slotsOf(agents, true));
+  assert.ok(firstOf(60_000) > 27_000 && firstOf(60_000) < 28_500); // 62.5 s each, until 90
+});
+
 test('a manager that fell and came back holds nobody: the others have more to give', () => {
   const list = listOf(all, 40_000, 100);
   const back = judgedBack();
