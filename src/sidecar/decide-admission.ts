@@ -38,12 +38,17 @@ export interface LeaveQuestion {
    * answers: all of them dial by themselves, again and again at the same instants.
    */
   readonly lostAtMs?: number;
+  /** Where that manager fell under the agent and is back: it alone lost its agents. */
+  readonly hasFallen?: boolean;
 }
+
+type WindowQuestion = Omit<LeaveQuestion, 'agentId' | 'nowMs' | 'isReturning'>;
 
 /** Nobody waits longer, who returns neither, however many there are: by then most are in. */
 const maxWindowMs = 90_000;
-/** After the grace: a sidecar killed over its move does it again 20 s later, within two minutes of the loss. */
+/** After the grace: a sidecar killed over its move does it again 10 s later, within two minutes of the loss. */
 const lastSlotMs = 82_000;
+const quietMs = lastSlotMs - burstsMs;
 /** Not all know of a death at one instant: those that return keep off the last of the others. */
 const returnGapMs = 5_000;
 /** By then everybody that waits for a slot has had it. */
@@ -51,21 +56,32 @@ export const longestMs = 3 * maxWindowMs;
 
 /** The instant from which this agent may go; in the past for a small fleet. */
 export function leaveAtMs(question: LeaveQuestion): number {
-  const { agentId, leaving, sinceAtMs, nowMs, lostAtMs } = question;
+  const { agentId, leaving, sinceAtMs, nowMs } = question;
   const wantedMs = leaveWindowMs(question);
-  const roomMs = lastSlotMs - burstsMs;
-  // Slots run close where a little room is wanting (a third is in by itself when they begin); where
-  // much is, nobody waits for the crowd: there is no time left to let the others in.
-  const isRoom = wantedMs <= roomMs * 1.5;
-  const windowMs = lostAtMs !== undefined && isRoom ? Math.min(roomMs, wantedMs) : wantedMs;
+  const lostAtMs = crowdLostAtMs(question, wantedMs);
+  const windowMs = lostAtMs === undefined ? wantedMs : Math.min(quietMs, wantedMs);
   const offsetMs = Math.floor(fractionOf(`${agentId}|leave|${leaving.id}`) * windowMs);
   if (!isClockSet(sinceAtMs, nowMs)) {
-    if (lostAtMs !== undefined && isRoom) return quietAtMs(lostAtMs, sinceAtMs, offsetMs);
+    if (lostAtMs !== undefined) return quietAtMs(lostAtMs, sinceAtMs, offsetMs);
     return sinceAtMs + offsetMs + (isLast(question) ? laterMs(windowMs) : 0);
   }
   // The clock was set: that instant would never come, or came for everybody at once. Slots then
   // come round again and again.
   return nextRoundMs(offsetMs, windowMs, nowMs);
+}
+
+/** Whose move at `atMs`, in its slot, was cut off does it again: among no crowd that dials either. */
+export function againAtMs(question: WindowQuestion, atMs: number, pauseMs: number): number {
+  const lostAtMs = crowdLostAtMs(question, leaveWindowMs(question));
+  return lostAtMs === undefined ? atMs + pauseMs : quietAtMs(lostAtMs, atMs, pauseMs);
+}
+
+/**
+ * Undefined: no crowd is waited for. Slots run close where a little room is wanting (a third is in by
+ * itself when they begin); where much is, there is no time left to let the others in.
+ */
+function crowdLostAtMs({ lostAtMs }: WindowQuestion, wantedMs: number): number | undefined {
+  return wantedMs <= quietMs * 1.5 ? lostAtMs : undefined;
 }
 
 /** Behind the others, or among the last of them where both windows are longer than anybody waits. */
@@ -184,14 +200,13 @@ export function isComingBack(health: Health | undefined): boolean {
 }
 
 /** How long the busiest of the takers needs for its share of those that leave. */
-export function leaveWindowMs(
-  question: Omit<LeaveQuestion, 'agentId' | 'nowMs' | 'isReturning'>,
-): number {
-  const { list } = question;
+export function leaveWindowMs(question: WindowQuestion): number {
+  const { list, candidates, leaving } = question;
   const takers = takersOf(question);
   if (takers.length === 0) return 0;
   const leavers = list.client.agents * leavingShare(question);
-  return Math.min(maxWindowMs, intakeMs(list, takers, leavers));
+  const isLost = candidates.some(({ id }) => id === leaving.id);
+  return Math.min(isLost ? lastSlotMs : maxWindowMs, intakeMs(list, takers, leavers));
 }
 
 /**
@@ -205,10 +220,11 @@ function leavingShare({
   candidates,
   health,
   sinceAtMs,
-}: Omit<LeaveQuestion, 'agentId' | 'nowMs' | 'isReturning'>): number {
+  hasFallen,
+}: WindowQuestion): number {
   const answers = (id: string): boolean => candidates.some((one) => one.id === id);
   // Lost although its manager answers: nobody knows how many others are; count with all of them.
-  if (answers(leaving.id)) return 1;
+  if (answers(leaving.id) && hasFallen !== true) return 1;
   const isEmpty = (id: string): boolean => {
     const one = health.get(id);
     const isLongDead = one?.verdict === 'down' && sinceAtMs - one.sinceAtMs > maxWindowMs;
@@ -224,12 +240,7 @@ function leavingShare({
  * late that few are sent there does not count, nor who does so while the slots run: a window that
  * shrank would free all whose slots it leaps over.
  */
-function takersOf({
-  candidates,
-  leaving,
-  health,
-  sinceAtMs,
-}: Omit<LeaveQuestion, 'agentId' | 'nowMs' | 'isReturning'>): readonly Manager[] {
+function takersOf({ candidates, leaving, health, sinceAtMs }: WindowQuestion): readonly Manager[] {
   // Lost although it answers: the agents of the others come to it, as its own go to them.
   const isLost = candidates.some(({ id }) => id === leaving.id);
   const others = isLost ? candidates : candidates.filter(({ id }) => id !== leaving.id);

@@ -6,6 +6,7 @@ import { judgeAgent } from '../health/passive.ts';
 import type { Manager } from '../list/model.ts';
 import { rankManagers } from '../list/select.ts';
 import {
+  againAtMs,
   isClockSet,
   isComingBack,
   type LeaveQuestion,
@@ -18,9 +19,12 @@ import { restartWait } from './decide-planned.ts';
 import { type Answer, go, hold, isRelayed, pass, type StepAnswer, seconds } from './decide-rule.ts';
 import { isCrowd } from './decide-slot.ts';
 import { happenedAfter, type View } from './decide-view.ts';
+import type { Attempt } from './memory.ts';
 
 /** An agent that its last restart did not bring to a manager is not left for a whole cooldown. */
 const againMs = 60_000;
+/** An order cut off in the middle may not have restarted anything. */
+const cutOffMs = 10_000;
 
 /** The list must leave this agent as many managers as the operator wants at least. */
 export function enoughManagers({ list, policy }: View): Answer {
@@ -118,24 +122,37 @@ function askedAgain(
 }
 
 function admittedAtMs(view: View, leaving: Manager, knownAtMs: number): number {
+  const { nowMs } = view;
+  const question = leaveQuestion(view, leaving, knownAtMs);
+  // One slot is enough, though a process that starts anew counts all of them from then.
+  const cutOff = view.memory.attempts.findLast(
+    ({ kind, atMs }) => kind === 'move' && happenedAfter(atMs, nowMs - againMs, nowMs),
+  );
+  const isSpent = cutOff?.outcome === 'begun' && cutOff.to !== leaving.id;
+  const againMostMs = isSpent ? cutOff.atMs + cutOffMs : Number.POSITIVE_INFINITY;
+  return Math.min(leaveAtMs(question), againMostMs);
+}
+
+function leaveQuestion(view: View, leaving: Manager, knownAtMs: number): LeaveQuestion {
   const { agentId, list, candidates, seen, nowMs } = view;
   const { doubtMs } = view.policy;
   const where = { list: list.list, leaving, candidates, health: seen.health };
   const { acceptedAtMs } = list;
   const sinceAtMs = slotsFromMs({ ...where, acceptedAtMs, doubtMs, knownAtMs, nowMs });
   const isReturning = returns(view, leaving);
-  return leaveAtMs({ ...where, agentId, sinceAtMs, nowMs, isReturning, ...lossOf(view, leaving) });
+  return { ...where, agentId, sinceAtMs, nowMs, isReturning, ...lossOf(view, leaving) };
 }
 
 /** In a big fleet; had its manager fallen since, only those that were on it would dial, and only that one. */
 function lossOf(
   { connection, list, candidates, seen: { lostSinceAtMs, health } }: View,
   leaving: Manager,
-): Pick<LeaveQuestion, 'lostAtMs'> {
+): Pick<LeaveQuestion, 'lostAtMs' | 'hasFallen'> {
   const isAnswering = connection.kind === 'none' && candidates.includes(leaving);
   if (!isAnswering || lostSinceAtMs === undefined || !isCrowd(list)) return {};
   const { returnedAtMs = Number.NEGATIVE_INFINITY } = health.get(leaving.id) ?? {};
-  return returnedAtMs >= lostSinceAtMs - lookMs ? {} : { lostAtMs: lostSinceAtMs };
+  const hasFallen = returnedAtMs >= lostSinceAtMs - lookMs;
+  return hasFallen ? { hasFallen } : { lostAtMs: lostSinceAtMs };
 }
 
 /** The target stands before this manager in the agent's own order, were both of them up. */
@@ -221,16 +238,40 @@ export function reconnect(view: View): Answer {
     return hold('agent_reconnecting', 'not connected; it may find a manager by itself', untilMs);
   }
   const why = `not connected for ${seconds(nowMs - sinceMs)}`;
+  const early = lostWait(view, { sinceMs, untilMs, why });
+  return early ?? go(view, target.id, 'agent_lost', why);
+}
+
+interface Loss {
+  readonly sinceMs: number;
+  /** End of the grace. */
+  readonly untilMs: number;
+  readonly why: string;
+}
+
+/** For its slot; who spent that on a move that did not help is a stray now: one is enough. */
+function lostWait(view: View, { sinceMs, untilMs, why }: Loss): StepAnswer | undefined {
+  const { policy, nowMs } = view;
+  const last = lastOf(view);
   const tried = triedSince(view, sinceMs);
-  // Its slot was spent on a move that did not help: one slot is enough, it is a stray now.
-  const isSpent = tried !== undefined;
-  const early =
-    isSpent || connection.last === undefined
+  if (tried?.outcome !== 'begun') {
+    const isSpent = tried !== undefined || last === undefined;
+    const early = isSpent
       ? undefined
-      : admission(view, connection.last, lostSlotsFromMs(view, connection.last, untilMs), why);
-  // An order cut off in the middle may not have restarted anything: it counts as a loss does.
-  const pauseMs = tried === 'begun' ? Math.min(againMs, policy.reconnectGraceMs) : againMs;
-  return early ?? restartWait(view, pauseMs) ?? go(view, target.id, 'agent_lost', why);
+      : admission(view, last, lostSlotsFromMs(view, last, untilMs), why);
+    return early ?? restartWait(view, againMs);
+  }
+  const pauseMs = Math.min(cutOffMs, policy.reconnectGraceMs);
+  const againAt =
+    last === undefined
+      ? tried.atMs + pauseMs
+      : againAtMs(leaveQuestion(view, last, untilMs), tried.atMs, pauseMs);
+  if (nowMs >= againAt) return undefined;
+  return hold(
+    'cooldown',
+    `${why}; its restart was cut off ${seconds(nowMs - tried.atMs)} ago`,
+    againAt,
+  );
 }
 
 /**
@@ -247,10 +288,10 @@ function lostSlotsFromMs(view: View, leaving: Manager, untilMs: number): number 
   return Math.max(untilMs, backAtMs, Math.min(saidAtMs, backAtMs + againMs));
 }
 
-/** How the youngest move since then ended, other than well; `begun`: this process died over it. */
-function triedSince({ memory, nowMs }: View, sinceMs: number): 'begun' | 'failed' | undefined {
+/** The youngest move since then, unless it ended well; `begun`: this process died over it. */
+function triedSince({ memory, nowMs }: View, sinceMs: number): Attempt | undefined {
   const last = memory.attempts.findLast(
     ({ kind, atMs }) => kind === 'move' && happenedAfter(atMs, sinceMs, nowMs),
   );
-  return last?.outcome === 'done' ? undefined : last?.outcome;
+  return last?.outcome === 'done' ? undefined : last;
 }
