@@ -155,16 +155,24 @@ function doubtAmong(question: ChanceQuestion, managers: readonly Manager[]): num
   return doubtEndsAtMs(judged, { panicPct: list.client.panicPct, doubtMs }, nowMs);
 }
 
-/** By the return of a manager; 0 when there was none since, or no doubt. */
+/** By the last return of a manager before which most were dead; 0 when there was none since. */
 function doubtEndedMs({ list, health, knownAtMs, nowMs }: ChanceQuestion): number {
-  const judged = list.managers.map(({ id }) => health.get(id));
-  const dead = judged.filter((one) => one?.verdict === 'down').length;
+  const judged = list.managers.flatMap(({ id }) => health.get(id) ?? []);
+  const wereMost = (atMs: number): boolean => {
+    const dead = judged.filter((one) => wasDeadAt(one, atMs)).length;
+    return dead > 1 && dead * 100 > list.managers.length * list.client.panicPct;
+  };
   const returns = judged
-    .map((one) => one?.returnedAtMs ?? 0)
+    .map(({ returnedAtMs = 0 }) => returnedAtMs)
     .filter((atMs) => atMs > knownAtMs && atMs <= nowMs);
-  const gone = dead + returns.length;
-  const wasDoubted = gone > 1 && gone * 100 > list.managers.length * list.client.panicPct;
-  return wasDoubted ? Math.max(0, ...returns) : 0;
+  return Math.max(0, ...returns.filter(wereMost));
+}
+
+/** Just before. One that was never seen to fall was dead when this process began to look. */
+function wasDeadAt({ verdict, sinceAtMs, returnedAtMs = 0, damping }: Health, atMs: number) {
+  if (returnedAtMs === atMs) return true;
+  if (verdict === 'down') return sinceAtMs < atMs;
+  return returnedAtMs >= atMs && (damping?.atMs ?? 0) < atMs;
 }
 
 /**

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import type { Health } from '../../src/health/judge.ts';
 import type { Manager, ManagerList } from '../../src/list/model.ts';
 import { clientDefaults } from '../../src/list/parse-list.ts';
-import { leaveAtMs, leaveWindowMs } from '../../src/sidecar/decide-admission.ts';
+import { leaveAtMs, leaveWindowMs, slotsFromMs } from '../../src/sidecar/decide-admission.ts';
 
 const startMs = Date.UTC(2026, 10, 21);
 
@@ -192,6 +192,31 @@ test('a manager that fell and came back holds nobody: the others have more to gi
     sinceAtMs: startMs,
   });
   assert.equal(windowMs, 83_334); // 40 000 / 3, on two (b is too young), at 80 a second each
+});
+
+test('slots are counted anew from the return that ended a doubt, not from those of managers that fell one by one', () => {
+  const ago = (sec: number): number => startMs - sec * 1_000;
+  const back = (fellSec: number, returnedSec: number): Health => ({
+    ...judgedBack(),
+    sinceAtMs: ago(returnedSec),
+    returnedAtMs: ago(returnedSec),
+    damping: { penalty: 1_000, atMs: ago(fellSec), isSuppressed: false },
+  });
+  const { returnedAtMs: _, ...never } = { ...judgedBack(), sinceAtMs: ago(9_000) };
+  const gone: Health = { ...never, verdict: 'down', lastKind: 'dead', sinceAtMs: ago(60) };
+  const slotsFrom = (c: Health): number =>
+    slotsFromMs({
+      ...{ list: listOf(all, 9_000), acceptedAtMs: ago(9_000), doubtMs: 30_000 },
+      ...{ candidates: others, knownAtMs: ago(60), nowMs: startMs },
+      health: new Map([
+        ['a', gone],
+        ['b', back(50, 40)],
+        ['c', c],
+        ['d', never],
+      ]),
+    });
+  assert.equal(slotsFrom(back(30, 20)), ago(60)); // never more than two of four at once
+  assert.equal(slotsFrom(back(45, 20)), ago(40)); // three, until b was back
 });
 
 function judgedBack(): Health {
