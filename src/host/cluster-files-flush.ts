@@ -9,9 +9,9 @@ import { systemCodeOf } from '../guards.ts';
 const fewFiles = 24;
 const flushTimeoutMs = 60_000;
 
-/** `paths` are all on the file system of `folder`. Throws where a file cannot be flushed. */
-export function flushFiles(folder: string, paths: readonly string[]): void {
-  if (paths.length > fewFiles && flushFileSystem(folder)) return;
+/** `paths` are all on the file system of `folder`, `count` of them. Throws where one cannot be flushed. */
+export function flushFiles(folder: string, count: number, paths: Iterable<string>): void {
+  if (count > fewFiles && flushFileSystem(folder)) return;
   for (const path of paths) flush(path, constants.O_RDONLY | constants.O_NOFOLLOW);
 }
 

@@ -14,6 +14,7 @@ import {
   rmSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
+import type { StagedFolder } from '../cluster/files/staged.ts';
 import { HostError } from '../errors.ts';
 import type { Owner } from './cluster-files-copy.ts';
 
@@ -22,12 +23,6 @@ const folderFlags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOF
 export const folderMode = 0o770;
 const byDescriptor = process.platform === 'linux';
 
-/** A folder in it that is to be moved as a whole; it counts what lies in it. */
-export interface CountedFolder {
-  readonly path: string;
-  files: number;
-}
-
 export class StagingFolder {
   /** For other processes, and to remove it. */
   readonly path: string;
@@ -35,7 +30,7 @@ export class StagingFolder {
   readonly inside: string;
   readonly #home: string;
   readonly #owner: Owner | undefined;
-  readonly #whole = new Map<string, CountedFolder | undefined>();
+  readonly #whole = new Map<string, StagedFolder | undefined>();
   #descriptor: number | undefined;
   #count = 0;
 
@@ -58,7 +53,7 @@ export class StagingFolder {
   }
 
   /** Where files of `folder`, below the home, are gathered; undefined where the home has it. */
-  wholeOf(folder: string): CountedFolder | undefined {
+  wholeOf(folder: string): StagedFolder | undefined {
     if (this.#whole.has(folder)) return this.#whole.get(folder);
     const isThere = lstatSync(`${this.#home}/${folder}`, { throwIfNoEntry: false }) !== undefined;
     const whole = isThere ? undefined : { path: this.next(), files: 0 };

@@ -88,7 +88,11 @@ export class ClusterHomeReader implements ScanTree, FileSource {
       return bytes;
     };
     const stampNow = (): FileStamp => stampOf(fstatSync(file, { bigint: true }));
-    return { sizeBytes: stamp.sizeBytes, stamp, stampNow, read, close: () => closeSync(file) };
+    return {
+      ...{ sizeBytes: stamp.sizeBytes, stamp, stampNow, read },
+      isAtEnd: () => isAtEnd,
+      close: () => closeSync(file),
+    };
   }
 
   #openPresent(name: FileName): OpenedFile | undefined {

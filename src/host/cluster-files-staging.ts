@@ -13,14 +13,21 @@ import {
   writeSync,
 } from 'node:fs';
 import type { Staging } from '../cluster/files/apply.ts';
-import { type Catalogue, itemOf } from '../cluster/files/catalogue.ts';
+import { type Catalogue, findItem, itemOf } from '../cluster/files/catalogue.ts';
+import type { Entry } from '../cluster/files/manifest.ts';
 import type { MemberSink } from '../cluster/files/member-count.ts';
 import type { FileName } from '../cluster/files/name.ts';
 import { FileRefusal } from '../cluster/files/refusal.ts';
-import type { StagedFile, Whole } from '../cluster/files/staged.ts';
+import {
+  pathIn,
+  type StagedFile,
+  type StagedFolder,
+  type ToldFolder,
+  type Whole,
+} from '../cluster/files/staged.ts';
 import type { Owner } from './cluster-files-copy.ts';
 import { flushFiles } from './cluster-files-flush.ts';
-import type { CountedFolder, StagingFolder } from './cluster-files-folder.ts';
+import type { StagingFolder } from './cluster-files-folder.ts';
 import { stampOf } from './cluster-files-read.ts';
 
 /** A merged blob is held in memory while it is taken apart. */
@@ -32,6 +39,8 @@ const createFlags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL;
 
 export class ClusterStaging implements Staging {
   readonly files = new Map<FileName, StagedFile>();
+  /** By their place in the home. */
+  readonly told = new Map<string, ToldFolder>();
   readonly #folder: StagingFolder;
   readonly #catalogue: Catalogue;
   readonly #owner: Owner | undefined;
@@ -42,19 +51,74 @@ export class ClusterStaging implements Staging {
     this.#owner = owner;
   }
 
+  /** A small file with its proven hash, at once; as `sink` in every other respect. */
+  put(name: FileName, content: Uint8Array, hash: string): void {
+    const sink = this.sink(name, 'proven');
+    try {
+      sink.write(content);
+    } catch (error) {
+      sink.abort();
+      throw error;
+    }
+    sink.end(hash);
+  }
+
+  /** For new files of `folder` that have this entry; undefined where each is to be put by itself. */
+  toldFolder(folder: string, entry: Entry): ToldFolder | undefined {
+    const known = this.told.get(folder);
+    if (known !== undefined) return known.entry.itemKey === entry.itemKey ? known : undefined;
+    const item = findItem(this.#catalogue, entry.itemKey);
+    const whole = item === undefined ? undefined : this.#folder.wholeOf(folder);
+    if (item === undefined || whole === undefined) return undefined;
+    const told = { folder: whole, entry, mode: item.permissions, files: [] };
+    this.told.set(folder, told);
+    return told;
+  }
+
+  /** A file that its item takes, into such a folder. */
+  toldSink(told: ToldFolder, name: FileName): MemberSink {
+    const { folder: whole, mode } = told;
+    const [path, owner] = [pathIn(told, name), this.#owner];
+    const file = new StagingFile({ path, mode, owner, mustHash: false, whole });
+    return {
+      write: (bytes) => file.write(bytes),
+      end: (known) => {
+        const { hash, whole: at } = file.end(known);
+        if (at !== undefined) told.files.push({ name, stamp: at.stamp, hash });
+      },
+      abort: () => file.abort(),
+    };
+  }
+
+  /** The same for a small one. */
+  putTold(told: ToldFolder, name: FileName, content: Uint8Array, hash: string): void {
+    const file = openSync(pathIn(told, name), createFlags, 0o600);
+    try {
+      writeAll(file, content);
+      give(file, told.mode, this.#owner);
+      told.files.push({ name, stamp: stampOf(fstatSync(file, { bigint: true })), hash });
+      told.folder.files += 1;
+    } finally {
+      closeSync(file);
+    }
+  }
+
   /** Content that no item takes is read and dropped: what it was for fails by itself later. */
   sink(name: FileName, hashes: 'proven' | 'unproven' = 'unproven'): MemberSink {
-    const mode = itemOf(this.#catalogue, name)?.permissions ?? defaultMode;
-    const end = name.lastIndexOf('/');
-    const whole = end > 0 ? this.#folder.wholeOf(name.slice(0, end)) : undefined;
-    const path = whole ? `${whole.path}/${name.slice(end + 1)}` : this.#folder.next();
-    const owner = this.#owner;
-    const file = new StagingFile({ path, mode, owner, mustHash: hashes === 'unproven', whole });
+    const file = new StagingFile({ ...this.#target(name), mustHash: hashes === 'unproven' });
     return {
       write: (bytes) => file.write(bytes),
       end: (known) => void this.files.set(name, file.end(known)),
       abort: () => file.abort(),
     };
+  }
+
+  #target(name: FileName): Omit<StagingTarget, 'mustHash'> {
+    const mode = itemOf(this.#catalogue, name)?.permissions ?? defaultMode;
+    const end = name.lastIndexOf('/');
+    const whole = end > 0 ? this.#folder.wholeOf(name.slice(0, end)) : undefined;
+    const path = whole ? `${whole.path}/${name.slice(end + 1)}` : this.#folder.next();
+    return { path, mode, owner: this.#owner, whole };
   }
 
   read(file: StagedFile): Buffer {
@@ -69,14 +133,22 @@ export class ClusterStaging implements Staging {
     const file = new StagingFile({ path, mode: defaultMode, owner, mustHash: true });
     file.write(content);
     const staged = file.end();
-    flushFiles(this.#folder.path, [staged.path]);
+    flushFiles(this.#folder.path, 1, [staged.path]);
     return staged;
   }
 
   /** After this a power cut cannot take content from under a name, nor files out of a folder. */
   flush(): void {
-    const files = [...this.files.values()].map(({ path }) => path);
-    flushFiles(this.#folder.path, [...files, ...this.#folder.wholePaths]);
+    const folders = this.#folder.wholePaths;
+    const told = [...this.told.values()].reduce((sum, { files }) => sum + files.length, 0);
+    const count = this.files.size + told + folders.length;
+    flushFiles(this.#folder.path, count, this.#paths(folders));
+  }
+
+  *#paths(folders: readonly string[]): Generator<string> {
+    for (const { path } of this.files.values()) yield path;
+    for (const one of this.told.values()) for (const { name } of one.files) yield pathIn(one, name);
+    yield* folders;
   }
 
   discard(): void {
@@ -90,7 +162,7 @@ interface StagingTarget {
   readonly owner: Owner | undefined;
   readonly mustHash: boolean;
   /** The folder that `path` lies in, where it may be moved as one. */
-  readonly whole?: CountedFolder | undefined;
+  readonly whole?: StagedFolder | undefined;
 }
 
 class StagingFile {
@@ -107,9 +179,7 @@ class StagingFile {
   }
 
   write(bytes: Uint8Array): void {
-    for (let done = 0; done < bytes.length; ) {
-      done += writeSync(this.#descriptor, bytes, done, bytes.length - done);
-    }
+    writeAll(this.#descriptor, bytes);
     if (this.#target.mustHash) this.#digest(bytes);
     this.#sizeBytes += bytes.length;
   }
@@ -137,8 +207,7 @@ class StagingFile {
   #settle(): Whole | undefined {
     const { mode, owner, whole } = this.#target;
     try {
-      fchmodSync(this.#descriptor, mode);
-      if (owner !== undefined) fchownSync(this.#descriptor, owner.uid, owner.gid);
+      give(this.#descriptor, mode, owner);
       if (whole === undefined) return undefined;
       whole.files += 1;
       return { folder: whole, stamp: stampOf(fstatSync(this.#descriptor, { bigint: true })) };
@@ -155,6 +224,16 @@ class StagingFile {
     closeSync(this.#descriptor);
     unlinkSync(this.#target.path);
   }
+}
+
+function writeAll(file: number, bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.length; )
+    done += writeSync(file, bytes, done, bytes.length - done);
+}
+
+function give(file: number, mode: number, owner: Owner | undefined): void {
+  fchmodSync(file, mode);
+  if (owner !== undefined) fchownSync(file, owner.uid, owner.gid);
 }
 
 /** What was not hashed on its way, because its hash was expected to come with it. */

@@ -41,6 +41,7 @@ import {
   packMetadata,
 } from '../cluster/files/pack.ts';
 import type { Origin } from '../cluster/files/place.ts';
+import { FileRefusal } from '../cluster/files/refusal.ts';
 import { squeeze, squeezedBytes, unsqueezed } from '../cluster/files/squeeze.ts';
 import { unpackBundle } from '../cluster/files/unpack.ts';
 import { scanFiles } from '../cluster/files/walk.ts';
@@ -52,18 +53,14 @@ import type { ApplyAsk, Chunk, SealedPart, UnpackAsk } from './cluster-files-mes
 import { Packs } from './cluster-files-packs.ts';
 import { ClusterHomeReader, provenSource, realHome } from './cluster-files-read.ts';
 import { ClusterStaging } from './cluster-files-staging.ts';
+import { droppedMember, ToldMembers } from './cluster-files-told.ts';
 import { ClusterHomeWriter } from './cluster-files-write.ts';
 
 const chunkBytes = 1024 * 1024;
 /** What one of our own nodes is sent at once: a link that breaks loses this at most, or one file. */
 const shareBytes = 128 * 1024 * 1024;
-const droppedMember: MemberSink = {
-  write: () => undefined,
-  end: () => undefined,
-  abort: () => undefined,
-};
 
-type ChangesSummary = Omit<Unpacked, 'id' | 'stagedFiles' | 'problems'>;
+type ChangesSummary = Omit<Unpacked, 'id' | 'problems'>;
 
 interface Pending {
   readonly staging: ClusterStaging;
@@ -71,8 +68,11 @@ interface Pending {
   readonly origin: Origin;
 }
 
-/** `proven`: the bundle is likely to tell the hash of the content. */
-type OpenSink = (name: FileName, hashes: 'proven' | 'unproven') => MemberSink;
+interface ReadBundle {
+  readonly metadata: Buffer;
+  /** Of a bundle of our own form. */
+  readonly told: ToldMembers | undefined;
+}
 
 export class FilesWorker {
   readonly #settings: FilesSettings;
@@ -136,7 +136,11 @@ export class FilesWorker {
   startSealed({ order, zipBytes, isOwn, path, descriptor }: SealOrder): number {
     const changes = changesOf(order, this.#scanned());
     const { compressLevel: level } = this.#settings;
-    const limits: PackLimits = { zipBytes, level, ...(isOwn ? { form: ownForm, shareBytes } : {}) };
+    const limits: PackLimits = {
+      zipBytes,
+      level,
+      ...(isOwn ? { form: ownForm(), shareBytes } : {}),
+    };
     const source = provenSource(this.#reader, this.#cache);
     const block = new Uint8Array(isOwn ? squeezedBytes : chunkBytes);
     const pieces = chunked(packChanges(changes, source, limits), block.length, block);
@@ -179,7 +183,8 @@ export class FilesWorker {
   async check(bundlePath: string): Promise<CheckReport> {
     const good = this.#scanned();
     const generation = this.#generation;
-    const { value, problems } = decodeManifest(await this.#read(bundlePath, () => droppedMember));
+    const { metadata } = await this.#read(bundlePath, undefined);
+    const { value, problems } = decodeManifest(metadata);
     const compared = compareManifests(good, value, this.#settings.catalogue);
     const unknown = compared.unknown.slice(0, 20).map((name) => `${name}: of no known item kind`);
     return {
@@ -201,11 +206,11 @@ export class FilesWorker {
     const folder = new StagingFolder(`${stagingFolder}/unpacked-${id}`, this.#home, owner);
     const staging = new ClusterStaging(folder, catalogue, owner);
     try {
-      const metadata = await this.#read(bundlePath, (name, hashes) => staging.sink(name, hashes));
-      const { value, problems } = decodeFor(origin, metadata);
+      const { metadata, told } = await this.#read(bundlePath, staging);
+      const { value, problems } = decodeFor(origin, metadata, told);
       staging.flush();
       this.#pending.set(id, { staging, changes: value, origin });
-      return { id, ...summaryOf(value), stagedFiles: staging.files.size, problems };
+      return { id, ...summaryOf(value, staging), problems };
     } catch (error) {
       staging.discard();
       throw error;
@@ -221,7 +226,8 @@ export class FilesWorker {
       const changes = { ...pending.changes, extra: listedIn(extra, pending.changes.extra) };
       const { catalogue } = this.#settings;
       const staged = staging.files;
-      const applied = applyChanges({ changes, staged, origin, catalogue, tree, staging });
+      const told = [...staging.told.values()];
+      const applied = applyChanges({ changes, staged, told, origin, catalogue, tree, staging });
       tree.flush();
       for (const { name, stamp, hash } of applied.placed) {
         this.#cache.remember(name, stamp, hash, Date.now());
@@ -244,13 +250,16 @@ export class FilesWorker {
     throw new HostError('store_failed', 'the first scan of the files is not finished');
   }
 
-  async #read(bundlePath: string, open: OpenSink): Promise<Buffer> {
+  /** Without `staging` members are read past. */
+  async #read(bundlePath: string, staging: ClusterStaging | undefined): Promise<ReadBundle> {
     const source = bundleSource(bundlePath);
     try {
       const { isOwn, read } = unsqueezed(source.read);
-      const { unpackLimits } = this.#settings;
-      if (isOwn) return unpackOwn(read, (name) => open(name, 'proven'), unpackLimits);
-      return await unpackBundle(read, (name) => open(name, 'unproven'), unpackLimits);
+      const { catalogue, unpackLimits } = this.#settings;
+      const told = new ToldMembers(catalogue, staging);
+      if (isOwn) return { metadata: unpackOwn(read, told, unpackLimits), told };
+      const open = (name: FileName): MemberSink => staging?.sink(name) ?? droppedMember;
+      return { metadata: await unpackBundle(read, open, unpackLimits), told: undefined };
     } finally {
       source.close();
     }
@@ -262,14 +271,32 @@ function listedIn(extra: Manifest, ordered: Manifest): Manifest {
   return new Map([...ordered].filter(([name]) => extra.has(name)));
 }
 
-function summaryOf({ missing, shared, extra, wanted = [] }: Changes): ChangesSummary {
-  const created = countByItem(missing);
-  return { missingFiles: missing.size, sharedFiles: shared.size, extra, wanted, created };
+function summaryOf(
+  { missing, shared, extra, wanted = [] }: Changes,
+  { files, told }: ClusterStaging,
+): ChangesSummary {
+  const created = new Map(countByItem(missing));
+  let toldFiles = 0;
+  for (const { entry, files: more } of told.values()) {
+    created.set(entry.itemKey, (created.get(entry.itemKey) ?? 0) + more.length);
+    toldFiles += more.length;
+  }
+  const missingFiles = missing.size + toldFiles;
+  const stagedFiles = files.size + toldFiles;
+  return { missingFiles, sharedFiles: shared.size, extra, wanted, created, stagedFiles };
 }
 
-/** A worker's files come with a flat manifest, a master's with the three groups. */
-function decodeFor(origin: Origin, metadata: Buffer): Decoded<Changes> {
-  if (origin === 'master') return decodeChanges(metadata);
+/** A worker's files come with a flat manifest, a master's with the three groups or in our own form. */
+function decodeFor(
+  origin: Origin,
+  metadata: Buffer,
+  told: ToldMembers | undefined,
+): Decoded<Changes> {
+  if (origin === 'master') {
+    const { value, problems } = decodeChanges(metadata);
+    return { value: told?.added(value) ?? value, problems };
+  }
+  if (told !== undefined) throw new FileRefusal(3003, 'a worker sends no bundle of this form');
   const { value, problems } = decodeManifest(metadata);
   return { value: { ...noChanges, missing: value }, problems };
 }

@@ -9,8 +9,8 @@ import { checkMergeType, decodeMerged, mergedTarget } from './merged.ts';
 import type { FileName } from './name.ts';
 import { cleanFolders, type Origin, placeFile, removeFile, type TargetTree } from './place.ts';
 import { FileRefusal, shown } from './refusal.ts';
-import type { Placed, StagedFile } from './staged.ts';
-import { placeWholeFolders } from './whole-folders.ts';
+import { type Placed, pathIn, type StagedFile, type ToldFolder } from './staged.ts';
+import { placeToldFolder, placeWholeFolders } from './whole-folders.ts';
 
 /** One line for the stock log, by group. */
 export interface ApplyFault {
@@ -29,6 +29,8 @@ export interface Application {
   /** `extra` holds only what the guard allowed. */
   readonly changes: Changes;
   readonly staged: ReadonlyMap<FileName, StagedFile>;
+  /** New files beside those of `changes`, by folder. */
+  readonly told: readonly ToldFolder[];
   readonly origin: Origin;
   readonly catalogue: Catalogue;
   readonly tree: TargetTree;
@@ -45,11 +47,38 @@ export interface Staging {
 export function applyChanges(application: Application): Applied {
   const faults: ApplyFault[] = [];
   const shared = placeGroup('shared', application, faults);
+  const told = placeTold(application, faults);
   const whole = placeWholeFolders(application);
   const single = placeGroup('missing', application, faults, whole);
-  const placed = [...shared, ...whole.values(), ...single];
+  const placed = [...shared, ...told, ...whole.values(), ...single];
   const removed = application.origin === 'master' ? removeGroup(application, faults) : [];
   return { placed, removed, faults };
+}
+
+/** Folder by folder, the outer ones first; file by file where one cannot be moved as a whole. */
+function placeTold(application: Application, faults: ApplyFault[]): readonly Placed[] {
+  const byPath = application.told.toSorted((one, other) =>
+    folderOf(one) < folderOf(other) ? -1 : 1,
+  );
+  return byPath.flatMap((told) =>
+    placeToldFolder(told, application)
+      ? told.files
+      : placeGroup('missing', singly(told, application), faults),
+  );
+}
+
+function folderOf({ files }: ToldFolder): string {
+  const name = files[0]?.name ?? '';
+  return name.slice(0, name.lastIndexOf('/'));
+}
+
+function singly({ folder, entry, mode, files }: ToldFolder, application: Application): Application {
+  const missing = new Map(files.map(({ name }) => [name, entry]));
+  const stagedOf = ({ name, stamp, hash }: Placed): StagedFile => {
+    return { path: pathIn({ folder }, name), mode, hash, sizeBytes: stamp.sizeBytes };
+  };
+  const staged = new Map(files.map((file) => [file.name, stagedOf(file)]));
+  return { ...application, staged, changes: { ...application.changes, missing } };
 }
 
 /** The line stock ends with when anything failed; undefined when nothing did. */

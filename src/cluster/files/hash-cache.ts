@@ -39,9 +39,10 @@ export class HashCache {
 
   /** `nowMs`: wall-clock time at which the content was read. */
   remember(name: FileName, stamp: FileStamp, hash: string, nowMs: number): void {
-    const changedNs = maxOf(stamp.changedNs, stamp.modifiedNs);
-    const settleMs = stamp.changedNs % 1_000_000_000n === 0n ? coarseSettleMs : fineSettleMs;
-    if (nowMs - Number(changedNs / 1_000_000n) < settleMs) this.#known.delete(name);
+    const changedMs = Number(stamp.changedNs) / 1e6; // to some hundred ns
+    const newestMs = Math.max(changedMs, Number(stamp.modifiedNs) / 1e6);
+    const settleMs = changedMs % 1_000 === 0 ? coarseSettleMs : fineSettleMs;
+    if (nowMs - newestMs < settleMs) this.#known.delete(name);
     else this.#known.set(name, { stamp, hash });
   }
 
@@ -93,10 +94,6 @@ function isSameStamp(left: FileStamp, right: FileStamp): boolean {
     left.inode === right.inode &&
     left.device === right.device
   );
-}
-
-function maxOf(left: bigint, right: bigint): bigint {
-  return left > right ? left : right;
 }
 
 /** The mtime as Python computes it from seconds and nanoseconds. */

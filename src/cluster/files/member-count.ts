@@ -55,6 +55,14 @@ export class MemberCount {
     this.#seen.add(name);
   }
 
+  /** Content that is there at once. Throws `FileRefusal` above a limit. */
+  add(name: FileName, bytes: number): void {
+    const { memberBytes, totalBytes } = this.#limits;
+    this.#totalBytes += bytes;
+    if (bytes <= memberBytes && this.#totalBytes <= totalBytes) return;
+    throw new FileRefusal(3053, `the member ${shown(name)} is larger than allowed`);
+  }
+
   /** Counts, then writes; `take` throws `FileRefusal` above a limit. */
   sinkOf(name: FileName, sink: MemberSink, memberBytes = this.#limits.memberBytes): CountedSink {
     const { totalBytes, ratio, ratioFreeBytes } = this.#limits;

@@ -18,6 +18,7 @@ export const longestNameBytes = 4000;
 const deepestSegments = 64;
 /** So short that no limit is met, and of nothing but these: most names are. */
 const plainName = /^[\w-][\w.-]*(?:\/[\w-][\w.-]*)*$/;
+const plainBase = /^[\w-][\w.-]*$/;
 const plainLength = 2 * deepestSegments - 1;
 
 /** Why `text` is no name, or undefined. */
@@ -51,6 +52,16 @@ export function parseName(text: string): FileName {
   const wrong = faultOfName(text);
   if (wrong === undefined) return text as FileName;
   throw new FileRefusal(3003, `unsafe path ${shown(text)}: ${wrong}`);
+}
+
+/** A name in `folder`, which is a name with a slash at its end. Throws `FileRefusal` 3003. */
+export function decodeNameBelow(folder: string, base: Buffer): FileName {
+  const text = base.toString('latin1');
+  const isPlain = folder.length + text.length <= plainLength && plainBase.test(text);
+  if (isPlain) return (folder + text) as FileName;
+  if (base.includes('/'))
+    throw new FileRefusal(3003, `unsafe path ${shown(text)}: not in its folder`);
+  return decodeName(Buffer.concat([Buffer.from(folder), base]));
 }
 
 /** Throws `FileRefusal` 3003. */

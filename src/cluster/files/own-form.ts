@@ -1,56 +1,124 @@
 /**
- * Bundles as our own nodes write them for each other: members with lengths instead of separators
- * and check sums of zlib, cut into blocks that travel sealed (`squeeze.ts`). Form: name (length in
- * 16 bits), parts (length in 32 bits), a part of no length, CRC-32 of the content, one byte that
- * is 1 where BLAKE2b-512 of the content follows; after the members an empty name, and the metadata
- * as parts with their CRC-32. The hash is there only if the sender proved it by the file's stamp,
- * so a receiver need not hash again what it opened under a MAC.
+ * Bundles as our own nodes write them for each other: records with lengths instead of separators
+ * and check sums of zlib, cut into blocks that travel sealed (`squeeze.ts`). A record begins with
+ * one byte:
+ * - 1, 2, 3, a folder: what the files that follow are (to be created, to be updated, said by the
+ *   metadata), then the folder and the item key, each with a length in 16 bits;
+ * - 4, a file whole: length of its base name (16 bits) and of its content, CRC-32 of that (32 bits
+ *   each), BLAKE2b-512, base name, content. The sender proved the hash by the file's stamp, so a
+ *   receiver need not hash again what it opened under a MAC;
+ * - 5, a file in parts: base name (length in 16 bits), parts (length in 32 bits), a part of no
+ *   length, CRC-32 of the content, one byte that is 1 where the hash follows;
+ * - 0, the end: the metadata as parts with their CRC-32. It says what folders do not.
  */
 import { crc32 } from 'node:zlib';
 import type { MemberSink, UnpackLimits } from './member-count.ts';
 import { type CountedSink, MemberCount } from './member-count.ts';
-import { decodeName, type FileName, longestNameBytes } from './name.ts';
-import type { BundleForm } from './pack.ts';
+import { decodeName, decodeNameBelow, type FileName, longestNameBytes } from './name.ts';
+import type { BundleForm, MemberKind } from './pack.ts';
 import { FileRefusal, shown } from './refusal.ts';
 import { type ByteSource, ByteWindow } from './window.ts';
 
 const hashBytes = 64;
 const lengthBytes = 4;
 const longestPartBytes = 1024 * 1024;
+const groups = ['missing', 'shared', undefined] as const;
+const record = { end: 0, firstFolder: 1, lastFolder: groups.length, whole: 4, parts: 5 } as const;
+/** Of a file that comes whole, behind its first byte. */
+const wholeHeadBytes = 2 + 2 * lengthBytes + hashBytes;
 
-export const ownForm: BundleForm = {
-  *member(name, file, content) {
-    let next = content.next().value ?? undefined;
-    let check = 0;
-    yield headOf(name, next);
-    for (let isFirst = true; next !== undefined; isFirst = false) {
-      if (!isFirst) yield lengthOf(next);
-      check = crc32(next, check);
-      yield next;
-      next = content.next().value ?? undefined;
-    }
-    yield tailOf(check, file.provenHash?.());
-  },
-  *metadata(segments) {
-    yield Buffer.alloc(2);
-    let check = 0;
-    for (const bytes of segments) {
-      check = crc32(bytes, check);
-      yield lengthOf(bytes);
-      yield bytes;
-    }
-    yield endOf(check);
-  },
-};
+/** Where a bundle of our own form goes. */
+export interface OwnSink {
+  /** The files that follow lie in `folder`, without a slash at its end. */
+  folder(folder: string, kind: MemberKind): void;
+  /** A small file; `content` is good for this call only. */
+  put(name: FileName, content: Uint8Array, hash: string): void;
+  open(name: FileName): MemberSink;
+}
 
-/** The name and the length of the first part, where there is one. */
-function headOf(name: FileName, first: Uint8Array | undefined): Buffer {
-  const bytes = Buffer.byteLength(name);
-  const head = Buffer.allocUnsafe(2 + bytes + (first === undefined ? 0 : lengthBytes));
-  head.writeUInt16BE(bytes);
-  head.write(name, 2, 'utf8');
-  if (first !== undefined) head.writeUInt32BE(first.length, 2 + bytes);
+/** Of one bundle: it knows the folder that was named last. */
+export function ownForm(): BundleForm {
+  let folder = '';
+  let folderKind: MemberKind | undefined;
+  return {
+    isTold: ({ group }) => group !== undefined,
+    *member(name, file, content, kind) {
+      const end = Math.max(0, name.lastIndexOf('/')); // without one no receiver takes it
+      if (!isSameKind(kind, folderKind) || end !== folder.length || !name.startsWith(folder)) {
+        [folder, folderKind] = [name.slice(0, end), kind];
+        yield folderOf(folder, kind);
+      }
+      const base = Buffer.from(name.slice(end + 1), 'utf8');
+      const first = content.next().value ?? Buffer.alloc(0);
+      const hash = file.isAtEnd?.() === true ? file.provenHash?.() : undefined;
+      if (hash === undefined) yield* inParts(base, first, content, file.provenHash);
+      else {
+        yield wholeOf(base, first, hash);
+        yield first;
+      }
+    },
+    *metadata(segments) {
+      yield Buffer.of(record.end);
+      let check = 0;
+      for (const bytes of segments) {
+        check = crc32(bytes, check);
+        yield lengthOf(bytes);
+        yield bytes;
+      }
+      yield endOf(check);
+    },
+  };
+}
+
+function isSameKind(one: MemberKind, other: MemberKind | undefined): boolean {
+  return one.group === other?.group && one.itemKey === other?.itemKey;
+}
+
+function folderOf(folder: string, { group, itemKey }: MemberKind): Buffer {
+  const first = Buffer.of(record.firstFolder + groups.indexOf(group));
+  return Buffer.concat([first, ...[folder, itemKey].flatMap(withLength)]);
+}
+
+function withLength(text: string): readonly [Buffer, Buffer] {
+  const bytes = Buffer.from(text, 'utf8');
+  const length = Buffer.allocUnsafe(2);
+  length.writeUInt16BE(bytes.length);
+  return [length, bytes];
+}
+
+function wholeOf(base: Buffer, content: Uint8Array, hash: string): Buffer {
+  const head = Buffer.allocUnsafe(1 + wholeHeadBytes + base.length);
+  head[0] = record.whole;
+  head.writeUInt16BE(base.length, 1);
+  head.writeUInt32BE(content.length, 3);
+  head.writeUInt32BE(crc32(content), 7);
+  head.write(hash, 11, 'hex');
+  base.copy(head, 1 + wholeHeadBytes);
   return head;
+}
+
+function* inParts(
+  base: Buffer,
+  first: Uint8Array,
+  rest: Iterable<Uint8Array>,
+  provenHash: (() => string | undefined) | undefined,
+): Generator<Uint8Array> {
+  const head = Buffer.allocUnsafe(3);
+  head[0] = record.parts;
+  head.writeUInt16BE(base.length, 1);
+  yield Buffer.concat([head, base]);
+  let check = 0;
+  for (const bytes of followed(first, rest)) {
+    check = crc32(bytes, check);
+    yield lengthOf(bytes);
+    yield bytes;
+  }
+  yield tailOf(check, provenHash?.());
+}
+
+function* followed(first: Uint8Array, rest: Iterable<Uint8Array>): Generator<Uint8Array> {
+  if (first.length > 0) yield first;
+  yield* rest;
 }
 
 function lengthOf(bytes: Uint8Array): Buffer {
@@ -84,47 +152,39 @@ function calledBy(name: FileName | undefined): string {
   return name === undefined ? 'the metadata' : shown(name);
 }
 
-/** Reads what `ownForm` wrote; as `unpackBundle` in every other respect. */
-export function unpackOwn(
-  source: ByteSource,
-  open: (name: FileName) => MemberSink,
-  limits: UnpackLimits,
-): Buffer {
-  const reader = new OwnReader(source, new MemberCount(limits));
-  for (let name = reader.name(); name !== undefined; name = reader.name()) {
-    reader.member(name, open(name));
-  }
+/** Reads what `ownForm` wrote, to its metadata; as `unpackBundle` in every other respect. */
+export function unpackOwn(source: ByteSource, sink: OwnSink, limits: UnpackLimits): Buffer {
+  const reader = new OwnReader(source, sink, new MemberCount(limits));
+  reader.members();
   return reader.metadata(limits.metadataBytes);
 }
 
 class OwnReader {
   readonly #window: ByteWindow;
+  readonly #sink: OwnSink;
   readonly #count: MemberCount;
+  /** Of the files that follow, with a slash; undefined before the first. */
+  #folder: string | undefined;
 
-  constructor(source: ByteSource, count: MemberCount) {
+  constructor(source: ByteSource, sink: OwnSink, count: MemberCount) {
     this.#window = new ByteWindow(source);
+    this.#sink = sink;
     this.#count = count;
   }
 
-  /** Undefined: the metadata follows. */
-  name(): FileName | undefined {
-    const bytes = this.#number(2);
-    if (bytes === 0) return undefined;
-    if (bytes > longestNameBytes) throw new FileRefusal(3003, `a name of ${bytes} bytes`);
-    const name = decodeName(this.#take(bytes));
-    this.#count.begin(name);
-    return name;
-  }
-
-  member(name: FileName, sink: MemberSink): void {
-    try {
-      this.#parts(name, this.#count.sinkOf(name, sink));
-      const isProven = this.#number(1) === 1;
-      sink.end(isProven ? this.#take(hashBytes).toString('hex') : undefined);
-    } catch (error) {
-      sink.abort();
-      throw error;
+  /** Folders cost no more than files: each must hold one. */
+  members(): void {
+    let isEmpty = false;
+    for (let kind = this.#number(1); kind !== record.end; kind = this.#number(1)) {
+      const isFolder = kind >= record.firstFolder && kind <= record.lastFolder;
+      if (isFolder && isEmpty) throw new FileRefusal(3003, 'a folder without a file');
+      isEmpty = isFolder;
+      if (isFolder) this.#enter(groups[kind - record.firstFolder]);
+      else if (kind === record.whole) this.#whole();
+      else if (kind === record.parts) this.#inParts();
+      else throw new FileRefusal(3003, `a record of the unknown kind ${kind}`);
     }
+    if (isEmpty) throw new FileRefusal(3003, 'a folder without a file');
   }
 
   metadata(mostBytes: number): Buffer {
@@ -140,6 +200,50 @@ class OwnReader {
     return Buffer.concat(parts);
   }
 
+  #enter(group: MemberKind['group']): void {
+    const folder = decodeName(this.#take(this.#nameLength()));
+    const itemKey = this.#take(this.#nameLength()).toString('utf8');
+    this.#folder = `${folder}/`;
+    this.#sink.folder(folder, { group, itemKey });
+  }
+
+  #whole(): void {
+    const head = this.#take(wholeHeadBytes);
+    const baseBytes = head.readUInt16BE(0);
+    const contentBytes = head.readUInt32BE(2);
+    const check = head.readUInt32BE(6);
+    const hash = head.toString('hex', 10);
+    const name = this.#name(baseBytes);
+    if (contentBytes > longestPartBytes) {
+      throw new FileRefusal(3053, `${shown(name)} has a part of ${contentBytes} bytes`);
+    }
+    const content = this.#take(contentBytes);
+    if (crc32(content) !== check) throw changed(name);
+    this.#count.add(name, contentBytes);
+    this.#sink.put(name, content, hash);
+  }
+
+  #inParts(): void {
+    const name = this.#name(this.#number(2));
+    const sink = this.#sink.open(name);
+    try {
+      this.#parts(name, this.#count.sinkOf(name, sink));
+      const isProven = this.#number(1) === 1;
+      sink.end(isProven ? this.#take(hashBytes).toString('hex') : undefined);
+    } catch (error) {
+      sink.abort();
+      throw error;
+    }
+  }
+
+  #name(baseBytes: number): FileName {
+    if (this.#folder === undefined) throw new FileRefusal(3003, 'a file without a folder');
+    if (baseBytes > longestNameBytes) throw new FileRefusal(3003, `a name of ${baseBytes} bytes`);
+    const name = decodeNameBelow(this.#folder, this.#take(baseBytes));
+    this.#count.begin(name);
+    return name;
+  }
+
   /** `name`: undefined for the metadata. */
   #parts(name: FileName | undefined, sink: CountedSink): void {
     let check = 0;
@@ -150,14 +254,19 @@ class OwnReader {
       content += length;
       sink.take(bytes, content); // how far blocks inflate was judged by `squeeze.ts`
     }
-    if (this.#number(4) === check >>> 0) return;
-    throw new FileRefusal(3003, `the content of ${calledBy(name)} is not what was sent`);
+    if (this.#number(4) !== check >>> 0) throw changed(name);
   }
 
   #length(name: FileName | undefined): number {
     const length = this.#number(4);
     if (length <= longestPartBytes) return length;
     throw new FileRefusal(3053, `${calledBy(name)} has a part of ${length} bytes`);
+  }
+
+  #nameLength(): number {
+    const bytes = this.#number(2);
+    if (bytes <= longestNameBytes) return bytes;
+    throw new FileRefusal(3003, `a name of ${bytes} bytes`);
   }
 
   /** Good until the next call. */
@@ -168,4 +277,8 @@ class OwnReader {
   #number(bytes: 1 | 2 | 4): number {
     return this.#window.takeNumber(bytes) ?? cutOff();
   }
+}
+
+function changed(name: FileName | undefined): FileRefusal {
+  return new FileRefusal(3003, `the content of ${calledBy(name)} is not what was sent`);
 }

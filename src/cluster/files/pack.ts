@@ -24,18 +24,29 @@ export interface OpenFile {
   readonly sizeBytes: number;
   /** The next at most `segmentBytes` bytes, in a buffer that is reused; empty at the end. */
   read(): Uint8Array;
+  /** All was read: the next `read` gives nothing. */
+  isAtEnd?(): boolean;
   /** After the last byte: BLAKE2b-512 in hex of all that was read, where the file's stamp proves it. */
   provenHash?(): string | undefined;
   close(): void;
 }
 
+/** What a member is to the receiver; no group: only the metadata says it. */
+export interface MemberKind {
+  readonly group: 'missing' | 'shared' | undefined;
+  readonly itemKey: string;
+}
+
 /** How members and metadata are written down. */
 export interface BundleForm {
+  /** Members of the kind need no entry in the metadata. */
+  isTold?(kind: MemberKind): boolean;
   /** `content` gives chunks that are good until the next is asked for. */
   member(
     name: FileName,
     file: OpenFile,
     content: Generator<Uint8Array, void>,
+    kind: MemberKind,
   ): Generator<Uint8Array>;
   metadata(segments: Iterable<Uint8Array>): Generator<Uint8Array>;
 }
@@ -68,6 +79,7 @@ export interface Packed {
 }
 
 const noRoomText = 'Maximum zip size exceeded. Not all files will be compressed during this sync.';
+const unknownKind: MemberKind = { group: undefined, itemKey: '' };
 /** Room for the metadata in the sum that the receiver counts. */
 const largestReserveBytes = 1024 * 1024;
 
@@ -78,7 +90,7 @@ export function* packMembers(
   limits: PackLimits,
 ): Generator<Uint8Array, Packed> {
   const packer = new Packer(source, limits);
-  for (const name of names) yield* packer.add(name);
+  for (const name of names) yield* packer.add(name, unknownKind);
   return packer.packed();
 }
 
@@ -124,10 +136,26 @@ export function* packChanges(
   source: FileSource,
   limits: PackLimits,
 ): Generator<Uint8Array, Packed> {
-  const wanted = [...changes.shared.keys(), ...changes.missing.keys()];
-  const packed = yield* packMembers(wanted, source, limits);
-  yield* packMetadata(encodeChanges(without(changes, packed.left)), limits);
+  const packer = new Packer(source, limits);
+  for (const group of ['shared', 'missing'] as const) {
+    for (const [name, entry] of changes[group]) yield* packer.add(name, kindOf(entry, group));
+  }
+  const packed = packer.packed();
+  yield* packMetadata(encodeChanges(untold(without(changes, packed.left), limits.form)), limits);
   return packed;
+}
+
+/** A merged blob's entry says more than a kind can. */
+function kindOf({ itemKey, merge }: Entry, group: MemberKind['group']): MemberKind {
+  return { itemKey, group: merge === undefined ? group : undefined };
+}
+
+/** Less what the members themselves tell. */
+function untold(changes: Changes, form: BundleForm | undefined): Changes {
+  const keep = (group: 'missing' | 'shared'): Manifest =>
+    new Map([...changes[group]].filter(([, entry]) => !form?.isTold?.(kindOf(entry, group))));
+  if (form?.isTold === undefined) return changes;
+  return { ...changes, missing: keep('missing'), shared: keep('shared') };
 }
 
 /** Files of one node as they are, with the flat manifest that a worker's files come with. */
@@ -175,11 +203,11 @@ class Packer {
     return { names: this.#names, left: this.#left, bytes: this.#bytes };
   }
 
-  *add(name: FileName): Generator<Uint8Array> {
+  *add(name: FileName, kind: MemberKind): Generator<Uint8Array> {
     const file = this.#open(name);
     if (file === undefined) return;
     try {
-      if (this.#fits(name, file)) yield* this.#member(name, file);
+      if (this.#fits(name, file)) yield* this.#member(name, file, kind);
     } finally {
       file.close();
     }
@@ -221,9 +249,9 @@ class Packer {
     return false;
   }
 
-  *#member(name: FileName, file: OpenFile): Generator<Uint8Array> {
+  *#member(name: FileName, file: OpenFile, kind: MemberKind): Generator<Uint8Array> {
     this.#names.push(name);
-    for (const bytes of this.#form.member(name, file, this.#content(file))) {
+    for (const bytes of this.#form.member(name, file, this.#content(file), kind)) {
       this.#bytes += bytes.length;
       yield bytes;
     }

@@ -10,7 +10,7 @@ import { FileRefusal } from './refusal.ts';
 import { type ByteSource, ByteWindow } from './window.ts';
 
 /** Names begin with a folder of an item kind, never with a NUL. */
-export const squeezeMark = Buffer.from('\0pilotfish-blocks/2\n', 'latin1');
+export const squeezeMark = Buffer.from('\0pilotfish-blocks/3\n', 'latin1');
 
 const headBytes = 8;
 const sampleBytes = 4096;
@@ -22,22 +22,32 @@ const mostRatio = 1_000;
 const parameters = { [constants.ZSTD_c_compressionLevel]: 1 };
 
 /**
- * Each piece, at most 1 MiB (`squeezedBytes` is kind), becomes one block, given in parts that are
- * good until the next is asked for; the first is marked.
+ * Each piece, at most 1 MiB (`squeezedBytes` is kind), becomes one block. Blocks are given in
+ * parts that are good until the next are asked for: one that is sent as it is with those before
+ * it, small ones when they are worth a message together. The first is marked.
  */
 export function* squeeze<Result>(
   pieces: Generator<Uint8Array, Result>,
 ): Generator<readonly Uint8Array[], Result> {
-  let before: readonly Uint8Array[] = [squeezeMark];
+  let waiting: Uint8Array[] = [squeezeMark];
+  let waitingBytes = 0;
   let hasShrunk = false;
   try {
     for (let next = pieces.next(); ; next = pieces.next()) {
-      if (next.done === true) return next.value;
+      if (next.done === true) {
+        if (waitingBytes > 0) yield waiting;
+        return next.value;
+      }
       const content = next.value;
       const packed: Uint8Array = hasShrunk || isPromising(content) ? compress(content) : content;
       hasShrunk = packed.length < content.length * 0.97;
-      yield [...before, ...blockOf(content, packed)];
-      before = [];
+      const [head, body] = blockOf(content, packed);
+      waiting.push(head, body);
+      waitingBytes += body.length;
+      if (body !== content && waitingBytes < squeezedBytes) continue;
+      yield waiting;
+      waiting = [];
+      waitingBytes = 0;
     }
   } finally {
     endEarly(pieces);

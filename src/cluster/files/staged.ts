@@ -1,5 +1,6 @@
 /** What of a received bundle lies on the disk, before and after it is in its place. */
 import type { FileStamp } from './hash-cache.ts';
+import type { Entry } from './manifest.ts';
 import type { FileName } from './name.ts';
 import type { Staged } from './place.ts';
 
@@ -15,7 +16,20 @@ export interface StagedFile extends Staged {
 export interface StagedFolder {
   readonly path: string;
   /** All that lie in it. */
-  readonly files: number;
+  files: number;
+}
+
+/** New files of one folder and one item, which takes each of them: the bundle said so before they came. */
+export interface ToldFolder {
+  readonly folder: StagedFolder;
+  readonly entry: Entry;
+  /** Permissions that they have. */
+  readonly mode: number;
+  readonly files: Placed[];
+}
+
+export function pathIn({ folder }: Pick<ToldFolder, 'folder'>, name: FileName): string {
+  return `${folder.path}/${name.slice(name.lastIndexOf('/') + 1)}`;
 }
 
 /** How a file lies in its staged folder; its stamp stays through the move of the folder. */

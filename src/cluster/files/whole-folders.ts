@@ -9,7 +9,7 @@ import type { Changes, Entry } from './manifest.ts';
 import type { FileName } from './name.ts';
 import { admit, landingOf, type Origin, type TargetTree } from './place.ts';
 import { FileRefusal } from './refusal.ts';
-import type { Placed, StagedFile, StagedFolder } from './staged.ts';
+import type { Placed, StagedFile, StagedFolder, ToldFolder } from './staged.ts';
 
 interface Order {
   readonly changes: Changes;
@@ -25,11 +25,29 @@ export function placeWholeFolders(order: Order): ReadonlyMap<FileName, Placed> {
   if (order.origin !== 'master') return placed;
   for (const [folder, files] of fitFolders(order)) {
     const name = files[0]?.name;
-    if (name === undefined || files.length !== folder.files) continue;
-    if (!order.tree.adopt(folder.path, landingOf(name).folders)) continue;
+    if (name === undefined || !adopt(folder, files, order)) continue;
     for (const file of files) placed.set(file.name, file);
   }
   return placed;
+}
+
+/** Its files were admitted when they were staged, and are a master's. */
+export function placeToldFolder(
+  { folder, files }: ToldFolder,
+  { origin, tree }: Pick<Order, 'origin' | 'tree'>,
+): boolean {
+  return origin === 'master' && adopt(folder, files, { tree });
+}
+
+/** Only with all that lies in it. */
+function adopt(
+  folder: StagedFolder,
+  files: readonly Placed[],
+  { tree }: Pick<Order, 'tree'>,
+): boolean {
+  const name = files[0]?.name;
+  if (name === undefined || files.length !== folder.files) return false;
+  return tree.adopt(folder.path, landingOf(name).folders);
 }
 
 function fitFolders(order: Order): ReadonlyMap<StagedFolder, readonly Placed[]> {

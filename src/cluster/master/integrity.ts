@@ -9,7 +9,7 @@ import { resumeFeature } from '../session/greeting.ts';
 import type { PeerKind, Reply } from '../session/output.ts';
 import { Deletions } from '../tasks/deletions.ts';
 import { type NodeLog, seconds } from '../tasks/node-log.ts';
-import type { TransferFolder } from '../tasks/node-ports.ts';
+import { blocksFeature, type TransferFolder } from '../tasks/node-ports.ts';
 import { IntegrityPermission } from '../tasks/permission.ts';
 import type { ReceivedFile, ReceivingTasks } from '../tasks/receiving.ts';
 import { type SendingTasks, updateKind } from '../tasks/sending.ts';
@@ -265,7 +265,7 @@ export class RemoteIntegrity {
       `Compressing ${files > 0 ? 'files and ' : ''}'files_metadata.json' of ${files} files.`,
     );
     const { features, link } = this.#worker;
-    const isOwn = features.has('blocks');
+    const isOwn = features.has(blocksFeature);
     const { name: worker } = this.#worker;
     const wish = { order, content, zipBytes: this.#zip.limitBytes, isOwn, worker };
     await shelf.use(wish, async (bundle) => {

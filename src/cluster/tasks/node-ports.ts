@@ -85,11 +85,14 @@ export interface NodePorts {
   openTransfers(name: string): TransferFolder;
 }
 
+/** Bundles in the form of `own-form.ts`, which has changed: who knows an older one gets stock's. */
+export const blocksFeature = 'blocks-3';
+
 /** What our own nodes can do for each other beyond the stock protocol. */
 export const ownFeatures = [
   'nudge',
   'digest',
-  'blocks',
+  blocksFeature,
   'extra-valid',
   resumeFeature,
   'list',

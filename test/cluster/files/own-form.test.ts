@@ -8,12 +8,14 @@ import { crc32 } from 'node:zlib';
 import { type Changes, noChanges, noOrder } from '../../../src/cluster/files/manifest.ts';
 import { defaultUnpackLimits, type UnpackLimits } from '../../../src/cluster/files/member-count.ts';
 import { type FileName, parseName } from '../../../src/cluster/files/name.ts';
-import { ownForm, unpackOwn } from '../../../src/cluster/files/own-form.ts';
+import { type OwnSink, ownForm, unpackOwn } from '../../../src/cluster/files/own-form.ts';
 import { type FileSource, packChanges } from '../../../src/cluster/files/pack.ts';
 import { FileRefusal } from '../../../src/cluster/files/refusal.ts';
 import { gather, makeHome, opened, saveBundle, sealAll, stagingOf, workerOn } from './homes.ts';
+import { ownBundle } from './own-bundle.ts';
 
 const proof = hash('blake2b512', 'whatever', 'hex');
+const itemKey = 'etc/lists/';
 
 interface Member {
   readonly content: Buffer;
@@ -37,23 +39,35 @@ function bundleOf(members: Readonly<Record<string, Member>>): Buffer {
     open(name) {
       const member = members[name];
       if (member === undefined) return undefined;
-      const read = stepwise(member.content, 1000);
-      const provenHash = (): string | undefined => member.provenHash;
-      return { sizeBytes: member.content.length, read, provenHash, close: () => undefined };
+      const step = stepwise(member.content, 1000);
+      let read = 0;
+      return {
+        sizeBytes: member.content.length,
+        read: () => {
+          const bytes = step();
+          read += Math.max(1, bytes.length);
+          return bytes;
+        },
+        isAtEnd: () => read > 0 && read < 1000,
+        provenHash: () => member.provenHash,
+        close: () => undefined,
+      };
     },
   };
-  const entry = { modTime: 1, itemKey: 'etc/lists/', hash: proof, merge: undefined };
+  const entry = { modTime: 1, itemKey, hash: proof, merge: undefined };
   const changes: Changes = {
     ...noChanges,
     missing: new Map(entries.map(([name]) => [name, entry])),
   };
-  const limits = { zipBytes: 2 ** 30, level: 1, form: ownForm };
+  const limits = { zipBytes: 2 ** 30, level: 1, form: ownForm() };
   return Buffer.concat([...packChanges(changes, source, limits)].map((part) => Buffer.from(part)));
 }
 
 interface Read {
   readonly files: ReadonlyMap<string, Buffer>;
   readonly hashes: ReadonlyMap<string, string | undefined>;
+  /** Group, folder, item key. */
+  readonly folders: readonly string[];
   readonly metadata: string;
 }
 
@@ -61,6 +75,7 @@ function read(bundle: Buffer, more: Partial<UnpackLimits> = {}, step = bundle.le
   const files = new Map<string, Buffer>();
   const hashes = new Map<string, string | undefined>();
   const source = stepwise(bundle, step);
+  const folders: string[] = [];
   const open = (name: FileName) => {
     const parts: Buffer[] = [];
     return {
@@ -72,31 +87,72 @@ function read(bundle: Buffer, more: Partial<UnpackLimits> = {}, step = bundle.le
       abort: () => undefined,
     };
   };
-  const metadata = unpackOwn(source, open, { ...defaultUnpackLimits, ...more });
-  return { files, hashes, metadata: metadata.toString() };
+  const sink: OwnSink = {
+    open,
+    folder: (folder, kind) => void folders.push(`${kind.group} ${folder} ${kind.itemKey}`),
+    put(name, content, known) {
+      const one = open(name);
+      one.write(content);
+      one.end(known);
+    },
+  };
+  const metadata = unpackOwn(source, sink, { ...defaultUnpackLimits, ...more });
+  return { files, hashes, folders, metadata: metadata.toString() };
 }
 
 test('files of any size come back with their proof, however the bundle is cut', () => {
   const members = {
     'etc/lists/empty': { content: Buffer.alloc(0) },
+    'etc/lists/nothing': { content: Buffer.alloc(0), provenHash: proof },
+    'etc/lists/in/ä ö': { content: Buffer.from('odd'), provenHash: proof },
     'etc/lists/small': { content: Buffer.from('|@@//@@|small|//@@//|'), provenHash: proof },
     'etc/lists/large': { content: randomBytes(40_000), provenHash: proof },
   };
   const bundle = bundleOf(members);
   for (const step of [1, 999, bundle.length]) {
-    const { files, hashes, metadata } = read(bundle, {}, step);
+    const { files, hashes, folders, metadata } = read(bundle, {}, step);
     assert.deepEqual(
       [...files],
       Object.entries(members).map(([name, { content }]) => [name, content]),
     );
-    assert.deepEqual([...hashes.values()], [undefined, proof, proof]);
-    assert.deepEqual(Object.keys(JSON.parse(metadata).missing), Object.keys(members));
+    assert.deepEqual([...hashes.values()], [undefined, ...Array(4).fill(proof)]);
+    const ends = ['etc/lists', 'etc/lists/in', 'etc/lists'];
+    assert.deepEqual(
+      folders,
+      ends.map((folder) => `missing ${folder} ${itemKey}`),
+    );
+    assert.deepEqual(JSON.parse(metadata), { missing: {}, shared: {}, extra: {} });
   }
 });
 
+function withLength(text: string): Buffer {
+  const length = Buffer.alloc(2);
+  length.writeUInt16BE(Buffer.byteLength(text));
+  return Buffer.concat([length, Buffer.from(text)]);
+}
+
+/** A folder of new files. */
+function folder(name: string): Buffer {
+  return Buffer.concat([Buffer.of(1), withLength(name), withLength(itemKey)]);
+}
+
+/** In its folder, whole or in parts. */
 function member(name: string, ...parts: readonly Buffer[]): Buffer {
-  const head = Buffer.alloc(2);
-  head.writeUInt16BE(Buffer.byteLength(name));
+  const end = Math.max(0, name.lastIndexOf('/'));
+  return Buffer.concat([folder(name.slice(0, end)), inParts(name.slice(end + 1), ...parts)]);
+}
+
+function whole(base: string, content: Buffer, contentBytes = content.length): Buffer {
+  const head = Buffer.alloc(11);
+  head[0] = 4;
+  head.writeUInt16BE(Buffer.byteLength(base), 1);
+  head.writeUInt32BE(contentBytes, 3);
+  head.writeUInt32BE(crc32(content), 7);
+  return Buffer.concat([head, Buffer.from(proof, 'hex'), Buffer.from(base), content]);
+}
+
+function inParts(base: string, ...parts: readonly Buffer[]): Buffer {
+  const head = Buffer.concat([Buffer.of(5), withLength(base)]);
   const tail = Buffer.alloc(9);
   tail.writeUInt32BE(crc32(Buffer.concat(parts)), 4);
   const lengths = parts.flatMap((part) => {
@@ -104,44 +160,67 @@ function member(name: string, ...parts: readonly Buffer[]): Buffer {
     length.writeUInt32BE(part.length);
     return [length, part];
   });
-  return Buffer.concat([head, Buffer.from(name), ...lengths, tail]);
+  return Buffer.concat([head, ...lengths, tail]);
 }
 
-/** An empty name, metadata of two bytes. */
-const rest = member('', Buffer.from('{}')).subarray(0, -1);
+/** The end, metadata of two bytes. */
+const rest = Buffer.concat([Buffer.of(0), inParts('', Buffer.from('{}')).subarray(3, -1)]);
 
 test('CVE-2026-25770-own-form: paths that leave the home are refused', () => {
   assert.equal(read(Buffer.concat([member('etc/lists/a', Buffer.from('a')), rest])).metadata, '{}');
   for (const name of ['../x', 'etc/../../x', '/etc/passwd', 'etc//x', 'etc/\0', 'etc/./x']) {
     assert.throws(() => read(Buffer.concat([member(name), rest])), FileRefusal, name);
   }
+  for (const base of ['..', '.', '', '../x', '/x', 'in/x', 'x\0']) {
+    for (const bytes of [whole(base, Buffer.from('a')), inParts(base)]) {
+      assert.throws(
+        () => read(Buffer.concat([folder('etc/lists'), bytes, rest])),
+        FileRefusal,
+        base,
+      );
+    }
+  }
 });
 
 test('PR-37119-own-form: floods, lies about lengths, changed content and every cut are refused', () => {
   const one = member('etc/lists/a', Buffer.alloc(300, 'a'), Buffer.alloc(10, 'b'));
-  const whole = Buffer.concat([one, rest]);
-  assert.equal(read(whole).files.get('etc/lists/a')?.length, 310);
-  for (let end = 0; end < whole.length; end++) {
-    assert.throws(() => read(whole.subarray(0, end)), FileRefusal, `cut at ${end}`);
+  const two = whole('w', Buffer.from('wxyz'));
+  const good = Buffer.concat([one, two, rest]);
+  assert.equal(read(good).files.get('etc/lists/a')?.length, 310);
+  assert.equal(read(good).files.get('etc/lists/w')?.toString(), 'wxyz');
+  for (let end = 0; end < good.length; end++) {
+    assert.throws(() => read(good.subarray(0, end)), FileRefusal, `cut at ${end}`);
   }
-  const changed = Buffer.from(whole);
+  const changed = Buffer.from(good);
   changed.writeUInt8(0x62, 100);
-  const long = Buffer.from(whole);
-  long.writeUInt32BE(0xffff_ffff, 2 + 'etc/lists/a'.length);
+  const changedWhole = Buffer.from(good);
+  changedWhole.writeUInt8(0x62, good.indexOf('wxyz'));
+  const long = Buffer.from(good);
+  long.writeUInt32BE(0xffff_ffff, folder('etc/lists').length + 3 + 'a'.length);
   const bad: readonly (readonly [string, Buffer, Partial<UnpackLimits>])[] = [
     ['changed', changed, {}],
+    ['changed, whole', changedWhole, {}],
     ['a part too long', long, {}],
-    ['the name twice', Buffer.concat([one, whole]), {}],
-    ['bytes behind', Buffer.concat([whole, Buffer.from('x')]), {}],
+    ['a whole file too long', Buffer.concat([one, whole('w', Buffer.alloc(9), 2 ** 21), rest]), {}],
+    ['the name twice', Buffer.concat([one, good]), {}],
+    ['the name twice, whole', Buffer.concat([one, two, two, rest]), {}],
+    ['bytes behind', Buffer.concat([good, Buffer.from('x')]), {}],
     ['a name too long', member('n'.repeat(5000)), {}],
-    ['a large member', whole, { memberBytes: 309 }],
+    ['a base name too long', Buffer.concat([one, whole('n'.repeat(5000), two), rest]), {}],
+    ['a folder too long', member(`${'n'.repeat(5000)}/a`), {}],
+    ['a file without a folder', Buffer.concat([two, rest]), {}],
+    ['a folder without a file', Buffer.concat([folder('etc/lists'), good]), {}],
+    ['a folder at the end', Buffer.concat([one, folder('etc/lists/b'), rest]), {}],
+    ['an unknown record', Buffer.concat([one, Buffer.of(6), rest]), {}],
+    ['a large member', good, { memberBytes: 309 }],
+    ['a large whole member', Buffer.concat([folder('a'), two, rest]), { memberBytes: 3 }],
     [
       'much in all',
-      Buffer.concat([member('etc/lists/b', Buffer.alloc(9)), whole]),
+      Buffer.concat([member('etc/lists/b', Buffer.alloc(9)), good]),
       { totalBytes: 311 },
     ],
-    ['many members', Buffer.concat([member('etc/lists/b'), whole]), { members: 1 }],
-    ['large metadata', whole, { metadataBytes: 1 }],
+    ['many members', Buffer.concat([member('etc/lists/b'), good]), { members: 1 }],
+    ['large metadata', good, { metadataBytes: 1 }],
   ];
   for (const [what, bundle, limits] of bad) {
     assert.throws(() => read(bundle, limits), FileRefusal, what);
@@ -164,4 +243,15 @@ test('a file that changed since the scan comes without a proof, and is hashed wh
   theirs.scan();
   const [found] = Object.values(theirs.hashes(['etc/lists/']));
   assert.equal(found, hash('blake2b512', 'newer', 'hex'));
+});
+
+test('a worker sends no bundle of our own form: its files are judged one by one', async (t) => {
+  const home = makeHome(t);
+  const kind = { group: 'missing', itemKey: 'etc/shared/' } as const;
+  const bundle = ownBundle([{ name: 'etc/shared/new/a', content: 'a', kind }]);
+  const asked = { bundlePath: saveBundle(home, bundle), stagingFolder: stagingOf(home) };
+  const theirs = workerOn(home);
+  await assert.rejects(theirs.unpack({ ...asked, origin: 'worker' }), FileRefusal);
+  const { missingFiles, created } = await theirs.unpack({ ...asked, origin: 'master' });
+  assert.deepEqual([missingFiles, [...created]], [1, [['etc/shared/', 1]]]);
 });

@@ -33,6 +33,7 @@ import {
   type Tree,
   workerOn,
 } from './homes.ts';
+import { ownBundle } from './own-bundle.ts';
 import { rawBundle } from './raw-bundle.ts';
 
 type Groups = {
@@ -375,90 +376,108 @@ function readSynchronised(home: string): Record<string, string> {
   );
 }
 
+const forms = ['stock', 'own'] as const;
+
+interface Around {
+  readonly form: (typeof forms)[number];
+  readonly names: readonly string[];
+  /** Names without an order. */
+  readonly stray?: readonly string[];
+  readonly worker?: FilesWorker;
+}
+
 /** Unpacks files of a folder that is not there, lets `meanwhile` happen, places them. */
 async function receiveAround(
   home: string,
-  names: readonly string[],
+  { form, names, stray = [], worker = workerOn(home) }: Around,
   meanwhile: () => void,
-  metadata: Record<string, unknown> = entriesOf(
-    Object.fromEntries(names.map((name) => [name, ''])),
-  ),
-  worker = workerOn(home),
 ): Promise<ApplyReport> {
-  const members = names.map((name) => ({ name, content: `of ${name}` }));
-  const bundle = rawBundle(members, { missing: metadata, shared: {}, extra: {} });
+  const bundle = form === 'own' ? ownOf(names, stray) : stockOf(names, stray);
   const ask = { bundlePath: saveBundle(home, bundle), stagingFolder: stagingOf(home) };
   const { id, extra } = await worker.unpack({ ...ask, origin: 'master' });
   meanwhile();
   return worker.apply({ id, extra });
 }
 
+function stockOf(names: readonly string[], stray: readonly string[]): Buffer {
+  const members = [...names, ...stray].map((name) => ({ name, content: `of ${name}` }));
+  const missing = entriesOf(Object.fromEntries(names.map((name) => [name, ''])));
+  return rawBundle(members, { missing, shared: {}, extra: {} });
+}
+
+/** The second file comes in parts. */
+function ownOf(names: readonly string[], stray: readonly string[]): Buffer {
+  const kind = { group: 'missing', itemKey: 'etc/shared/' } as const;
+  const told = names.map((name, index) => ({ name, kind, isLarge: index === 1 }));
+  const members = [...told, ...stray.map((name) => ({ name }))];
+  return ownBundle(members.map((member) => ({ ...member, content: `of ${member.name}` })));
+}
+
 const newFiles = ['etc/shared/new/a', 'etc/shared/new/b', 'etc/shared/new/in/c'];
 
-test('a folder that was not there appears with all its files at once, and is not hashed again', async (t) => {
-  const home = makeHome(t);
-  mkdirSync(join(home, 'etc/shared'), { recursive: true });
-  const inodes: number[] = [];
-  const staged = (): void => {
-    assert.deepEqual(readdirSync(join(home, 'etc/shared')), []);
-    const unpacked = readdirSync(stagingOf(home));
-    assert.equal(statSync(join(stagingOf(home), unpacked[0] ?? '')).mode & 0o777, 0o700);
-    const folder = join(stagingOf(home), unpacked[0] ?? '', 'member-1');
-    // A stamp is remembered once it cannot be that of a later change in the same tick.
-    while (Date.now() - statSync(join(folder, 'a')).ctimeMs < 60);
-    inodes.push(...[folder, join(folder, 'a')].map((path) => statSync(path).ino));
-  };
-  const worker = workerOn(home);
-  worker.scan();
-  const report = await receiveAround(home, newFiles, staged, undefined, worker);
-  assert.deepEqual([report.faults, [...report.placed].sort()], [[], newFiles]);
-  const placed = ['etc/shared/new', 'etc/shared/new/a'].map((name) => statSync(join(home, name)));
-  assert.deepEqual(
-    placed.map(({ mode, ino }) => [mode & 0o7777, ino]),
-    [
-      [0o770, inodes[0]],
-      [0o660, inodes[1]],
-    ],
-  );
-  assert.equal(readFileSync(join(home, 'etc/shared/new/in/c'), 'utf8'), 'of etc/shared/new/in/c');
-  assert.deepEqual(readdirSync(stagingOf(home)), []);
-  assert.equal(worker.scan().hashedFiles, 0);
-});
-
-test('a folder that appeared meanwhile stays what it is, and the files go into it', async (t) => {
-  const home = makeHome(t);
-  let inode = 0;
-  const report = await receiveAround(home, newFiles, () => {
-    mkdirSync(join(home, 'etc/shared/new'), { recursive: true });
-    inode = statSync(join(home, 'etc/shared/new')).ino;
+for (const form of forms) {
+  test(`a folder that was not there appears with all its files at once, and is not hashed again, ${form} form`, async (t) => {
+    const home = makeHome(t);
+    mkdirSync(join(home, 'etc/shared'), { recursive: true });
+    const inodes: number[] = [];
+    const staged = (): void => {
+      assert.deepEqual(readdirSync(join(home, 'etc/shared')), []);
+      const unpacked = readdirSync(stagingOf(home));
+      assert.equal(statSync(join(stagingOf(home), unpacked[0] ?? '')).mode & 0o777, 0o700);
+      const folder = join(stagingOf(home), unpacked[0] ?? '', 'member-1');
+      // A stamp is remembered once it cannot be that of a later change in the same tick.
+      while (Date.now() - statSync(join(folder, 'a')).ctimeMs < 60);
+      inodes.push(...[folder, join(folder, 'a')].map((path) => statSync(path).ino));
+    };
+    const worker = workerOn(home);
+    worker.scan();
+    const report = await receiveAround(home, { form, names: newFiles, worker }, staged);
+    assert.deepEqual([report.faults, [...report.placed].sort()], [[], newFiles]);
+    const placed = ['etc/shared/new', 'etc/shared/new/a'].map((name) => statSync(join(home, name)));
+    assert.deepEqual(
+      placed.map(({ mode, ino }) => [mode & 0o7777, ino]),
+      [
+        [0o770, inodes[0]],
+        [0o660, inodes[1]],
+      ],
+    );
+    assert.equal(readFileSync(join(home, 'etc/shared/new/in/c'), 'utf8'), 'of etc/shared/new/in/c');
+    assert.deepEqual(readdirSync(stagingOf(home)), []);
+    assert.equal(worker.scan().hashedFiles, 0);
   });
-  assert.deepEqual([report.faults, report.placed.length], [[], 3]);
-  assert.equal(statSync(join(home, 'etc/shared/new')).ino, inode);
-  assert.deepEqual(Object.keys(readTree(home)), newFiles);
-});
 
-test('symlink-swap: a symlink in the place of a folder that was not there takes nothing', async (t) => {
-  const outside = makeHome(t, { 'victim/x': 'untouched' });
-  const home = makeHome(t, { 'etc/shared/old/x': 'x' });
-  const report = await receiveAround(home, newFiles, () =>
-    symlinkSync(join(outside, 'victim'), join(home, 'etc/shared/new')),
-  );
-  assert.deepEqual([report.faults.length, report.placed], [3, []]);
-  assert.match(report.faults[0]?.text ?? '', /is a symlink or not a folder/);
-  assert.deepEqual(readdirSync(join(outside, 'victim')), ['x']);
-});
+  test(`a folder that appeared meanwhile stays what it is, and the files go into it, ${form} form`, async (t) => {
+    const home = makeHome(t);
+    let inode = 0;
+    const report = await receiveAround(home, { form, names: newFiles }, () => {
+      mkdirSync(join(home, 'etc/shared/new'), { recursive: true });
+      inode = statSync(join(home, 'etc/shared/new')).ino;
+    });
+    assert.deepEqual([report.faults, report.placed.length], [[], 3]);
+    assert.equal(statSync(join(home, 'etc/shared/new')).ino, inode);
+    assert.deepEqual(Object.keys(readTree(home)), newFiles);
+  });
 
-test('one file of a new folder that no item takes, or without an order, stays out of it', async (t) => {
-  const home = makeHome(t);
-  const files = ['etc/shared/new/a', 'etc/shared/new/b.tmp', 'etc/shared/new/stray'];
-  const ordered = {
-    [files[0] ?? '']: entryOf('etc/shared/new/a'),
-    [files[1] ?? '']: entryOf('etc/shared/new/b'),
-  };
-  const report = await receiveAround(home, files, () => undefined, ordered);
-  assert.deepEqual(
-    report.faults.map(({ name }) => name),
-    ['etc/shared/new/b.tmp'],
-  );
-  assert.deepEqual(Object.keys(readTree(home)), ['etc/shared/new/a']);
-});
+  test(`symlink-swap: a symlink in the place of a folder that was not there takes nothing, ${form} form`, async (t) => {
+    const outside = makeHome(t, { 'victim/x': 'untouched' });
+    const home = makeHome(t, { 'etc/shared/old/x': 'x' });
+    const report = await receiveAround(home, { form, names: newFiles }, () =>
+      symlinkSync(join(outside, 'victim'), join(home, 'etc/shared/new')),
+    );
+    assert.deepEqual([report.faults.length, report.placed], [3, []]);
+    assert.match(report.faults[0]?.text ?? '', /is a symlink or not a folder/);
+    assert.deepEqual(readdirSync(join(outside, 'victim')), ['x']);
+  });
+
+  test(`one file of a new folder that no item takes, or without an order, stays out of it, ${form} form`, async (t) => {
+    const home = makeHome(t);
+    const names = ['etc/shared/new/a', 'etc/shared/new/b.tmp'];
+    const stray = ['etc/shared/new/stray'];
+    const report = await receiveAround(home, { form, names, stray }, () => undefined);
+    assert.deepEqual(
+      report.faults.map(({ name }) => name),
+      ['etc/shared/new/b.tmp'],
+    );
+    assert.deepEqual(Object.keys(readTree(home)), ['etc/shared/new/a']);
+  });
+}

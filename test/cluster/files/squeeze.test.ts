@@ -109,3 +109,13 @@ test('the digest of a manifest is that of names and hashes, in any order', () =>
   assert.notEqual(first, swapped);
   assert.match(first, /^[0-9a-f]{64}$/);
 });
+
+test('small blocks travel together, and one that is sent as it is waits for none', () => {
+  const lines = Array.from({ length: 6_000 }, (_, index) => `<agent_config name="${index}"/>\n`);
+  const text = Buffer.from(lines.join(''));
+  const noise = randomBytes(200_000);
+  const messages = [...squeeze(one(text, text, text, noise, text))];
+  const sizes = messages.map((parts) => parts.reduce((sum, { length }) => sum + length, 0));
+  assert.equal(sizes.length, 2);
+  assert.ok((sizes[0] ?? 0) > noise.length && (sizes[1] ?? 0) < text.length / 2);
+});
