@@ -275,13 +275,16 @@ function lostWait(view: View, { sinceMs, untilMs, why }: Loss): StepAnswer | und
 }
 
 /**
- * Who waited for the last slots of a dead manager, and is a lost agent since that is back, counts
- * anew from then: its slot among the lost would be past, and with it that of all others like it.
+ * Who noticed late that its manager had died has the slot that it waited for all the time. Who waited
+ * for the last slots of a dead manager, and is a lost agent since that is back, counts anew from then:
+ * its slot among the lost would be past, and with it that of all others like it.
  */
 function lostSlotsFromMs(view: View, leaving: Manager, untilMs: number): number {
   const { seen, list, nowMs } = view;
   const lostAtMs = seen.lostSinceAtMs ?? nowMs;
-  const backAtMs = seen.health.get(leaving.id)?.returnedAtMs ?? 0;
+  const health = seen.health.get(leaving.id);
+  if (health?.verdict === 'down' && health.sinceAtMs < lostAtMs) return health.sinceAtMs;
+  const backAtMs = health?.returnedAtMs ?? 0;
   if (!happenedAfter(backAtMs, lostAtMs, nowMs) || !prefersTarget(view, leaving)) return untilMs;
   // The word of the list that it is back; lists that go on coming put nobody off for long.
   const saidAtMs = list.acceptedAtMs <= nowMs ? list.acceptedAtMs : 0;
