@@ -229,10 +229,11 @@ function leavingShare({
   health,
   sinceAtMs,
   hasFallen,
+  lostAtMs,
 }: WindowQuestion): number {
   const answers = (id: string): boolean => candidates.some((one) => one.id === id);
   // Lost although its manager answers: nobody knows how many others are; count with all of them.
-  if (answers(leaving.id) && hasFallen !== true) return 1;
+  if (lostAtMs !== undefined || (answers(leaving.id) && hasFallen !== true)) return 1;
   const isEmpty = (id: string): boolean => {
     const one = health.get(id);
     const isLongDead = one?.verdict === 'down' && sinceAtMs - one.sinceAtMs > maxWindowMs;

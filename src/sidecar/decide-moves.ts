@@ -143,16 +143,30 @@ function leaveQuestion(view: View, leaving: Manager, knownAtMs: number): LeaveQu
   return { ...where, agentId, sinceAtMs, nowMs, isReturning, ...lossOf(view, leaving) };
 }
 
-/** In a big fleet; had its manager fallen since, only those that were on it would dial, and only that one. */
-function lossOf(
-  { connection, list, candidates, seen: { lostSinceAtMs, health } }: View,
-  leaving: Manager,
-): Pick<LeaveQuestion, 'lostAtMs' | 'hasFallen'> {
-  const isAnswering = connection.kind === 'none' && candidates.includes(leaving);
-  if (!isAnswering || lostSinceAtMs === undefined || !isCrowd(list)) return {};
-  const { returnedAtMs = Number.NEGATIVE_INFINITY } = health.get(leaving.id) ?? {};
-  const hasFallen = returnedAtMs >= lostSinceAtMs - lookMs;
-  return hasFallen ? { hasFallen } : { lostAtMs: lostSinceAtMs };
+/**
+ * In a big fleet: lost although its manager answered, whatever that does since. Had it fallen under the
+ * agent, only those that were on it would dial, and only that one.
+ */
+function lossOf(view: View, leaving: Manager): Pick<LeaveQuestion, 'lostAtMs' | 'hasFallen'> {
+  const { connection, list, candidates, seen } = view;
+  const lostAtMs = seen.lostSinceAtMs;
+  if (connection.kind !== 'none' || lostAtMs === undefined || !isCrowd(list)) return {};
+  const { returnedAtMs = Number.NEGATIVE_INFINITY } = seen.health.get(leaving.id) ?? {};
+  if (!candidates.includes(leaving)) {
+    const hasFallenSince = fellAtMs(view, leaving) > lostAtMs + fellWithItMs;
+    return hasFallenSince ? { lostAtMs } : {};
+  }
+  const hasFallen = returnedAtMs >= lostAtMs - lookMs;
+  return hasFallen ? { hasFallen } : { lostAtMs };
+}
+
+/** A death is known to all of a big fleet in less. */
+const fellWithItMs = 10_000;
+
+function fellAtMs({ list, seen }: View, { id, state }: Manager): number {
+  const health = seen.health.get(id);
+  if (health?.verdict === 'down') return health.sinceAtMs;
+  return state === 'down' ? list.acceptedAtMs : 0;
 }
 
 /** The target stands before this manager in the agent's own order, were both of them up. */
