@@ -232,7 +232,8 @@ export class FilesWorker {
       for (const { name, stamp, hash } of applied.placed) {
         this.#cache.remember(name, stamp, hash, Date.now());
       }
-      return { ...applied, placed: applied.placed.map(({ name }) => name) };
+      const { placed, removed, faults } = applied;
+      return { placedFiles: placed.length, removed, faults };
     } finally {
       tree.close();
       this.discard(id);

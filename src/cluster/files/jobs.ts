@@ -74,7 +74,8 @@ export interface Unpacked {
 }
 
 export interface ApplyReport {
-  readonly placed: readonly FileName[];
+  /** Their names would cost each thread as much as making a thousand of them. */
+  readonly placedFiles: number;
   readonly removed: readonly FileName[];
   readonly faults: readonly ApplyFault[];
 }

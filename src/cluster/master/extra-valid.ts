@@ -65,12 +65,12 @@ async function place(
   const { transfer } = file;
   const staging = transfers.stagingOf(transfer);
   const unpacked = await ports.jobs.unpack(transfers.pathOf(transfer), staging, 'worker');
-  const { placed, faults } = await ports.jobs.apply(unpacked.id, new Map());
+  const { placedFiles, faults } = await ports.jobs.apply(unpacked.id, new Map());
   for (const { text } of faults.slice(0, 20)) {
     log.error(`Error updating worker files (extra valid): '${text}'.`);
   }
-  log.info(`Received ${placed.length} extra valid files.`);
-  if (placed.length > 0) await local.refresh();
+  log.info(`Received ${placedFiles} extra valid files.`);
+  if (placedFiles > 0) await local.refresh();
 }
 
 function told(reply: Reply, log: NodeLog): Reply {

@@ -47,7 +47,7 @@ async function synchronised(t: TestContext, isOwn: boolean): Promise<void> {
   );
   const applied = await worker.apply(unpacked.id, unpacked.extra);
   assert.deepEqual(
-    [applied.placed.length, applied.removed, applied.faults],
+    [applied.placedFiles, applied.removed, applied.faults],
     [3, ['etc/lists/old'], []],
   );
   assert.deepEqual(readTree(workerHome), readTree(masterHome));

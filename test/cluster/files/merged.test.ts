@@ -87,8 +87,8 @@ test('CVE-2026-48024: no name in a merged header leaves the folder of the item',
       stagingFolder: stagingOf(home),
       origin: 'worker',
     });
-    const { faults, placed } = worker.apply({ id, extra });
-    assert.deepEqual([placed, faults.length], [[], 1], base);
+    const { faults, placedFiles } = worker.apply({ id, extra });
+    assert.deepEqual([placedFiles, faults.length], [0, 1], base);
   }
   assert.deepEqual(readTree(home), { 'etc/client.keys': 'mine' });
 });
