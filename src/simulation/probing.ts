@@ -183,12 +183,22 @@ function newOutcome(answer: Answer, manager: number): ProbeOutcome {
   return { kind: 'dead', failure: answer, tookMs, ips, detail: 'simulated' };
 }
 
-/** Long good: back to the shared value, which costs no memory. */
+/** Long good, and no witness of a death: back to the shared value, which costs no memory. */
 function settled(world: World, agent: number, manager: number, health: Health): Health {
   const goodForMs = world.wallMs(agent) - health.sinceAtMs;
   const pristine = world.pristine[manager];
   const isOld = health.verdict === 'up' && goodForMs > forgottenMs && health.streak > 3;
-  return isOld && pristine !== undefined ? pristine : health;
+  if (!isOld || pristine === undefined || seesDeath(world, agent)) return health;
+  return pristine;
+}
+
+/** Whoever answers after a death tells that this host is well: when it answered must be kept. */
+function seesDeath({ fleet }: World, agent: number): boolean {
+  const start = agent * fleet.width;
+  for (let place = start; place < start + fleet.width; place += 1) {
+    if (fleet.health[place]?.verdict === 'down') return true;
+  }
+  return false;
 }
 
 function isProbeLost(world: World, agent: number, manager: number): boolean {
