@@ -19,8 +19,10 @@ import {
 } from './publisher.ts';
 import { beginAway, leaveDoor } from './session.ts';
 import { react, wakeSidecar } from './sidecar.ts';
-import { eventKind, foreignAddress, type World } from './world.ts';
+import { eventKind, fastMs, foreignAddress, type World } from './world.ts';
 
+/** A calm sidecar looks that much more rarely. */
+const calmLooks = 5;
 /** A session outlives a sleep of its host that is shorter. */
 const sessionOutlivesMs = 30_000;
 
@@ -245,11 +247,13 @@ function pause(world: World, agent: number, fault: Fault): void {
   world.queue.push(untilMs, eventKind.wakeHost, agent);
 }
 
-/** A clock set back or forth wakes nobody; the next cycle lives with it. */
+/** A clock set back or forth wakes nobody; the next look lives with it, and is seconds away. */
 function jump(world: World, agent: number, byMs: number): void {
-  const { fleet } = world;
+  const { fleet, nowMs } = world;
   fleet.clockOffsetMs[agent] = (fleet.clockOffsetMs[agent] ?? 0) + byMs;
   if (byMs > 0) fleet.hasJumped[agent] = 1;
+  const isCalm = fleet.state[agent] === agentState.connected;
+  world.scheduleCycle(agent, nowMs + chanceOf(agent, nowMs) * fastMs * (isCalm ? calmLooks : 1));
 }
 
 function beServed(world: World, agent: number, fault: Fault): void {
