@@ -69,6 +69,12 @@ function plannedMove(view: View): Planned {
   return { kind: 'planned', target, reason: 'relay_unused', why };
 }
 
+/**
+ * A slot that is over for so long was missed: a window was closed, the fleet frozen, the clock is set forth.
+ * So were those of others, and what ends that ends it for all of them: slots then come round.
+ */
+const missedMs = 10_000;
+
 /** Freeze, slot and window bound every move of choice; the cooldown those that cost a restart. */
 function plannedWait(view: View, { why, reason }: Named): StepAnswer | undefined {
   const { agentId, list, seen, policy, nowMs } = view;
@@ -85,8 +91,8 @@ function plannedWait(view: View, { why, reason }: Named): StepAnswer | undefined
     list: { ...list, acceptedAtMs: arrivedAtMs },
     spreadMs: policy.spreadMs,
   });
-  const round = reason === 'relay_unused' ? roundSlotAtMs(agentId, list, nowMs) : nowMs;
-  const latest = Math.max(slot, round);
+  const isRound = reason === 'relay_unused' || nowMs - slot > missedMs;
+  const latest = Math.max(slot, isRound ? roundSlotAtMs(agentId, list, nowMs) : nowMs);
   if (nowMs < latest) return hold('slot', `its slot is in ${seconds(latest - nowMs)}`, latest);
   return isRelayed(view) ? undefined : restartWait(view);
 }

@@ -41,6 +41,31 @@ test('where agents go home in a window only, everybody has a slot in it', () => 
   assert.deepEqual(late, []);
 });
 
+test('a window that opens lets no fleet off a drained manager at one instant', () => {
+  const drained: DecideCase = {
+    name: '',
+    list: ['a drain', 'b', 'c'],
+    file: ['a', 'b', 'c'],
+    agent: 'on a',
+    accepted: 40_000,
+    client: { agents: 12_000 },
+    admission: { ratePerServer: 100, startIn: -40_000 },
+    policy: { spread: null, windows: ['sat 00:00-06:00'] },
+    expect: '',
+  };
+  const { nowMs, ...situation } = situationOf(drained);
+  const leaves = (agentId: string, afterSec: number): boolean =>
+    decide({ ...situation, agentId, nowMs: nowMs + afterSec * 1_000 }).step.kind === 'move';
+  // All of them are 75 s of what b and c take in.
+  const atOnce = agents.filter((id) => leaves(id, 0));
+  assert.ok(atOnce.length < 40, `${atOnce.length} of ${agents.length}`);
+  const looksSec = Array.from({ length: 76 }, (_, look) => look);
+  assert.deepEqual(
+    agents.filter((id) => !looksSec.some((afterSec) => leaves(id, afterSec))),
+    [],
+  );
+});
+
 test('the slot that is told is the slot that comes', () => {
   const { list, nowMs } = situationOf(inRelay);
   const [home] = list.ranking;
