@@ -10,7 +10,7 @@ export const rolloutSection = z.strictObject({
   enabled: z.boolean().default(true).describe('roll a changed list out in waves'),
   minAgents: whole(1, 1_000_000)
     .default(20)
-    .describe('with fewer agents that report, a change goes to all at once'),
+    .describe('with fewer agents that reported within a day, a change goes to all at once'),
   waves: z
     .array(
       z.strictObject({

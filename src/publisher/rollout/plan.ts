@@ -12,7 +12,7 @@ import type { Lane, RolloutRecord, Stage } from './record.ts';
 
 export interface RolloutSettings {
   readonly isEnabled: boolean;
-  /** With fewer agents that report, a change goes to all at once. */
+  /** With fewer agents that reported within a day, a change goes to all at once. */
   readonly minAgents: number;
   readonly stages: readonly Stage[];
   /** From this share on managers are taken away. */
@@ -27,6 +27,7 @@ const minCohort = 5;
 /** Salts tried; fewer in a large fleet, whose waves have agents of every kind anyway. */
 const maxTries = 16;
 const hashesSpent = 200_000;
+const latelyMs = 24 * 3_600_000;
 
 export interface PlanGround {
   readonly version: number;
@@ -45,11 +46,11 @@ export interface PlanGround {
 export function planRollout(ground: PlanGround): RolloutRecord | undefined {
   const { settings, stable, content, nowMs } = ground;
   if (!settings.isEnabled || isSameContent(stable, content)) return undefined;
-  const alive = [...ground.rows].filter((row) => !isSilent(row, nowMs));
-  if (alive.length < settings.minAgents) return undefined;
+  const known = knownOf(ground);
+  if (known.length < settings.minAgents) return undefined;
   const lane = laneOf(stable, content);
   const stages = stagesOf(lane, settings);
-  const fleet = alive.map(({ report }) => ({ place: report.place, strata: strataOf(report) }));
+  const fleet = known.map(({ report }) => ({ place: report.place, strata: strataOf(report) }));
   const percent = stages[0]?.percent ?? 100;
   const { salt, wave } = chooseSalt(fleet, percent, ground);
   const id = `r-${ground.version}`;
@@ -61,6 +62,16 @@ export function planRollout(ground: PlanGround): RolloutRecord | undefined {
     sinceVersion: ground.version,
     stableVersion: ground.stableVersion,
   };
+}
+
+/**
+ * Those that report. Where these are too few for waves, those that did within the last day: a fleet that is
+ * cut off or asleep, or whose publisher was away, takes the change when it is back.
+ */
+function knownOf({ rows, settings, nowMs }: PlanGround): readonly AgentRow[] {
+  const lately = [...rows].filter(({ receivedAtMs }) => nowMs - receivedAtMs < latelyMs);
+  const alive = lately.filter((row) => !isSilent(row, nowMs));
+  return alive.length < settings.minAgents ? lately : alive;
 }
 
 /** The next wave of the same rollout; undefined after the last. */

@@ -160,6 +160,14 @@ test('few agents, the old content, or rollouts switched off: to everybody at onc
   assert.ok((plan(fleet(50))?.expected ?? 0) >= 5);
 });
 
+test('a fleet that is silent just now is no small one: its change goes out in waves all the same', () => {
+  const hours = (count: number) => ({ nowMs: startMs + count * 3_600_000 });
+  const planned = plan(fleet(300), hours(1));
+  assert.ok(planned !== undefined);
+  assert.ok(planned.expected >= 3 && planned.expected <= 15, `${planned.expected}`);
+  assert.equal(plan(fleet(300), hours(25)), undefined, 'nobody was heard of for a day');
+});
+
 test('a change that only takes managers away has a lane of its own', () => {
   const both = { ...configuredOf('wm1', 'wm2'), drained: [] };
   assert.equal(laneOf(both, { ...configuredOf('wm1'), drained: [] }), 'removal');
