@@ -63,12 +63,12 @@ export function openRelayKeeper(
       const { agentId } = rooms.place;
       return chooseManagers(agentId, board.list?.ranking ?? [], watch.snapshot(), clock.nowMs());
     },
-    admission: (managerId, lostForMs) => {
+    admission: (managerId, lostForMs, leftMs) => {
       const { list } = board;
       if (list === undefined) return 0;
       const { agentId } = rooms.place;
       const ground = { agentId, list, health: watch.snapshot(), nowMs: clock.nowMs() };
-      return admissionWaitMs(ground, managerId, lostForMs);
+      return admissionWaitMs(ground, managerId, lostForMs, leftMs);
     },
     patienceMs: () => patienceMs(board.list?.ranking ?? [], watch.snapshot()),
     isCrowd: () => board.list !== undefined && isCrowd(board.list),

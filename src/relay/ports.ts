@@ -105,8 +105,9 @@ export interface RelayPorts {
   /**
    * How long an agent that has just lost `managerId` waits before it is led on, so that a fleet that
    * lost a manager is taken in as fast as the others can. Absent: not at all. `lostForMs`: since then.
+   * `leftMs`: it has waited, and fewer would take it in now; it can be kept for so long still.
    */
-  admission?(managerId: string, lostForMs: number): number;
+  admission?(managerId: string, lostForMs: number, leftMs?: number): number;
   /**
    * How long an agent that nobody answers may be kept, from its accept, because somebody may answer
    * soon; asked again and again. Absent, or 0: it is reset at once.

@@ -162,16 +162,30 @@ export class Relay {
     return this.#avoided.order(others, this.#nowMs());
   }
 
-  /** Only the agent of a manager that failed waits: who comes of itself is no part of a herd. */
+  /**
+   * Only the agent of a manager that failed waits: who comes of itself is no part of a herd. Asked again
+   * where one of those that answered does no more when its slot comes: it was dealt for all of them.
+   */
   async #admitted(startMs: number, signal: AbortSignal): Promise<void> {
     const lost = this.#lost;
     const { clock, admission } = this.#ports;
     if (lost === undefined || admission === undefined) return;
-    const waitMs = admission(lost.managerId, this.#nowMs() - lost.atMs);
-    const heldMs = Math.min(waitMs, startMs + this.#settings.maxHoldMs - this.#nowMs());
-    if (heldMs <= 0) return;
-    this.#admitsAtMs = this.#nowMs() + heldMs;
-    await sleep(clock, heldMs, signal).catch(() => undefined);
+    for (let isAgain = false; !signal.aborted; isAgain = true) {
+      const leftMs = startMs + this.#settings.maxHoldMs - this.#nowMs();
+      const lostForMs = this.#nowMs() - lost.atMs;
+      const waitMs = admission(lost.managerId, lostForMs, isAgain ? leftMs : undefined);
+      const heldMs = Math.min(waitMs, leftMs);
+      if (heldMs <= 0) return;
+      const answered = this.#answering();
+      this.#admitsAtMs = this.#nowMs() + heldMs;
+      await sleep(clock, heldMs, signal).catch(() => undefined);
+      const answering = this.#answering();
+      if (answered.every((id) => answering.includes(id))) return;
+    }
+  }
+
+  #answering(): readonly string[] {
+    return this.#choose().flatMap(({ id, answers }) => (answers === true ? [id] : []));
   }
 
   /** While an agent waits for its admission, and until it is led on: for how long still. */

@@ -92,11 +92,14 @@ export interface AdmissionGround {
  * slot of the same window that agents without a relay leave in; where its manager was seen dead and
  * is back, of the one in which that takes in its own again. 0 in a small fleet, and where its manager
  * answers all the time: then nobody else has lost anything.
+ * `leftMs`: asked again, because fewer would take it in now than when it was asked first; it can be kept for
+ * so long still. A slot that comes too late for that is none.
  */
 export function admissionWaitMs(
   { agentId, list: ranked, health, nowMs }: AdmissionGround,
   managerId: string,
   lostForMs: number,
+  leftMs?: number,
 ): number {
   const { list, ranking } = ranked;
   const verdict = ({ id, state }: Manager): string => verdictOf(state, health.get(id));
@@ -106,14 +109,17 @@ export function admissionWaitMs(
   if (leaving === undefined) return 0;
   if (seen?.lastKind === 'alive') {
     const backAtMs = backSinceMs(seen, nowMs - lostForMs, nowMs);
-    return backAtMs === undefined ? 0 : returnWaitMs(agentId, list, leaving, nowMs - backAtMs);
+    const waitMs =
+      backAtMs === undefined ? 0 : returnWaitMs(agentId, list, leaving, nowMs - backAtMs);
+    return waitMs <= (leftMs ?? maxHoldMs) ? waitMs : 0;
   }
   if (candidates.length === 0) return 0;
   const sinceAtMs = seen?.verdict === 'down' ? seen.sinceAtMs : nowMs - lostForMs;
   const isReturning = returns({ agentId, list: ranked, candidates }, leaving);
   const question = { agentId, list, leaving, candidates, health, sinceAtMs, nowMs, isReturning };
   const waitMs = leaveAtMs(question) - nowMs;
-  if (waitMs <= maxHoldMs) return Math.max(0, waitMs);
+  if (waitMs <= (leftMs ?? maxHoldMs)) return Math.max(0, waitMs);
+  if (leftMs !== undefined) return 0;
   // Later than an agent can be kept: led on when its hold ends, all of those would go at one instant.
   return Math.floor(fractionOf(`${agentId}|hold|${managerId}`) * maxHoldMs);
 }

@@ -38,7 +38,7 @@ export interface RelayParts {
   /** Best first; empty: none is up. */
   choose(): readonly RelayManager[];
   /** See `RelayPorts.admission`. */
-  admission(managerId: string, lostForMs: number): number;
+  admission(managerId: string, lostForMs: number, leftMs?: number): number;
   /** See `RelayPorts.patienceMs`. */
   patienceMs(): number;
   /** See `RelayPorts.isCrowd`. */

@@ -128,6 +128,8 @@ export class Fleet {
   readonly relayLostAtMs: Float64Array;
   /** Managers that its relay asked in the pass under way, as bits, and since when it lasts. */
   readonly relayPass: Uint16Array;
+  /** Whom it could have been led to when its admission was asked for, a bit each. */
+  readonly heldFor: Uint16Array;
   readonly passAtMs: Float64Array;
   /** Whom its relay dialled in vain for this one connection; undefined for none. */
   readonly tried: (Tried | undefined)[];
@@ -194,6 +196,7 @@ export class Fleet {
     this.relayLost = new Int8Array(count).fill(-1);
     this.relayLostAtMs = instants(0);
     this.relayPass = new Uint16Array(count);
+    this.heldFor = new Uint16Array(count);
     this.passAtMs = instants(0);
     this.tried = new Array(count);
     this.suspects = new Uint16Array(count);

@@ -6,7 +6,7 @@
 import { agentState, chanceOf, fates } from './fleet.ts';
 import { condition } from './network.ts';
 import { noteLost, suspect } from './relay.ts';
-import { dialOn, enterRelay, leadOn, lookAgain, meetSilence } from './relay-walk.ts';
+import { dialOn, endHold, enterRelay, lookAgain, meetSilence } from './relay-walk.ts';
 import { arriveAt, beginAway, endAway, leaveDoor } from './session.ts';
 import type { World } from './world.ts';
 
@@ -49,7 +49,7 @@ export function stepAgent(world: World, agent: number): void {
       else if (!enterRelay(world, agent)) failAttempt(world, agent, condition.refused);
       return;
     case agentState.held:
-      if (!leadOn(world, agent)) failAttempt(world, agent, condition.refused);
+      if (!endHold(world, agent)) failAttempt(world, agent, condition.refused);
       return;
     case agentState.led:
       meetLed(world, agent);

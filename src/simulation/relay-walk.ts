@@ -7,6 +7,7 @@ import { agentState } from './fleet.ts';
 import { condition } from './network.ts';
 import {
   admissionMs,
+  answeringOf,
   hasOther,
   isCrowdFor,
   isDoorFull,
@@ -30,16 +31,24 @@ const refusedMs = 1;
 export function enterRelay(world: World, agent: number): boolean {
   const { fleet, nowMs } = world;
   if ((fleet.downUntilMs[agent] ?? 0) > nowMs) return false;
-  return admit(world, agent);
+  return admit(world, agent, false);
 }
 
-function admit(world: World, agent: number): boolean {
-  const waitMs = admissionMs(world, agent);
-  return waitMs <= 0 ? leadOn(world, agent) : waitAs(world, agent, agentState.held, waitMs);
+function admit(world: World, agent: number, isAgain: boolean): boolean {
+  const waitMs = admissionMs(world, agent, isAgain);
+  if (waitMs <= 0) return leadOn(world, agent);
+  world.fleet.heldFor[agent] = answeringOf(world, agent);
+  return waitAs(world, agent, agentState.held, waitMs);
+}
+
+/** Its slot has come: asked again where one of those that answered does no more. */
+export function endHold(world: World, agent: number): boolean {
+  const gone = (world.fleet.heldFor[agent] ?? 0) & ~answeringOf(world, agent);
+  return gone === 0 ? leadOn(world, agent) : admit(world, agent, true);
 }
 
 /** A pass begins. */
-export function leadOn(world: World, agent: number): boolean {
+function leadOn(world: World, agent: number): boolean {
   const { fleet, nowMs } = world;
   fleet.relayPass[agent] = 0;
   fleet.passAtMs[agent] = nowMs;
@@ -82,7 +91,7 @@ export function meetSilence(world: World, agent: number, manager: number): void 
 
 /** Somebody may answer now, or its time is up. */
 export function lookAgain(world: World, agent: number): boolean {
-  return hasOther(world, agent) ? admit(world, agent) : keep(world, agent);
+  return hasOther(world, agent) ? admit(world, agent, false) : keep(world, agent);
 }
 
 /**

@@ -21,8 +21,8 @@ const suspectedMs = 2;
 /** So long after a change the oracle says nothing: nobody can know yet. */
 const graceMs = 10_000;
 
-/** How long the agent that has just dialled waits in it; 0: it is led on now. */
-export function admissionMs(world: World, agent: number): number {
+/** How long the agent waits in it; 0: it is led on now. `isAgain`: it has waited already. */
+export function admissionMs(world: World, agent: number, isAgain: boolean): number {
   const { fleet, logic, nowMs } = world;
   const lost = fleet.relayLost[agent] ?? -1;
   const list = rankedListOf(world, agent);
@@ -34,7 +34,16 @@ export function admissionMs(world: World, agent: number): number {
     nowMs: world.wallMs(agent),
   };
   const lostForMs = nowMs - (fleet.relayLostAtMs[agent] ?? nowMs);
-  return Math.min(maxHoldMs, logic.relay.admissionWaitMs(ground, `m${lost}`, lostForMs));
+  const leftMs = (fleet.attemptAtMs[agent] ?? nowMs) + maxHoldMs - nowMs;
+  const again = isAgain ? leftMs : undefined;
+  const waitMs = logic.relay.admissionWaitMs(ground, `m${lost}`, lostForMs, again);
+  return Math.min(leftMs, waitMs);
+}
+
+/** Whom it could be led to now, a bit each. */
+export function answeringOf(world: World, agent: number): number {
+  const answering = chosenBy(world, agent).filter(({ answers }) => answers === true);
+  return answering.reduce((bits, { id }) => bits | (1 << numberOf(id)), 0);
 }
 
 /** Best first; of those dialled in vain for this connection only who answers the probes now. */

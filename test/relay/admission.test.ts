@@ -52,6 +52,24 @@ test('nobody is kept waiting for longer than a handshake lasts', async () => {
   await world.agent(port, 'again').hears('b\nagain');
 });
 
+test('it is asked again when its slot has come, where fewer managers answer by then', async () => {
+  const { port, fail, relay } = await onFailing();
+  const answers = true as const;
+  const [failed, next] = world.managers;
+  assert.ok(failed !== undefined && next !== undefined);
+  const other = await world.echo('c');
+  world.managers = [failed, { ...next, answers }, { ...other, answers }];
+  world.admissionMs = 100;
+  world.againMs = 400;
+  await fail();
+  const startMs = performance.now();
+  const agent = world.agent(port, 'again');
+  await eventually('it waits', () => relay.admitsInMs !== undefined);
+  world.managers = [{ ...other, answers }, next, failed];
+  await agent.hears('c\nagain');
+  assert.ok(performance.now() - startMs >= 495, `${performance.now() - startMs} ms`);
+});
+
 test('a planned switch and a new agent wait for nobody', async () => {
   const { relay, port } = await onFailing();
   world.admissionMs = 3_600_000;

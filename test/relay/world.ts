@@ -29,6 +29,8 @@ export class RelayWorld {
   isCrowd = false;
   /** How long an agent waits whose manager failed. */
   admissionMs = 0;
+  /** The same, when its slot has come and fewer managers answer than before. */
+  againMs = 0;
 
   /** A manager of its own behaviour, told of every connection before anything else is read. */
   async serve(id: string, onSocket: (socket: Socket) => void): Promise<RelayManager> {
@@ -80,7 +82,7 @@ export class RelayWorld {
         clock: systemClock,
         network,
         choose: () => this.managers,
-        admission: () => this.admissionMs,
+        admission: (_, __, leftMs) => (leftMs === undefined ? this.admissionMs : this.againMs),
         patienceMs: () => this.patienceMs,
         isCrowd: () => this.isCrowd,
         report: (event) => void this.events.push(event),

@@ -108,6 +108,36 @@ test('slots later than an agent can be kept are dealt anew: they do not all end 
   assert.ok(late > 10 && late < 90, `${late}`);
 });
 
+test('asked again when one of two that take the agents in has hung: slots as long as the other needs', () => {
+  const base = loopbackList();
+  const managers = ['a', 'b', 'c'].map((id, place) => manager(id, `192.0.2.${place + 1}`));
+  const list = { ...base, managers, client: { ...base.client, agents: 3_000 } };
+  const ranked = { list, hash: 'sha256:x', acceptedAtMs: 0, ranking: managers };
+  const waitMs = (agentId: string, b: Health, nowMs: number, leftMs?: number): number => {
+    const health = new Map([
+      ['a', dead()],
+      ['b', b],
+      ['c', alive()],
+    ] as const);
+    const ground = { agentId, list: ranked, health, nowMs: dead().sinceAtMs + nowMs };
+    return admissionWaitMs(ground, 'a', nowMs, leftMs);
+  };
+  // A third of all for two is 6 s; then two thirds for one are 25 s.
+  const agents = Array.from({ length: 200 }, (_, number) => `${number}`);
+  const again = agents.flatMap((agentId) => {
+    const slotMs = waitMs(agentId, alive(), 0);
+    const leftMs = 45_000 - slotMs;
+    assert.equal(waitMs(agentId, alive(), slotMs, leftMs), 0, 'nothing has changed');
+    const againMs = waitMs(agentId, dead(), slotMs, leftMs);
+    assert.equal(waitMs(agentId, dead(), slotMs, againMs - 1), 0, 'no time for it');
+    return againMs > 0 ? [slotMs + againMs] : [];
+  });
+  assert.ok(again.length > 100, `${again.length} of ${agents.length} wait anew`);
+  assert.ok(again.every((atMs) => atMs <= 45_000));
+  const late = again.filter((atMs) => atMs > 12_000).length;
+  assert.ok(late > again.length * 0.3, `${late} of ${again.length} in the second half`);
+});
+
 test('only who answered the last probe is worth dialling again, whatever the verdict says', () => {
   const ranking = [
     manager('up', '192.0.2.1'),

@@ -99,6 +99,24 @@ function withoutReturns(health: Known): Known {
   return new Map([...health].map(([id, { returnedAtMs: _, ...one }]) => [id, one] as const));
 }
 
+test('slots of relays are dealt anew when a second manager falls while they run', () => {
+  const world = { agents: 1_800, managers: 3, hasRelay: true, isStrict: true, durationMs: 150_000 };
+  const settings: WorldSettings = { ...defaultWorld, ...world };
+  const faults: readonly Fault[] = [
+    { kind: 'crash', atMs: 60_000, durationMs: 80_000, ...anybody },
+    { kind: 'hang', atMs: 63_000, durationMs: 80_000, ...anybody, manager: 1 },
+  ];
+  const { admissionWaitMs } = productLogic.relay;
+  const brokenWith = (waitMs: typeof admissionWaitMs) => {
+    const logic = { ...productLogic, relay: { ...productLogic.relay, admissionWaitMs: waitMs } };
+    return runWorld({ settings, faults, logic, replaceOps }).violations[0]?.invariant;
+  };
+  assert.equal(brokenWith(admissionWaitMs), undefined);
+  const askedOnce: typeof admissionWaitMs = (ground, id, lostForMs, leftMs) =>
+    leftMs === undefined ? admissionWaitMs(ground, id, lostForMs) : 0;
+  assert.equal(brokenWith(askedOnce), 'I9');
+});
+
 test('a fleet does not leave a manager that only hung for a moment, when its slots come', () => {
   const world = { agents: 2_900, hasPublisher: false, durationMs: 240_000 };
   const settings: WorldSettings = { ...defaultWorld, ...world };
