@@ -73,7 +73,7 @@ export interface Left {
 }
 
 export interface Packed {
-  readonly names: readonly FileName[];
+  readonly files: number;
   readonly left: readonly Left[];
   readonly bytes: number;
 }
@@ -185,7 +185,7 @@ class Packer {
   readonly #contentLimit: number;
   readonly #form: BundleForm;
   readonly #shareLimit: number;
-  readonly #names: FileName[] = [];
+  #files = 0;
   readonly #left: Left[] = [];
   #bytes = 0;
   #contentBytes = 0;
@@ -200,7 +200,7 @@ class Packer {
   }
 
   packed(): Packed {
-    return { names: this.#names, left: this.#left, bytes: this.#bytes };
+    return { files: this.#files, left: this.#left, bytes: this.#bytes };
   }
 
   *add(name: FileName, kind: MemberKind): Generator<Uint8Array> {
@@ -243,14 +243,14 @@ class Packer {
     }
     const isLight = this.#contentBytes + sizeBytes <= this.#contentLimit;
     if (isLight && this.#bytes + memberBytes(name, sizeBytes) <= zipBytes) return true;
-    if (this.#names.length === 0) return true; // alone it may be just above: it must go some day
+    if (this.#files === 0) return true; // alone it may be just above: it must go some day
     this.#isFull = true;
     this.#leave(name, 'no_room', noRoomText);
     return false;
   }
 
   *#member(name: FileName, file: OpenFile, kind: MemberKind): Generator<Uint8Array> {
-    this.#names.push(name);
+    this.#files += 1;
     for (const bytes of this.#form.member(name, file, this.#content(file), kind)) {
       this.#bytes += bytes.length;
       yield bytes;

@@ -12,7 +12,7 @@ const wish: BundleWish = {
 
 async function* seal(): SealedStream {
   yield [];
-  return { packed: { names: [], left: [], bytes: 0 }, digest: Buffer.alloc(32) };
+  return { packed: { files: 0, left: [], bytes: 0 }, digest: Buffer.alloc(32) };
 }
 
 /** With the spools that nobody dropped. */
