@@ -93,7 +93,7 @@ export interface AdmissionGround {
  * is back, of the one in which that takes in its own again. 0 in a small fleet, and where its manager
  * answers all the time: then nobody else has lost anything.
  * `leftMs`: asked again, because fewer would take it in now than when it was asked first; it can be kept for
- * so long still. A slot that comes too late for that is none.
+ * so long still.
  */
 export function admissionWaitMs(
   { agentId, list: ranked, health, nowMs }: AdmissionGround,
@@ -119,9 +119,22 @@ export function admissionWaitMs(
   const question = { agentId, list, leaving, candidates, health, sinceAtMs, nowMs, isReturning };
   const waitMs = leaveAtMs(question) - nowMs;
   if (waitMs <= (leftMs ?? maxHoldMs)) return Math.max(0, waitMs);
-  if (leftMs !== undefined) return 0;
+  if (leftMs !== undefined) return againWaitMs(agentId, managerId, { lostForMs, leftMs });
   // Later than an agent can be kept: led on when its hold ends, all of those would go at one instant.
   return Math.floor(fractionOf(`${agentId}|hold|${managerId}`) * maxHoldMs);
+}
+
+/**
+ * A new slot that comes too late for a held agent: its place in the window is its place in the hold. That
+ * is no sooner than a slot in any window that fits into the hold, and leaves no crowd for the end of it.
+ */
+function againWaitMs(
+  agentId: string,
+  managerId: string,
+  { lostForMs, leftMs }: { readonly lostForMs: number; readonly leftMs: number },
+): number {
+  const placeMs = Math.floor(fractionOf(`${agentId}|leave|${managerId}`) * maxHoldMs);
+  return Math.max(0, Math.min(leftMs, placeMs - lostForMs));
 }
 
 /** Undefined: it has not been down since the loss, as far as this host saw. */

@@ -100,21 +100,23 @@ function withoutReturns(health: Known): Known {
 }
 
 test('slots of relays are dealt anew when a second manager falls while they run', () => {
-  const world = { agents: 1_800, managers: 3, hasRelay: true, isStrict: true, durationMs: 150_000 };
-  const settings: WorldSettings = { ...defaultWorld, ...world };
-  const faults: readonly Fault[] = [
-    { kind: 'crash', atMs: 60_000, durationMs: 80_000, ...anybody },
-    { kind: 'hang', atMs: 63_000, durationMs: 80_000, ...anybody, manager: 1 },
-  ];
+  const world = { managers: 3, hasRelay: true, isStrict: true, durationMs: 150_000 };
   const { admissionWaitMs } = productLogic.relay;
-  const brokenWith = (waitMs: typeof admissionWaitMs) => {
+  const brokenWith = (agents: number, afterMs: number, waitMs = admissionWaitMs) => {
+    const settings: WorldSettings = { ...defaultWorld, ...world, agents };
+    const faults: readonly Fault[] = [
+      { kind: 'crash', atMs: 60_000, durationMs: 80_000, ...anybody },
+      { kind: 'hang', atMs: 60_000 + afterMs, durationMs: 80_000, ...anybody, manager: 1 },
+    ];
     const logic = { ...productLogic, relay: { ...productLogic.relay, admissionWaitMs: waitMs } };
     return runWorld({ settings, faults, logic, replaceOps }).violations[0]?.invariant;
   };
-  assert.equal(brokenWith(admissionWaitMs), undefined);
+  assert.equal(brokenWith(1_800, 1_500), undefined);
+  assert.equal(brokenWith(2_500, 12_000), undefined, 'slots that come too late for the relay');
   const askedOnce: typeof admissionWaitMs = (ground, id, lostForMs, leftMs) =>
     leftMs === undefined ? admissionWaitMs(ground, id, lostForMs) : 0;
-  assert.equal(brokenWith(askedOnce), 'I9');
+  assert.equal(brokenWith(1_800, 1_500, askedOnce), 'I9');
+  assert.equal(brokenWith(2_500, 12_000, askedOnce), 'I9');
 });
 
 test('a fleet does not leave a manager that only hung for a moment, when its slots come', () => {
