@@ -100,17 +100,6 @@ test('files are created, replaced and removed, with the modes of their item kind
   assert.equal(modeOf('etc/shared/new/deep'), 0o770);
 });
 
-test('the owner given is the owner of files and of new folders', async (t) => {
-  const home = makeHome(t);
-  const self = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
-  const owner = self.uid === 0 ? { uid: 4321, gid: 4322 } : self; // only root can give away
-  await receive(workerOn(home, { owner }), home, { missing: { 'etc/shared/g/a': 'x' } });
-  for (const name of ['etc/shared/g', 'etc/shared/g/a']) {
-    const { uid, gid } = statSync(join(home, name));
-    assert.deepEqual({ uid, gid }, owner);
-  }
-});
-
 test('symlink-swap: nothing is written or removed through a symlinked folder', async (t) => {
   const outside = makeHome(t, { 'victim/agent.conf': 'untouched', 'victim/old': 'untouched' });
   const home = makeHome(t, { 'etc/shared/fine/a': 'a' });
@@ -481,5 +470,17 @@ for (const form of forms) {
       ['etc/shared/new/b.tmp'],
     );
     assert.deepEqual(Object.keys(readTree(home)), ['etc/shared/new/a']);
+  });
+
+  test(`the owner given is the owner of files and of new folders, ${form} form`, async (t) => {
+    const home = makeHome(t);
+    const self = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+    const owner = self.uid === 0 ? { uid: 4321, gid: 4322 } : self; // only root can give away
+    const worker = workerOn(home, { owner });
+    await receiveAround(home, { form, names: newFiles, worker }, () => undefined);
+    for (const name of ['etc/shared/new', ...newFiles]) {
+      const { uid, gid } = statSync(join(home, name));
+      assert.deepEqual({ uid, gid }, owner);
+    }
   });
 }
