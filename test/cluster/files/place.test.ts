@@ -417,7 +417,9 @@ for (const form of forms) {
       assert.equal(statSync(join(stagingOf(home), unpacked[0] ?? '')).mode & 0o777, 0o700);
       const folder = join(stagingOf(home), unpacked[0] ?? '', 'member-1');
       // A stamp is remembered once it cannot be that of a later change in the same tick.
-      while (Date.now() - statSync(join(folder, 'a')).ctimeMs < 60);
+      const below = readdirSync(stagingOf(home), { recursive: true, encoding: 'utf8' });
+      const changes = below.map((name) => statSync(join(stagingOf(home), name)).ctimeMs);
+      while (Date.now() - Math.max(...changes) < 60);
       inodes.push(...[folder, join(folder, 'a')].map((path) => statSync(path).ino));
     };
     const worker = workerOn(home);
