@@ -10,9 +10,8 @@
 import { defaultSlowStart } from '../health/damping.ts';
 import { doubtEndsAtMs, type Health } from '../health/judge.ts';
 import type { Manager, ManagerList } from '../list/model.ts';
-import { burstsAfterMs, quietAtMs } from './decide-bursts.ts';
+import { burstsMs, quietAtMs } from './decide-bursts.ts';
 import { fractionOf, intakeMs, nextRoundMs, weightOf } from './decide-slot.ts';
-import { defaultPolicy } from './decide-view.ts';
 
 export interface LeaveQuestion {
   readonly agentId: string;
@@ -49,7 +48,7 @@ type WindowQuestion = Omit<LeaveQuestion, 'agentId' | 'nowMs' | 'isReturning'>;
 const maxWindowMs = 90_000;
 /** After the grace: a sidecar killed over its move does it again 10 s later, within two minutes of the loss. */
 const lastSlotMs = 82_000;
-const quietMs = lastSlotMs - burstsAfterMs(defaultPolicy.reconnectGraceMs);
+const quietMs = lastSlotMs - burstsMs;
 /** Not all know of a death at one instant: those that return keep off the last of the others. */
 const returnGapMs = 5_000;
 /** By then everybody that waits for a slot has had it. */

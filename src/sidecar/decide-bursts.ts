@@ -14,21 +14,16 @@ interface Burst {
 
 /**
  * Linux sends a SYN again 15, 31 and 63 s after the first, since 6.5 (`tcp_syn_linear_timeouts`) 19, 35
- * and 67 s: until a full queue is served after the later one. From 5 s before the earlier one: who is sent
- * then dials when its whole agent is started anew, which takes 3.5 s, and stands among them.
+ * and 67 s: from 1 s before the one until a full queue is served after the other.
  * Earlier ones come while an agent is left to itself, the next one after the last slot.
  */
 const bursts: readonly Burst[] = [15_000, 31_000, 63_000].map((againMs) => ({
-  beginsMs: againMs - 5_000,
+  beginsMs: againMs - 1_000,
   endsMs: againMs + 4_000 + 5_000,
 }));
 
-/** How much of them is left so long after the loss: no later slot is put off by more. */
-export function burstsAfterMs(lostForMs: number): number {
-  const leftOf = ({ beginsMs, endsMs }: Burst): number =>
-    Math.max(0, endsMs - Math.max(beginsMs, lostForMs));
-  return bursts.reduce((sum, burst) => sum + leftOf(burst), 0);
-}
+/** All of them: no slot is later than this because of them. */
+export const burstsMs = bursts.reduce((sum, { beginsMs, endsMs }) => sum + endsMs - beginsMs, 0);
 
 /** `offsetMs` after `fromMs`, bursts not counted. Instants are wall clock. */
 export function quietAtMs(lostAtMs: number, fromMs: number, offsetMs: number): number {

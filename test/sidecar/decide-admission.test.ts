@@ -130,7 +130,7 @@ test('lost although its manager answers: all take the fleet in, none waits longe
     );
   };
   const isInBurst = (slot: number) =>
-    (slot > 26_000 && slot < 40_000) || (slot > 58_000 && slot < 72_000);
+    (slot > 30_000 && slot < 40_000) || (slot > 62_000 && slot < 72_000);
   const [fits, tooMany] = [slotsOf(6_500), slotsOf(40_000)];
   assert.ok(fits.every((slot) => slot >= 24_000 && slot <= 102_000 && !isInBurst(slot)));
   assert.ok(fits.some((slot) => slot > 90_000));
