@@ -207,9 +207,14 @@ function cutPower(world: World, agent: number, fault: Fault): void {
 export function wakeHost(world: World, agent: number): void {
   const { fleet, nowMs, random } = world;
   markChange(world);
-  if (Math.max(fleet.downUntilMs[agent] ?? 0, fleet.pausedUntilMs[agent] ?? 0) > nowMs) return;
   const isLeftStopped =
     fleet.state[agent] === agentState.stopped && fleet.isUnfinished[agent] === 1;
+  const untilMs = Math.max(fleet.downUntilMs[agent] ?? 0, fleet.pausedUntilMs[agent] ?? 0);
+  if (untilMs > nowMs) {
+    // What keeps it down for longer may have been a write that was cut: nothing else wakes it then.
+    if (isLeftStopped) world.queue.push(untilMs, eventKind.wakeHost, agent);
+    return;
+  }
   if (isLeftStopped && Number.isNaN(fleet.agentAtMs[agent] ?? 0)) {
     world.scheduleAgent(agent, nowMs + random.between(200, 2_000));
   }
