@@ -25,6 +25,7 @@ import { renewRoot } from '../publisher/renew-root.ts';
 import type { AgentRow } from '../publisher/reports/agent-book.ts';
 import type { ReportStore } from '../publisher/reports/report-keeper.ts';
 import { planRollout } from '../publisher/rollout/plan.ts';
+import { reportedAgents } from '../publisher/roster/claims.ts';
 import { commandWriter } from './build-publisher-leader.ts';
 import type { FollowConfig } from './follow-config.ts';
 import { type PublisherConfig, parsePublisherConfig } from './publisher-config.ts';
@@ -63,8 +64,9 @@ export async function openOffice(path: string): Promise<PublisherOffice> {
   const reportsPath = resolve(path, config.files.reports);
   const plan = buildPlan(config, history, () => readReports(reportsPath, rowsOf) ?? []);
   const agents = () => readReports(reportsPath, countOf) ?? 0;
+  const loads = () => reportedAgents(readReports(reportsPath, rowsOf) ?? [], clock.nowMs());
   const writer = commandWriter({ directory: path, config, history, root, listKey });
-  const bare = { history, root, listKey, clock, plan, agents };
+  const bare = { history, root, listKey, clock, plan, agents, loads };
   const desk = writer === undefined ? bare : { ...bare, writer };
   return {
     config,
@@ -81,6 +83,14 @@ export async function openOffice(path: string): Promise<PublisherOffice> {
     },
     close: () => history.close(),
   };
+}
+
+/** With the writer that the running publisher is and the reports that it holds, for a command's. */
+export function atWork(
+  office: PublisherOffice,
+  own: Required<Pick<PublishDesk, 'writer' | 'loads'>>,
+): PublisherOffice {
+  return { ...office, desk: { ...office.desk, ...own } };
 }
 
 /** The planning of changes; `rows`: what the fleet looks like. */

@@ -37,7 +37,7 @@ import { followExport } from './build-publisher-export.ts';
 import { openIdentity } from './build-publisher-identity.ts';
 import { openLeadership } from './build-publisher-leader.ts';
 import { buildMetrics } from './build-publisher-metrics.ts';
-import { openOffice, readConfig } from './build-publisher-office.ts';
+import { atWork, openOffice, readConfig } from './build-publisher-office.ts';
 import { openPeers, type Peers } from './build-publisher-peers.ts';
 import { openReportOffice, type ReportOffice } from './build-publisher-reports.ts';
 import { withRollout } from './build-publisher-rollout.ts';
@@ -95,7 +95,8 @@ async function serveOffice(serving: Serving): Promise<void> {
   const complaints = new Complaints(log, clock.nowMs);
   const ground: { running?: Running } = {};
   const leadership = await openSeat(serving, complaints, ground);
-  const office = withWriter(serving.office, leadership);
+  const loads = () => reports?.book.loads() ?? new Map<string, number>();
+  const office = atWork(serving.office, { writer: leadership.writer, loads });
   let onEvent: FleetMetrics['note'] = () => undefined;
   const tell: FleetMetrics['note'] = (event) => onEvent(event);
   const peers = openPeers({ leadership, complaints }, () => running);
@@ -145,11 +146,6 @@ async function serveOffice(serving: Serving): Promise<void> {
   } finally {
     api?.close();
   }
-}
-
-/** The writer that the running publisher is, in place of that of a command. */
-function withWriter(office: PublisherOffice, { writer }: Leadership): PublisherOffice {
-  return { ...office, desk: { ...office.desk, writer } };
 }
 
 function openSeat(

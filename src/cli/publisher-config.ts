@@ -51,7 +51,9 @@ const list = z.strictObject({
     .describe('how many agents share the managers; spaces probes and moves. 0: those that report'),
   acceptRate: whole(1, listLimits.maxAcceptRate)
     .default(100)
-    .describe('new sessions a second that one manager takes in; agents move in slots below it'),
+    .describe(
+      'new sessions a second that one manager takes in; agents move in slots below it, slower where one manager holds more than its share',
+    ),
   balancers: z
     .array(
       z.strictObject({

@@ -7,7 +7,7 @@ import { sha256Tag } from '../bytes.ts';
 import type { Clock } from '../clock.ts';
 import { ConfigError, HostError } from '../errors.ts';
 import { parseEnvelope } from '../list/envelope.ts';
-import type { Admission, ListClient, ManagerList } from '../list/model.ts';
+import type { Admission, ListClient, Manager, ManagerList } from '../list/model.ts';
 import { parseList, renderList } from '../list/parse-list.ts';
 import type { VerifiedRoot } from '../list/root.ts';
 import { type SigningKey, signDocument, signReceipt } from '../list/sign.ts';
@@ -15,6 +15,7 @@ import { verifyList } from '../list/verify.ts';
 import { managersSeenFrom, zonesWithAddresses } from '../list/zone-addresses.ts';
 import { refuseConflict } from './conflict.ts';
 import { type Content, fingerprint, isSameContent, listedManagers } from './content.ts';
+import { crowdingOf, slowedRate } from './crowding.ts';
 import type { History, PublishedList, Reason } from './history.ts';
 import { listedRollout, type RolloutRecord } from './rollout/record.ts';
 import { buildLocalWriter, type Writer } from './writer.ts';
@@ -32,6 +33,8 @@ export interface PublishDesk {
   readonly writer?: Writer;
   /** How many agents report: the size of the fleet, where the configuration names none. */
   agents?(): number;
+  /** Agents by the manager that they report to be on; absent: they follow the weights. */
+  loads?(): ReadonlyMap<string, number>;
 }
 
 /** What should stand in the next version, decided from the newest one. */
@@ -165,6 +168,9 @@ function nextList(
 ): ManagerList {
   const { root, clock } = desk;
   const version = (before?.version ?? 0) + 1;
+  const listed = listedManagers(content);
+  const client = sizedClient(desk, content);
+  const crowding = crowdingOf(listed, client.agents, desk.loads?.() ?? new Map());
   return {
     org: root.org,
     rootVersion: root.version,
@@ -175,15 +181,24 @@ function nextList(
     issuedAtMs: clock.nowMs(),
     validFor: content.validFor,
     ...(before === undefined ? {} : { prev: before.hash }),
-    managers: listedManagers(content),
-    client: sizedClient(desk, content),
+    managers: listed.map((manager) => slowed(manager, crowding)),
+    client,
     ...(rollout === undefined ? {} : { rollout: listedRollout(rollout) }),
     ...(content.acceptRate === undefined
       ? {}
-      : { admission: admissionOf(version, content.acceptRate, clock.nowMs()) }),
+      : {
+          admission: admissionOf(version, slowedRate(content.acceptRate, crowding), clock.nowMs()),
+        }),
     ...(content.balance === undefined ? {} : { balance: content.balance }),
     ...(content.balancers === undefined ? {} : { balancers: content.balancers }),
   };
+}
+
+function slowed(manager: Manager, crowding: number): Manager {
+  const { acceptRate } = manager;
+  return acceptRate === undefined
+    ? manager
+    : { ...manager, acceptRate: slowedRate(acceptRate, crowding) };
 }
 
 /** Slots and probes are spaced by the size of the fleet: zero would be no slots at all. */

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { Admission, Manager, ManagerList, Rollout } from '../list/model.ts';
 import { clientDefaults } from '../list/parse-list.ts';
+import { crowdingOf, slowedRate } from '../publisher/crowding.ts';
 import { startOfTimeMs } from './settings.ts';
 import { addressOf, type World } from './world.ts';
 
@@ -28,7 +29,7 @@ export function nextList(
       agents: settings.agents,
       probeBudgetPerManager: settings.probeBudgetPerManager,
     },
-    admission: admissionOf(world, version),
+    admission: admissionOf(world, version, managers),
     ...(rollout === undefined ? {} : { rollout }),
   };
 }
@@ -59,18 +60,13 @@ export function managerOf(number: number, state: Manager['state']): Manager {
   };
 }
 
-/**
- * Sidecars count with agents spread evenly over the managers that live. Where sessions have piled
- * up, the next death moves more of them: admit more slowly.
- */
-function admissionOf(world: World, version: number): Admission {
-  const { settings, nowMs } = world;
-  const listed = world.doors.map((_, number) => number).filter((n) => world.joined[n] === 1);
-  const living = listed.filter((number) => world.publisherSees[number] !== false);
-  const expected = settings.agents / Math.max(1, living.length);
-  const most = Math.max(...world.doors.map(({ sessions }) => sessions), expected);
-  const rate = Math.max(1, Math.floor((settings.manager.acceptRate * expected) / most));
-  return { id: `a${version}`, ratePerServer: rate, startSlotAtMs: startOfTimeMs + nowMs + 2_000 };
+/** As the publisher makes it, from sessions instead of reports. */
+function admissionOf(world: World, version: number, managers: readonly Manager[]): Admission {
+  const { settings, doors, nowMs } = world;
+  const loads = new Map(doors.map(({ sessions }, number) => [`m${number}`, sessions]));
+  const crowding = crowdingOf(managers, settings.agents, loads);
+  const ratePerServer = slowedRate(settings.manager.acceptRate, crowding);
+  return { id: `a${version}`, ratePerServer, startSlotAtMs: startOfTimeMs + nowMs + 2_000 };
 }
 
 /** Into the world's archive; returns its number. */

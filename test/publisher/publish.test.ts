@@ -159,6 +159,25 @@ test('an accept rate is told as an admission; the fleet is as big as said, else 
   assert.equal(listOf(sized.entry).client.agents, 900);
 });
 
+test('where agents have piled up, the list slows them; the configured rates stay as they are', async (t) => {
+  const loads = new Map([['a', 300]]);
+  const desk = { ...(await openDesk(t)), agents: () => 300, loads: () => loads };
+  const [first, ...rest] = three.managers;
+  assert.ok(first !== undefined);
+  const content = { ...three, managers: [{ ...first, acceptRate: 40 }, ...rest], acceptRate: 90 };
+  const { entry } = await publish(desk, publishConfigured(content));
+  const list = listOf(entry);
+  assert.equal(list.admission?.ratePerServer, 30);
+  assert.deepEqual(
+    list.managers.map(({ acceptRate }) => acceptRate),
+    [13, undefined, undefined],
+  );
+  assert.deepEqual([entry.content.acceptRate, entry.content.managers[0]?.acceptRate], [90, 40]);
+  loads.set('b', 300);
+  const again = await publish(desk, publishConfigured(content));
+  assert.equal(again.kind, 'unchanged'); // loads alone make no version
+});
+
 test('what a sidecar would refuse is not published: foreign host, too many removed, none up', async (t) => {
   const desk = await openDesk(t);
   await assert.rejects(publish(desk, publishConfigured(configuredOf('a', 'b', 'c', 'd', 'e'))), {
