@@ -85,10 +85,10 @@ export async function openOffice(path: string): Promise<PublisherOffice> {
   };
 }
 
-/** With the writer that the running publisher is and the reports that it holds, for a command's. */
+/** With the writer that the running publisher is, its reports and its probes, for a command's. */
 export function atWork(
   office: PublisherOffice,
-  own: Required<Pick<PublishDesk, 'writer' | 'loads'>>,
+  own: Required<Pick<PublishDesk, 'writer' | 'loads' | 'seesDead'>>,
 ): PublisherOffice {
   return { ...office, desk: { ...office.desk, ...own } };
 }

@@ -96,7 +96,8 @@ async function serveOffice(serving: Serving): Promise<void> {
   const ground: { running?: Running } = {};
   const leadership = await openSeat(serving, complaints, ground);
   const loads = () => reports?.book.loads() ?? new Map<string, number>();
-  const office = atWork(serving.office, { writer: leadership.writer, loads });
+  const seesDead = (id: string) => running.healths?.().get(id)?.verdict === 'down';
+  const office = atWork(serving.office, { writer: leadership.writer, loads, seesDead });
   let onEvent: FleetMetrics['note'] = () => undefined;
   const tell: FleetMetrics['note'] = (event) => onEvent(event);
   const peers = openPeers({ leadership, complaints }, () => running);

@@ -7,8 +7,9 @@ import type { Manager } from '../list/model.ts';
 
 /**
  * What the accept rates of a list are to be divided by, 1 or more: the load of the fullest manager
- * that takes its share, over that share of `agents`, the fleet as the list tells its size. `loads`:
- * agents by manager id, as they report.
+ * that takes its share, over that share of `agents`, the fleet as the list tells its size. `managers`:
+ * without those that are seen dead; sidecars count none on them either. `loads`: agents by manager id,
+ * as they report.
  */
 export function crowdingOf(
   managers: readonly Manager[],

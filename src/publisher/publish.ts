@@ -35,6 +35,8 @@ export interface PublishDesk {
   agents?(): number;
   /** Agents by the manager that they report to be on; absent: they follow the weights. */
   loads?(): ReadonlyMap<string, number>;
+  /** A manager that our own probes find dead, though the list may still offer it. */
+  seesDead?(id: string): boolean;
 }
 
 /** What should stand in the next version, decided from the newest one. */
@@ -170,7 +172,8 @@ function nextList(
   const version = (before?.version ?? 0) + 1;
   const listed = listedManagers(content);
   const client = sizedClient(desk, content);
-  const crowding = crowdingOf(listed, client.agents, desk.loads?.() ?? new Map());
+  const living = listed.filter(({ id }) => desk.seesDead?.(id) !== true);
+  const crowding = crowdingOf(living, client.agents, desk.loads?.() ?? new Map());
   return {
     org: root.org,
     rootVersion: root.version,

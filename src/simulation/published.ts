@@ -4,6 +4,7 @@ import type { Admission, Manager, ManagerList, Rollout } from '../list/model.ts'
 import { clientDefaults } from '../list/parse-list.ts';
 import { crowdingOf, slowedRate } from '../publisher/crowding.ts';
 import { startOfTimeMs } from './settings.ts';
+import { numberOf } from './situation.ts';
 import { addressOf, type World } from './world.ts';
 
 /** What the publisher knows now, as the next version. */
@@ -60,11 +61,12 @@ export function managerOf(number: number, state: Manager['state']): Manager {
   };
 }
 
-/** As the publisher makes it, from sessions instead of reports. */
+/** As the publisher makes it, from what it sees, and sessions instead of reports. */
 function admissionOf(world: World, version: number, managers: readonly Manager[]): Admission {
   const { settings, doors, nowMs } = world;
   const loads = new Map(doors.map(({ sessions }, number) => [`m${number}`, sessions]));
-  const crowding = crowdingOf(managers, settings.agents, loads);
+  const living = managers.filter(({ id }) => world.publisherSees[numberOf(id)] !== false);
+  const crowding = crowdingOf(living, settings.agents, loads);
   const ratePerServer = slowedRate(settings.manager.acceptRate, crowding);
   return { id: `a${version}`, ratePerServer, startSlotAtMs: startOfTimeMs + nowMs + 2_000 };
 }

@@ -173,6 +173,9 @@ test('where agents have piled up, the list slows them; the configured rates stay
     [13, undefined, undefined],
   );
   assert.deepEqual([entry.content.acceptRate, entry.content.managers[0]?.acceptRate], [90, 40]);
+  const dead = { ...desk, seesDead: (id: string) => id === 'c' };
+  const { entry: fewer } = await publish(dead, { ...publishConfigured(content), evenIfSame: true });
+  assert.equal(listOf(fewer).admission?.ratePerServer, 45); // all on one of two
   loads.set('b', 300);
   const again = await publish(desk, publishConfigured(content));
   assert.equal(again.kind, 'unchanged'); // loads alone make no version
