@@ -21,7 +21,10 @@ faults: ${allFaults.join(', ')}
 --native-cut N   give up on a native loop after N seconds
 --wait-for PATH  only native loops until this file is there: the machine is quiet then`;
 
+/** Repeated side by side. */
 const slowS = 30;
+const firstIndex = 20;
+const stageAddresses = 3;
 const awayMetric = 'agent away';
 const cutMetric = 'agent away, at least';
 
@@ -48,16 +51,17 @@ async function raise(
   }
 }
 
+/** One run after the other, but no more of those that take a minute each. Whatever was measured. */
 async function runCase(
   one: Case,
   stage: Stage | undefined,
   note: (line: string) => void,
-): Promise<readonly Row[]> {
+): Promise<readonly Outcome[]> {
   if (stage === undefined) return [];
   const { subject, fault } = one;
   const outcomes: Outcome[] = [];
   try {
-    for (let run = 0; run < one.runs; run++) {
+    while (outcomes.length < one.runs && !outcomes.some(isSlow)) {
       await subject.ready(stage);
       const outcome = await measure(stage, fault, one.cutS);
       outcomes.push(outcome);
@@ -65,8 +69,6 @@ async function runCase(
       note(
         `${subject.name} ${fault}: ${outcome.awayS?.toFixed(2) ?? `not in ${one.cutS}`} s${lost}`,
       );
-      // What takes a minute each time is known after two.
-      if (outcome.awayS === undefined || (outcome.awayS > slowS && run > 0)) break;
     }
   } catch (thrown) {
     note(`${subject.name} ${fault}: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
@@ -74,7 +76,46 @@ async function runCase(
   } finally {
     await stage.stop();
   }
-  return rowsOf(one, outcomes);
+  return outcomes;
+}
+
+function isSlow({ awayS }: Outcome): boolean {
+  return awayS === undefined || awayS > slowS;
+}
+
+interface Measured {
+  readonly one: Case;
+  readonly outcomes: readonly Outcome[];
+}
+
+/** The cases of a subject, one after the other. */
+async function runLane(
+  lane: readonly Case[],
+  note: (line: string) => void,
+): Promise<readonly Measured[]> {
+  const measured: Measured[] = [];
+  for (const one of lane) {
+    measured.push({ one, outcomes: await runCase(one, await raise(one, note), note) });
+  }
+  return measured;
+}
+
+/** What takes a minute each time: its other runs, side by side. */
+async function runRest(
+  lane: readonly Measured[],
+  nextIndex: () => number,
+  note: (line: string) => void,
+): Promise<readonly Row[]> {
+  const rows: Row[] = [];
+  for (const { one, outcomes } of lane) {
+    const left = outcomes.some(isSlow) ? one.runs - outcomes.length : 0;
+    const beside = Array.from({ length: left }, () => ({ ...one, runs: 1, index: nextIndex() }));
+    const more = await Promise.all(
+      beside.map(async (single) => runCase(single, await raise(single, note), note)),
+    );
+    rows.push(...rowsOf(one, [...outcomes, ...more.flat()]));
+  }
+  return rows;
 }
 
 function rowsOf({ subject, fault, cutS }: Case, outcomes: readonly Outcome[]): readonly Row[] {
@@ -115,23 +156,26 @@ async function run(args: readonly string[], note: (line: string) => void): Promi
     return [];
   }
   const cases = casesOf(values, note);
+  let index = firstIndex + stageAddresses * cases.length;
+  const nextIndex = (): number => {
+    index += stageAddresses;
+    return index - stageAddresses;
+  };
+  const [native, others] = [false, true].map((repeats) =>
+    cases.filter(({ subject }) => subject.repeats === repeats),
+  );
   const slow: Promise<readonly Row[]>[] = [];
-  for (const one of cases.filter(({ subject }) => !subject.repeats)) {
-    slow.push(runCase(one, await raise(one, note), note)); // its faults go on beside the others
+  for (const one of native ?? []) {
+    const stage = await raise(one, note); // its faults go on beside the others
+    slow.push(runCase(one, stage, note).then((outcomes) => rowsOf(one, outcomes)));
   }
   await isThere(values['wait-for']);
-  const repeated = Map.groupBy(
-    cases.filter(({ subject }) => subject.repeats),
-    ({ subject }) => subject.lane,
-  );
-  const lanes = [...repeated.values()].map(async (lane) => {
-    const rows: Row[] = [];
-    for (const one of lane) rows.push(...(await runCase(one, await raise(one, note), note)));
-    return rows;
-  });
-  const rows = (await Promise.all(lanes)).flat();
+  const lanes = [...Map.groupBy(others ?? [], ({ subject }) => subject.lane).values()];
+  const measured = await Promise.all(lanes.map((lane) => runLane(lane, note)));
+  note('the slow runs again, side by side');
+  const rows = await Promise.all(measured.map((lane) => runRest(lane, nextIndex, note)));
   note('all but the native loops are done');
-  return [...(await Promise.all(slow)).flat(), ...rows];
+  return [...(await Promise.all(slow)).flat(), ...rows.flat()];
 }
 
 async function isThere(path: string | undefined): Promise<void> {
@@ -180,7 +224,7 @@ function casesOf(
       cases.push({
         subject,
         fault,
-        index: 20 + 3 * cases.length,
+        index: firstIndex + stageAddresses * cases.length,
         runs: subject.repeats ? Number(values.runs) : 1,
         cutS: fault === 'hung+events' ? Math.min(longest, wedgeCutS) : longest,
       });
