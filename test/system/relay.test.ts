@@ -134,6 +134,7 @@ describe('side by side', { concurrency: 2 }, () => {
     before(async () => {
       await raise(stage, relay);
       await stage.connectedThrough(relay);
+      await stage.allSeenUp(); // the cycle that led the agent into the relay has ended
     });
     after(() => stage.stop());
 
