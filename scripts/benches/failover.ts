@@ -161,16 +161,15 @@ async function run(args: readonly string[], note: (line: string) => void): Promi
     index += stageAddresses;
     return index - stageAddresses;
   };
-  const [native, others] = [false, true].map((repeats) =>
-    cases.filter(({ subject }) => subject.repeats === repeats),
-  );
+  const native = cases.filter(({ subject }) => !subject.repeats);
+  const others = cases.filter(({ subject }) => subject.repeats);
   const slow: Promise<readonly Row[]>[] = [];
-  for (const one of native ?? []) {
+  for (const one of native) {
     const stage = await raise(one, note); // its faults go on beside the others
     slow.push(runCase(one, stage, note).then((outcomes) => rowsOf(one, outcomes)));
   }
   await isThere(values['wait-for']);
-  const lanes = [...Map.groupBy(others ?? [], ({ subject }) => subject.lane).values()];
+  const lanes = [...Map.groupBy(others, ({ subject }) => subject.lane).values()];
   const measured = await Promise.all(lanes.map((lane) => runLane(lane, note)));
   note('the slow runs again, side by side');
   const rows = await Promise.all(measured.map((lane) => runRest(lane, nextIndex, note)));

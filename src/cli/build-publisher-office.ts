@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { encodeBase64Url } from '../bytes.ts';
-import { ConfigError, ListError } from '../errors.ts';
+import { ConfigError, HostError, ListError } from '../errors.ts';
 import { messageOf } from '../guards.ts';
 import { openHistory } from '../host/history-database.ts';
 import { openPublisherFolder } from '../host/publisher-folder.ts';
@@ -22,7 +22,7 @@ import { changeKeys, type KeyChange, type KeyOutcome } from '../publisher/keys.t
 import { loadRoots } from '../publisher/load-roots.ts';
 import type { PublishDesk } from '../publisher/publish.ts';
 import { renewRoot } from '../publisher/renew-root.ts';
-import type { AgentRow } from '../publisher/reports/agent-book.ts';
+import type { AgentBook, AgentRow } from '../publisher/reports/agent-book.ts';
 import type { ReportStore } from '../publisher/reports/report-keeper.ts';
 import { planRollout } from '../publisher/rollout/plan.ts';
 import { reportedAgents } from '../publisher/roster/claims.ts';
@@ -64,7 +64,7 @@ export async function openOffice(path: string): Promise<PublisherOffice> {
   const reportsPath = resolve(path, config.files.reports);
   const plan = buildPlan(config, history, () => readReports(reportsPath, rowsOf) ?? []);
   const agents = () => readReports(reportsPath, countOf) ?? 0;
-  const loads = () => reportedAgents(readReports(reportsPath, rowsOf) ?? [], clock.nowMs());
+  const loads = () => readLoads(reportsPath);
   const writer = commandWriter({ directory: path, config, history, root, listKey });
   const bare = { history, root, listKey, clock, plan, agents, loads };
   const desk = writer === undefined ? bare : { ...bare, writer };
@@ -85,12 +85,20 @@ export async function openOffice(path: string): Promise<PublisherOffice> {
   };
 }
 
-/** With the writer that the running publisher is, its reports and its probes, for a command's. */
+/**
+ * The desk of a running publisher: its own writer and probes, and the reports that it holds instead of
+ * their file, which may be damaged, full or locked without holding up a list.
+ */
 export function atWork(
   office: PublisherOffice,
-  own: Required<Pick<PublishDesk, 'writer' | 'loads' | 'seesDead'>>,
+  own: Required<Pick<PublishDesk, 'writer' | 'seesDead'>>,
+  book: AgentBook | undefined,
 ): PublisherOffice {
-  return { ...office, desk: { ...office.desk, ...own } };
+  const { config, history, desk } = office;
+  if (book === undefined) return { ...office, desk: { ...desk, ...own } };
+  const plan = buildPlan(config, history, () => book.rows());
+  const reported = { plan, agents: () => book.size(), loads: () => book.loads() };
+  return { ...office, desk: { ...desk, ...own, ...reported } };
 }
 
 /** The planning of changes; `rows`: what the fleet looks like. */
@@ -107,7 +115,7 @@ export function buildPlan(
       stableVersion: stable.version,
       stable: stable.content,
       content,
-      rows: rows(),
+      rows: rollout.enabled ? rows() : [], // read for waves only
       settings: planSettingsOf(rollout),
       nowMs: clock.nowMs(),
       ...(before.rollout === undefined ? {} : { salt: before.rollout.salt }),
@@ -127,6 +135,16 @@ function readReports<Value>(path: string, read: (store: ReportStore) => Value): 
     return read(store);
   } finally {
     store.close();
+  }
+}
+
+/** They only slow a list down: reports that cannot be read hold up no order. */
+function readLoads(path: string): ReadonlyMap<string, number> {
+  try {
+    return reportedAgents(readReports(path, rowsOf) ?? [], clock.nowMs());
+  } catch (thrown) {
+    if (thrown instanceof HostError) return new Map();
+    throw thrown;
   }
 }
 

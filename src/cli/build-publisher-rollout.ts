@@ -6,7 +6,6 @@ import type { Complaints } from '../publisher/complaints.ts';
 import type { DaemonWorld } from '../publisher/daemon.ts';
 import type { PublishDesk } from '../publisher/publish.ts';
 import { tendRollout } from '../publisher/rollout/tend.ts';
-import { buildPlan } from './build-publisher-office.ts';
 import type { ReportOffice } from './build-publisher-reports.ts';
 import type { PublisherConfig } from './publisher-config.ts';
 import type { PublisherOffice } from './publisher-host.ts';
@@ -16,16 +15,15 @@ const lookEveryMs = 900;
 /** A large fleet is looked at more rarely: one look at 100 000 agents takes a good part of a second. */
 const agentsPerMs = 20;
 
-/** The desk that plans by the newest reports, and what tends the rollout; without reports, neither. */
+/** What tends the rollout, with the desk; without reports nothing does. */
 export function withRollout(
-  { desk, history }: PublisherOffice,
+  { desk }: PublisherOffice,
   config: () => PublisherConfig,
   reports: ReportOffice | undefined,
   tell: { readonly log: Log; readonly complaints: Complaints },
 ): Pick<DaemonWorld, 'desk' | 'tendRollout'> {
   if (reports === undefined) return { desk };
-  const plan = buildPlan(config(), history, () => reports.book.rows());
-  return { desk: { ...desk, plan }, tendRollout: buildTending(config, reports, tell) };
+  return { desk, tendRollout: buildTending(config, reports, tell) };
 }
 
 /** `config` is read again at every look: a reload may have changed it. */

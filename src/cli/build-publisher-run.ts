@@ -95,16 +95,16 @@ async function serveOffice(serving: Serving): Promise<void> {
   const complaints = new Complaints(log, clock.nowMs);
   const ground: { running?: Running } = {};
   const leadership = await openSeat(serving, complaints, ground);
-  const loads = () => reports?.book.loads() ?? new Map<string, number>();
-  const seesDead = (id: string) => running.healths?.().get(id)?.verdict === 'down';
-  const office = atWork(serving.office, { writer: leadership.writer, loads, seesDead });
   let onEvent: FleetMetrics['note'] = () => undefined;
   const tell: FleetMetrics['note'] = (event) => onEvent(event);
   const peers = openPeers({ leadership, complaints }, () => running);
   const { forward } = peers;
-  const reports = await openReportOffice(path, office.config, complaints, tell, (report) =>
+  const reports = await openReportOffice(path, serving.office.config, complaints, tell, (report) =>
     forward?.offer(report),
   );
+  const seesDead = (id: string) => running.healths?.().get(id)?.verdict === 'down';
+  const own = { writer: leadership.writer, seesDead };
+  const office = atWork(serving.office, own, reports?.book);
   const board = new BundleBoard();
   const onServed: Served = (served, first) => board.hang(bundleOf(running.roots, served, first));
   const running: Running = {

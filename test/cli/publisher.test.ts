@@ -237,6 +237,28 @@ test('a reload publishes a changed configuration at once', async (t) => {
   assert.deepEqual([list.version, list.managers[0]?.weight], [2, 50]);
 });
 
+test('reports on disk that are damaged hold up no list of a running publisher', async (t) => {
+  const publisher = await initPublisherDirectory(t);
+  writeFileSync(join(publisher.directory, 'reports.db'), 'no database at all', { mode: 0o600 });
+  await publisher.start();
+  const { etag = '' } = await publisher.get('/v1/list');
+  const waiting = publisher.get('/v1/list?wait=55', { 'if-none-match': etag });
+  publisher.edit('weight: 100', 'weight: 50 ');
+  publisher.reload();
+  const list = parseList(parseEnvelope((await waiting).body).payloadBytes);
+  assert.deepEqual([list.version, list.managers[0]?.weight], [2, 50]);
+});
+
+test('nor an order where neither waves nor the size of the fleet are asked of them', async (t) => {
+  const publisher = await initPublisherDirectory(t);
+  publisher.edit('validFor: 24h', 'agents: 300\n  validFor: 24h');
+  publisher.edit(/^list:/m, 'rollout: { enabled: false }\nlist:');
+  await publisher.run('publish');
+  writeFileSync(join(publisher.directory, 'reports.db'), 'no database at all', { mode: 0o600 });
+  const { exit, err } = await publisher.run('drain', '10-0-0-1');
+  assert.equal(exit, 0, err);
+});
+
 test('the accept rates of publisher.yml stand in the signed list, and agents leave in slots by them', async (t) => {
   const publisher = await initPublisherDirectory(t);
   publisher.edit('weight: 100', 'acceptRate: 5');
