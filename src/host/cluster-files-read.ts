@@ -77,22 +77,9 @@ export class ClusterHomeReader implements ScanTree, FileSource {
     }
   }
 
-  open(name: FileName): StampedFile | undefined {
+  open(name: FileName, hashOf?: KnownHash): OpenFile | undefined {
     const opened = this.#openPresent(name);
-    if (opened === undefined) return undefined;
-    const { file, stamp } = opened;
-    let isAtEnd = false;
-    const read = (): Buffer => {
-      const bytes = isAtEnd ? this.#buffer.subarray(0, 0) : this.#read(file);
-      isAtEnd = bytes.length < segmentBytes;
-      return bytes;
-    };
-    const stampNow = (): FileStamp => stampOf(fstatSync(file, { bigint: true }));
-    return {
-      ...{ sizeBytes: stamp.sizeBytes, stamp, stampNow, read },
-      isAtEnd: () => isAtEnd,
-      close: () => closeSync(file),
-    };
+    return opened && new HomeFile(name, opened, this.#buffer, hashOf);
   }
 
   #openPresent(name: FileName): OpenedFile | undefined {
@@ -161,45 +148,75 @@ export class ClusterHomeReader implements ScanTree, FileSource {
   }
 
   #digest(file: number): string {
-    const first = this.#read(file);
+    const first = readInto(this.#buffer, file);
     if (first.length < segmentBytes) return hash('blake2b512', first, 'hex');
     const digest = createHash('blake2b512');
-    for (let part = first; part.length > 0; part = this.#read(file)) digest.update(part);
+    for (let part = first; part.length > 0; part = readInto(this.#buffer, file))
+      digest.update(part);
     return digest.digest('hex');
   }
-
-  /** The next bytes, as many as fit; a regular file gives fewer only at its end. */
-  #read(file: number): Buffer {
-    return this.#buffer.subarray(0, readSync(file, this.#buffer, 0, this.#buffer.length, null));
-  }
 }
 
-/**
- * Files whose hash is known from a scan tell it once they were read: their stamp was the scan's
- * before and is so still, the very rule by which a scan does not hash them again.
- */
+/** The next bytes, as many as fit; a regular file gives fewer only at its end. */
+function readInto(buffer: Buffer, file: number): Buffer {
+  return buffer.subarray(0, readSync(file, buffer, 0, buffer.length, null));
+}
+
+/** Files whose hash is known from a scan tell it once they were read. */
 export function provenSource(reader: ClusterHomeReader, cache: HashCache): FileSource {
-  return {
-    open: (name) => {
-      const file = reader.open(name);
-      const before = file && cache.find(name, file.stamp);
-      if (file === undefined || before === undefined) return file;
-      const provenHash = (): string | undefined =>
-        cache.find(name, file.stampNow()) === before ? before : undefined;
-      return { ...file, provenHash };
-    },
-  };
+  const hashOf: KnownHash = (name, stamp) => cache.find(name, stamp);
+  return { open: (name) => reader.open(name, hashOf) };
 }
 
-/** A file to be packed, with what tells whether it changed meanwhile. */
-interface StampedFile extends OpenFile {
-  readonly stamp: FileStamp;
-  stampNow(): FileStamp;
-}
+/** The hash of a file's content in the state that its stamp tells. */
+type KnownHash = (name: FileName, stamp: FileStamp) => string | undefined;
 
 interface OpenedFile {
   readonly file: number;
   readonly stamp: FileStamp;
+}
+
+/** A file to be packed. */
+class HomeFile implements OpenFile {
+  readonly #name: FileName;
+  readonly #opened: OpenedFile;
+  readonly #buffer: Buffer;
+  readonly #hashOf: KnownHash | undefined;
+  #isAtEnd = false;
+
+  constructor(name: FileName, opened: OpenedFile, buffer: Buffer, hashOf: KnownHash | undefined) {
+    this.#name = name;
+    this.#opened = opened;
+    this.#buffer = buffer;
+    this.#hashOf = hashOf;
+  }
+
+  get sizeBytes(): number {
+    return this.#opened.stamp.sizeBytes;
+  }
+
+  read(): Uint8Array {
+    if (this.#isAtEnd) return this.#buffer.subarray(0, 0);
+    const bytes = readInto(this.#buffer, this.#opened.file);
+    this.#isAtEnd = bytes.length < segmentBytes;
+    return bytes;
+  }
+
+  isAtEnd(): boolean {
+    return this.#isAtEnd;
+  }
+
+  /** Its stamp was the scan's before and is so still: the rule by which a scan does not hash again. */
+  provenHash(): string | undefined {
+    const before = this.#hashOf?.(this.#name, this.#opened.stamp);
+    if (before === undefined) return undefined;
+    const now = stampOf(fstatSync(this.#opened.file, { bigint: true }));
+    return this.#hashOf?.(this.#name, now) === before ? before : undefined;
+  }
+
+  close(): void {
+    closeSync(this.#opened.file);
+  }
 }
 
 /** Where an open file is now; without `/proc` only its path can tell. */

@@ -15,7 +15,7 @@ import {
 import type { Staging } from '../cluster/files/apply.ts';
 import { type Catalogue, findItem, itemOf } from '../cluster/files/catalogue.ts';
 import type { Entry } from '../cluster/files/manifest.ts';
-import type { MemberSink } from '../cluster/files/member-count.ts';
+import { type MemberSink, twice } from '../cluster/files/member-count.ts';
 import type { FileName } from '../cluster/files/name.ts';
 import { FileRefusal } from '../cluster/files/refusal.ts';
 import {
@@ -25,6 +25,7 @@ import {
   type ToldFolder,
   type Whole,
 } from '../cluster/files/staged.ts';
+import { systemCodeOf } from '../guards.ts';
 import type { Owner } from './cluster-files-copy.ts';
 import { flushFiles } from './cluster-files-flush.ts';
 import type { StagingFolder } from './cluster-files-folder.ts';
@@ -79,7 +80,7 @@ export class ClusterStaging implements Staging {
   toldSink(told: ToldFolder, name: FileName): MemberSink {
     const { folder: whole, mode } = told;
     const [path, owner] = [pathIn(told, name), this.#owner];
-    const file = new StagingFile({ path, mode, owner, mustHash: false, whole });
+    const file = new StagingFile({ path, mode, owner, mustHash: false, whole }, name);
     return {
       write: (bytes) => file.write(bytes),
       end: (known) => {
@@ -92,7 +93,7 @@ export class ClusterStaging implements Staging {
 
   /** The same for a small one. */
   putTold(told: ToldFolder, name: FileName, content: Uint8Array, hash: string): void {
-    const file = openSync(pathIn(told, name), createFlags, 0o600);
+    const file = create(pathIn(told, name), name);
     try {
       writeAll(file, content);
       give(file, told.mode, this.#owner);
@@ -105,7 +106,8 @@ export class ClusterStaging implements Staging {
 
   /** Content that no item takes is read and dropped: what it was for fails by itself later. */
   sink(name: FileName, hashes: 'proven' | 'unproven' = 'unproven'): MemberSink {
-    const file = new StagingFile({ ...this.#target(name), mustHash: hashes === 'unproven' });
+    if (this.files.has(name)) throw twice(name);
+    const file = new StagingFile({ ...this.#target(name), mustHash: hashes === 'unproven' }, name);
     return {
       write: (bytes) => file.write(bytes),
       end: (known) => void this.files.set(name, file.end(known)),
@@ -173,9 +175,10 @@ class StagingFile {
   #hash: Hash | undefined;
   #sizeBytes = 0;
 
-  constructor(target: StagingTarget) {
+  /** `name`: where another member may be called the same. */
+  constructor(target: StagingTarget, name?: FileName) {
     this.#target = target;
-    this.#descriptor = openSync(target.path, createFlags, 0o600);
+    this.#descriptor = create(target.path, name);
   }
 
   write(bytes: Uint8Array): void {
@@ -223,6 +226,15 @@ class StagingFile {
   abort(): void {
     closeSync(this.#descriptor);
     unlinkSync(this.#target.path);
+  }
+}
+
+/** In a folder that is ours alone, so that only a member of the same name can be there. */
+function create(path: string, name: FileName | undefined): number {
+  try {
+    return openSync(path, createFlags, 0o600);
+  } catch (error) {
+    throw name !== undefined && systemCodeOf(error) === 'EEXIST' ? twice(name) : error;
   }
 }
 

@@ -1,5 +1,5 @@
 /** A bundle of our own form as it is taken in: content goes to the staging, folders say what it is. */
-import { type Catalogue, findItem, type ItemKind, mayHold } from '../cluster/files/catalogue.ts';
+import { type Catalogue, findItem, mayHoldIn } from '../cluster/files/catalogue.ts';
 import type { Changes, Entry } from '../cluster/files/manifest.ts';
 import type { MemberSink } from '../cluster/files/member-count.ts';
 import type { FileName } from '../cluster/files/name.ts';
@@ -21,10 +21,9 @@ export class ToldMembers implements OwnSink {
   #group: Map<FileName, Entry> | undefined;
   /** One for all files of a folder: their hashes are told by the members. */
   #entry: Entry = { modTime: 0, itemKey: '', hash: undefined, merge: undefined };
-
-  #item: ItemKind | undefined;
   /** Where new files of the folder are gathered. */
   #told: ToldFolder | undefined;
+  #takes: (base: string) => boolean = () => false;
 
   /** Without `staging` content is dropped. */
   constructor(catalogue: Catalogue, staging: ClusterStaging | undefined) {
@@ -35,7 +34,8 @@ export class ToldMembers implements OwnSink {
   folder(folder: string, { group, itemKey }: MemberKind): void {
     this.#group = group === undefined ? undefined : this.#groups[group];
     this.#entry = { modTime: 0, itemKey, hash: undefined, merge: undefined };
-    this.#item = findItem(this.#catalogue, itemKey);
+    const item = findItem(this.#catalogue, itemKey);
+    this.#takes = item ? mayHoldIn(this.#catalogue, item, folder) : () => false;
     this.#told = group === 'missing' ? this.#staging?.toldFolder(folder, this.#entry) : undefined;
   }
 
@@ -58,8 +58,8 @@ export class ToldMembers implements OwnSink {
 
   /** What the item does not take is placed by itself, and refused there with its own words. */
   #toldFor(name: FileName): ToldFolder | undefined {
-    const isTaken = this.#item !== undefined && mayHold(this.#catalogue, this.#item, name);
-    return isTaken ? this.#told : undefined;
+    const told = this.#told;
+    return told && this.#takes(name.slice(name.lastIndexOf('/') + 1)) ? told : undefined;
   }
 
   /** Of files that were put by themselves, with what the metadata said. */

@@ -86,6 +86,8 @@ export class FilesWorker {
   readonly #pending = new Map<number, Pending>();
   #manifest: Manifest | undefined;
   #digest: string | undefined;
+  /** What all files together are called, of the generation that was asked for last. */
+  #all: { readonly generation: number; readonly content: string } | undefined;
   #generation: number;
   #lastId = 0;
 
@@ -191,7 +193,7 @@ export class FilesWorker {
     const unknown = compared.unknown.slice(0, 20).map((name) => `${name}: of no known item kind`);
     return {
       generation,
-      content: contentOf(compared.changes),
+      content: this.#contentOf(compared.changes, good, generation),
       order: orderOf(compared.changes),
       created: countByItem(compared.changes.missing),
       present: countByItem(value),
@@ -199,6 +201,14 @@ export class FilesWorker {
       extraValid: [...compared.extraValid.keys()],
       problems: [...problems, ...unknown],
     };
+  }
+
+  /** Workers that come with nothing all lack the same: that is hashed once. */
+  #contentOf(changes: Changes, good: Manifest, generation: number): string {
+    if (changes.missing.size < good.size) return contentOf(changes);
+    if (this.#all?.generation !== generation)
+      this.#all = { generation, content: contentOf(changes) };
+    return this.#all.content;
   }
 
   async unpack({ bundlePath, stagingFolder, origin }: UnpackAsk): Promise<Unpacked> {

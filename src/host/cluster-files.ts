@@ -2,6 +2,7 @@
  * The jobs on files, run in one thread of their own. A thread that dies takes its jobs with it and
  * is started anew with the next one; it then has to scan before anything can be compared.
  */
+import { setFlagsFromString } from 'node:v8';
 import { Worker } from 'node:worker_threads';
 import type {
   FileJobs,
@@ -23,6 +24,11 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
+/**
+ * A new thread's heap is collected as a whole again and again while it grows to what ten thousand
+ * files need, at a tenth of the cost of receiving them; so far it grows without.
+ */
+const growthFlag = '--initial-old-space-size=64';
 /** Young objects die soon here: a small nursery keeps the thread's memory low. */
 const resourceLimits = { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 1024 };
 
@@ -158,6 +164,7 @@ export class ClusterFiles implements FileJobs {
   #startThread(): Worker {
     const workerData = { settings: this.#settings, generation: this.#generation };
     const carried = programAsset('cluster-files-thread.cjs');
+    setFlagsFromString(growthFlag); // for threads that are started from now on
     const options = { workerData, resourceLimits, eval: carried !== undefined };
     const thread = new Worker(carried ?? this.#threadUrl, options);
     thread.on('message', (reply: JobReply) => this.#settle(reply));

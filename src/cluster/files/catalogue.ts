@@ -50,16 +50,23 @@ export function isExcluded(catalogue: Catalogue, base: string): boolean {
 
 /** Whether the item's own rules take `name`: inside, deep enough, listed, not excluded. */
 export function mayHold(catalogue: Catalogue, item: ItemKind, name: FileName): boolean {
-  if (!name.startsWith(item.key)) return false;
-  const below = name.slice(item.key.length);
-  const base = below.slice(below.lastIndexOf('/') + 1);
-  if (base !== below && !item.recursive) return false;
-  if (item.files !== 'all' && !item.files.includes(base)) return false;
-  return !isExcluded(catalogue, base) && !isNeverReceived(name);
+  const end = Math.max(0, name.lastIndexOf('/'));
+  return mayHoldIn(catalogue, item, name.slice(0, end))(name.slice(end + 1));
 }
 
-function isNeverReceived(name: FileName): boolean {
-  return name.startsWith('etc/') && neverReceived.has(name.slice('etc/'.length));
+/** The same for the files of one folder, which has no slash at its end, by their base names. */
+export function mayHoldIn(
+  catalogue: Catalogue,
+  item: ItemKind,
+  folder: string,
+): (base: string) => boolean {
+  const inside = `${folder}/`;
+  const isDeepEnough = item.recursive ? inside.startsWith(item.key) : inside === item.key;
+  if (!isDeepEnough) return () => false;
+  return (base) =>
+    (item.files === 'all' || item.files.includes(base)) &&
+    !isExcluded(catalogue, base) &&
+    !(folder === 'etc' && neverReceived.has(base));
 }
 
 /**

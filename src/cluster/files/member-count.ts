@@ -40,6 +40,7 @@ export interface CountedSink {
 export class MemberCount {
   readonly #limits: UnpackLimits;
   readonly #seen = new Set<FileName>();
+  #members = 0;
   #totalBytes = 0;
 
   constructor(limits: UnpackLimits) {
@@ -48,11 +49,16 @@ export class MemberCount {
 
   /** Throws `FileRefusal` for the second of a name, and for one too many. */
   begin(name: FileName): void {
-    if (this.#seen.has(name)) throw new FileRefusal(3003, `two members are called ${shown(name)}`);
-    if (this.#seen.size >= this.#limits.members) {
-      throw new FileRefusal(3053, `the bundle has more than ${this.#limits.members} members`);
-    }
+    if (this.#seen.has(name)) throw twice(name);
+    this.next();
     this.#seen.add(name);
+  }
+
+  /** Where whoever takes members refuses the second of a name (`twice`). */
+  next(): void {
+    this.#members += 1;
+    if (this.#members <= this.#limits.members) return;
+    throw new FileRefusal(3053, `the bundle has more than ${this.#limits.members} members`);
   }
 
   /** Content that is there at once. Throws `FileRefusal` above a limit. */
@@ -80,4 +86,8 @@ export class MemberCount {
       },
     };
   }
+}
+
+export function twice(name: FileName): FileRefusal {
+  return new FileRefusal(3003, `two members are called ${shown(name)}`);
 }

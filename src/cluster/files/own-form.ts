@@ -15,7 +15,7 @@ import { crc32 } from 'node:zlib';
 import type { MemberSink, UnpackLimits } from './member-count.ts';
 import { type CountedSink, MemberCount } from './member-count.ts';
 import { decodeName, decodeNameBelow, type FileName, longestNameBytes } from './name.ts';
-import type { BundleForm, MemberKind } from './pack.ts';
+import type { BundleForm, MemberKind, OpenFile } from './pack.ts';
 import { FileRefusal, shown } from './refusal.ts';
 import { type ByteSource, ByteWindow } from './window.ts';
 
@@ -27,7 +27,7 @@ const record = { end: 0, firstFolder: 1, lastFolder: groups.length, whole: 4, pa
 /** Of a file that comes whole, behind its first byte. */
 const wholeHeadBytes = 2 + 2 * lengthBytes + hashBytes;
 
-/** Where a bundle of our own form goes. */
+/** Where a bundle of our own form goes. It refuses the second member of a name. */
 export interface OwnSink {
   /** The files that follow lie in `folder`, without a slash at its end. */
   folder(folder: string, kind: MemberKind): void;
@@ -40,22 +40,28 @@ export interface OwnSink {
 export function ownForm(): BundleForm {
   let folder = '';
   let folderKind: MemberKind | undefined;
+  /** What a change of folder is said by, and the base name. */
+  const enter = (name: FileName, kind: MemberKind): readonly [readonly Buffer[], string] => {
+    const end = Math.max(0, name.lastIndexOf('/')); // without one no receiver takes it
+    const base = name.slice(end + 1);
+    const isThere =
+      isSameKind(kind, folderKind) && end === folder.length && name.startsWith(folder);
+    if (isThere) return [[], base];
+    [folder, folderKind] = [name.slice(0, end), kind];
+    return [[folderOf(folder, kind)], base];
+  };
   return {
     isTold: ({ group }) => group !== undefined,
-    *member(name, file, content, kind) {
-      const end = Math.max(0, name.lastIndexOf('/')); // without one no receiver takes it
-      if (!isSameKind(kind, folderKind) || end !== folder.length || !name.startsWith(folder)) {
-        [folder, folderKind] = [name.slice(0, end), kind];
-        yield folderOf(folder, kind);
-      }
-      const base = Buffer.from(name.slice(end + 1), 'utf8');
-      const first = content.next().value ?? Buffer.alloc(0);
+    whole(name, file, content, kind) {
       const hash = file.isAtEnd?.() === true ? file.provenHash?.() : undefined;
-      if (hash === undefined) yield* inParts(base, first, content, file.provenHash);
-      else {
-        yield wholeOf(base, first, hash);
-        yield first;
-      }
+      if (hash === undefined) return undefined;
+      const [entered, base] = enter(name, kind);
+      return [...entered, wholeOf(base, content, hash), content];
+    },
+    *member(name, file, content, kind) {
+      const [entered, base] = enter(name, kind);
+      yield* entered;
+      yield* inParts(base, content, file);
     },
     *metadata(segments) {
       yield Buffer.of(record.end);
@@ -86,39 +92,31 @@ function withLength(text: string): readonly [Buffer, Buffer] {
   return [length, bytes];
 }
 
-function wholeOf(base: Buffer, content: Uint8Array, hash: string): Buffer {
-  const head = Buffer.allocUnsafe(1 + wholeHeadBytes + base.length);
+function wholeOf(base: string, content: Uint8Array, hash: string): Buffer {
+  const baseBytes = Buffer.byteLength(base);
+  const head = Buffer.allocUnsafe(1 + wholeHeadBytes + baseBytes);
   head[0] = record.whole;
-  head.writeUInt16BE(base.length, 1);
+  head.writeUInt16BE(baseBytes, 1);
   head.writeUInt32BE(content.length, 3);
   head.writeUInt32BE(crc32(content), 7);
   head.write(hash, 11, 'hex');
-  base.copy(head, 1 + wholeHeadBytes);
+  head.write(base, 1 + wholeHeadBytes, 'utf8');
   return head;
 }
 
 function* inParts(
-  base: Buffer,
-  first: Uint8Array,
-  rest: Iterable<Uint8Array>,
-  provenHash: (() => string | undefined) | undefined,
+  base: string,
+  content: Iterable<Uint8Array>,
+  file: OpenFile,
 ): Generator<Uint8Array> {
-  const head = Buffer.allocUnsafe(3);
-  head[0] = record.parts;
-  head.writeUInt16BE(base.length, 1);
-  yield Buffer.concat([head, base]);
+  yield Buffer.concat([Buffer.of(record.parts), ...withLength(base)]);
   let check = 0;
-  for (const bytes of followed(first, rest)) {
+  for (const bytes of content) {
     check = crc32(bytes, check);
     yield lengthOf(bytes);
     yield bytes;
   }
-  yield tailOf(check, provenHash?.());
-}
-
-function* followed(first: Uint8Array, rest: Iterable<Uint8Array>): Generator<Uint8Array> {
-  if (first.length > 0) yield first;
-  yield* rest;
+  yield tailOf(check, file.provenHash?.());
 }
 
 function lengthOf(bytes: Uint8Array): Buffer {
@@ -240,7 +238,7 @@ class OwnReader {
     if (this.#folder === undefined) throw new FileRefusal(3003, 'a file without a folder');
     if (baseBytes > longestNameBytes) throw new FileRefusal(3003, `a name of ${baseBytes} bytes`);
     const name = decodeNameBelow(this.#folder, this.#take(baseBytes));
-    this.#count.begin(name);
+    this.#count.next();
     return name;
   }
 

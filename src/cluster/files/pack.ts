@@ -41,13 +41,20 @@ export interface MemberKind {
 export interface BundleForm {
   /** Members of the kind need no entry in the metadata. */
   isTold?(kind: MemberKind): boolean;
+  /** Pieces of a file that `content` is all of; undefined: it is to be written by `member`. */
+  whole?(
+    name: FileName,
+    file: OpenFile,
+    content: Uint8Array,
+    kind: MemberKind,
+  ): readonly Uint8Array[] | undefined;
   /** `content` gives chunks that are good until the next is asked for. */
   member(
     name: FileName,
     file: OpenFile,
-    content: Generator<Uint8Array, void>,
+    content: Iterable<Uint8Array>,
     kind: MemberKind,
-  ): Generator<Uint8Array>;
+  ): Iterable<Uint8Array>;
   metadata(segments: Iterable<Uint8Array>): Generator<Uint8Array>;
 }
 
@@ -105,16 +112,15 @@ export function packMetadata(
 /** Zlib streams between separators (cluster-protocol.md 3.4). */
 function stockForm(level: number): BundleForm {
   return {
-    *member(name, file, content) {
-      const head = Buffer.concat([Buffer.from(name, 'utf8'), nameSeparator]);
-      const first = content.next().value ?? Buffer.alloc(0);
-      const small = first.length === file.sizeBytes ? storeSmall(first) : undefined;
-      if (small !== undefined) {
-        yield Buffer.concat([head, small, fileSeparator]);
-        return;
-      }
-      yield head;
-      yield* deflateMember(followed(first, content), level);
+    whole(name, { sizeBytes }, content) {
+      const small = content.length === sizeBytes ? storeSmall(content) : undefined;
+      return (
+        small && [Buffer.concat([Buffer.from(name, 'utf8'), nameSeparator, small, fileSeparator])]
+      );
+    },
+    *member(name, _file, content) {
+      yield Buffer.concat([Buffer.from(name, 'utf8'), nameSeparator]);
+      yield* deflateMember(content, level);
       yield fileSeparator;
     },
     *metadata(segments) {
@@ -123,11 +129,6 @@ function stockForm(level: number): BundleForm {
       yield* deflateMember(segments, level);
     },
   };
-}
-
-function* followed(first: Uint8Array, rest: Iterable<Uint8Array>): Generator<Uint8Array> {
-  if (first.length > 0) yield first;
-  yield* rest;
 }
 
 /** A whole bundle for a worker: the metadata tells what is really inside. */
@@ -203,13 +204,23 @@ class Packer {
     return { files: this.#files, left: this.#left, bytes: this.#bytes };
   }
 
-  *add(name: FileName, kind: MemberKind): Generator<Uint8Array> {
+  /** Most files are small: they are read and closed before the first of their pieces is asked for. */
+  add(name: FileName, kind: MemberKind): Iterable<Uint8Array> {
     const file = this.#open(name);
-    if (file === undefined) return;
+    if (file === undefined) return [];
+    let isLong = false;
     try {
-      if (this.#fits(name, file)) yield* this.#member(name, file, kind);
+      if (!this.#fits(name, file)) return [];
+      this.#files += 1;
+      const first = file.read();
+      this.#contentBytes += first.length;
+      const whole = this.#form.whole?.(name, file, first, kind);
+      isLong = whole === undefined;
+      if (whole === undefined) return this.#long(name, file, first, kind);
+      for (const { length } of whole) this.#bytes += length;
+      return whole;
     } finally {
-      file.close();
+      if (!isLong) file.close();
     }
   }
 
@@ -249,17 +260,27 @@ class Packer {
     return false;
   }
 
-  *#member(name: FileName, file: OpenFile, kind: MemberKind): Generator<Uint8Array> {
-    this.#files += 1;
-    for (const bytes of this.#form.member(name, file, this.#content(file), kind)) {
-      this.#bytes += bytes.length;
-      yield bytes;
+  *#long(
+    name: FileName,
+    file: OpenFile,
+    first: Uint8Array,
+    kind: MemberKind,
+  ): Generator<Uint8Array> {
+    try {
+      for (const bytes of this.#form.member(name, file, this.#content(file, first), kind)) {
+        this.#bytes += bytes.length;
+        yield bytes;
+      }
+    } finally {
+      file.close();
     }
   }
 
   /** A file that grows while it is read stops at the limit; the next scan sees its new hash. */
-  *#content(file: OpenFile): Generator<Uint8Array, void> {
-    let room = this.#contentLimit;
+  *#content(file: OpenFile, first: Uint8Array): Generator<Uint8Array, void> {
+    if (first.length === 0) return;
+    yield first;
+    let room = this.#contentLimit - first.length;
     for (let bytes = file.read(); bytes.length > 0 && room > 0; bytes = file.read()) {
       room -= bytes.length;
       this.#contentBytes += bytes.length;
@@ -312,7 +333,13 @@ export function* chunked<Result>(
         if (filled > 0) yield chunk.subarray(0, filled);
         return next.value;
       }
-      for (let rest = next.value; rest.length > 0; ) {
+      let rest = next.value;
+      if (rest.length < size - filled) {
+        chunk.set(rest, filled);
+        filled += rest.length;
+        continue;
+      }
+      while (rest.length > 0) {
         const part = rest.subarray(0, size - filled);
         chunk.set(part, filled);
         filled += part.length;

@@ -24,7 +24,7 @@ function* pieces(members: readonly OwnMember[]): Generator<Uint8Array, undefined
   yield Buffer.concat([...form.metadata([Buffer.from('{"missing":{},"shared":{},"extra":{}}')])]);
 }
 
-function written(form: ReturnType<typeof ownForm>, member: OwnMember): Generator<Uint8Array> {
+function written(form: ReturnType<typeof ownForm>, member: OwnMember): Iterable<Uint8Array> {
   const { name, content, kind = { group: undefined, itemKey: '' }, isLarge = false } = member;
   const bytes = Buffer.from(content);
   const file = {
@@ -34,9 +34,6 @@ function written(form: ReturnType<typeof ownForm>, member: OwnMember): Generator
     provenHash: () => hash('blake2b512', bytes, 'hex'),
     close: () => undefined,
   };
-  return form.member(parseName(name), file, once(bytes), kind);
-}
-
-function* once(bytes: Uint8Array): Generator<Uint8Array, void> {
-  yield bytes;
+  const parsed = parseName(name);
+  return form.whole?.(parsed, file, bytes, kind) ?? form.member(parsed, file, [bytes], kind);
 }

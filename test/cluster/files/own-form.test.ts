@@ -1,7 +1,7 @@
 /** The form of bundles between our own nodes: what goes in comes out, and nothing of it is believed. */
 import assert from 'node:assert/strict';
 import { hash, randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { crc32 } from 'node:zlib';
@@ -202,8 +202,6 @@ test('PR-37119-own-form: floods, lies about lengths, changed content and every c
     ['changed, whole', changedWhole, {}],
     ['a part too long', long, {}],
     ['a whole file too long', Buffer.concat([one, whole('w', Buffer.alloc(9), 2 ** 21), rest]), {}],
-    ['the name twice', Buffer.concat([one, good]), {}],
-    ['the name twice, whole', Buffer.concat([one, two, two, rest]), {}],
     ['bytes behind', Buffer.concat([good, Buffer.from('x')]), {}],
     ['a name too long', member('n'.repeat(5000)), {}],
     ['a base name too long', Buffer.concat([one, whole('n'.repeat(5000), two), rest]), {}],
@@ -243,6 +241,40 @@ test('a file that changed since the scan comes without a proof, and is hashed wh
   theirs.scan();
   const [found] = Object.values(theirs.hashes(['etc/lists/']));
   assert.equal(found, hash('blake2b512', 'newer', 'hex'));
+});
+
+test('PR-37119-own-form: a name comes once, in whatever shape and for whatever it is said to be', async (t) => {
+  const home = makeHome(t, { 'etc/shared/old/x': 'x' });
+  const worker = workerOn(home);
+  const shapes = (['missing', 'shared', undefined] as const).flatMap((group) =>
+    [false, true].map((isLarge) => ({ kind: { group, itemKey: 'etc/shared/' }, isLarge })),
+  );
+  let refused = 0;
+  for (const name of [
+    'etc/shared/new/a',
+    'etc/shared/old/a',
+    'etc/nobody',
+    'etc/shared/new/a.swp',
+  ]) {
+    for (const first of shapes) {
+      for (const second of shapes) {
+        const members = [first, second].map((shape) => ({ name, content: 'one', ...shape }));
+        const asked = {
+          bundlePath: saveBundle(home, ownBundle(members)),
+          origin: 'master',
+        } as const;
+        const unpacking = worker.unpack({ ...asked, stagingFolder: stagingOf(home) });
+        await assert.rejects(
+          unpacking,
+          /two members are called/,
+          `${name} ${JSON.stringify(members)}`,
+        );
+        refused += 1;
+      }
+    }
+  }
+  assert.equal(refused, 4 * shapes.length ** 2);
+  assert.deepEqual(readdirSync(stagingOf(home)), []);
 });
 
 test('a worker sends no bundle of our own form: its files are judged one by one', async (t) => {
