@@ -18,7 +18,7 @@ export const key = 'c98b62a9b6169ac5f67dae55ae4a9088';
 
 /** How nodes of one make are set up and started. */
 export interface Make {
-  readonly subject: 'ours' | 'stock';
+  readonly subject: 'ours' | 'stock' | 'stock as shipped';
   prepare(home: string, type: 'master' | 'worker', name: string, port: number): void;
   start(home: string, type: 'master' | 'worker', name: string, port: number): ChildProcess;
 }
@@ -54,12 +54,15 @@ const oursFrom = (runner: string): Make => ({
     }),
 });
 
-/** `template`: a home of the stock daemon that runs (see the note of the bench). */
-export function stockFrom(template: string): Make {
+/**
+ * `template`: a home of the stock daemon that runs (see the note of the bench). With short polls it
+ * looks for work each second, else as it is shipped.
+ */
+export function stockFrom(template: string, polls: 'short' | 'shipped'): Make {
   return {
-    subject: 'stock',
+    subject: polls === 'short' ? 'stock' : 'stock as shipped',
     prepare(home, type, name, port) {
-      cpSync(template, home, { recursive: true });
+      cpSync(template, home, { recursive: true, preserveTimestamps: true }); // compiled Python stays good
       for (const folder of ['etc', 'queue/cluster', 'logs', 'var']) {
         rmSync(join(home, folder), { recursive: true, force: true });
       }
@@ -71,7 +74,7 @@ export function stockFrom(template: string): Make {
       for (const file of ['internal_options.conf', 'local_internal_options.conf']) {
         writeFileSync(join(home, 'etc', file), 'wazuh_clusterd.debug=0\n');
       }
-      shorten(join(home, 'framework/wazuh/core/cluster/cluster.json'));
+      if (polls === 'short') shorten(join(home, 'framework/wazuh/core/cluster/cluster.json'));
     },
     start(home) {
       const script = join(home, 'framework/scripts/wazuh_clusterd.py');

@@ -57,7 +57,7 @@ _backend.UNIXSocketStream.send = _send
 `;
 
 function stock(template: string): Make {
-  const make = stockFrom(template);
+  const make = stockFrom(template, 'short');
   return {
     ...make,
     prepare(home, type, name, port) {

@@ -1,13 +1,15 @@
 /**
  * First synchronisation of a cluster: time from the start of the workers until the last file is
  * in place, CPU and peak memory of both ends; a change on the master until it is on a worker; CPU of
- * a cluster in which nothing happens; pipelined requests on one connection. With `--stock DIR` side by side with the stock daemon, where DIR is
- * a home of it that runs (its own polls are shortened to one second, so that work is compared and
- * not waiting). `--only CASE` runs one case, `--subject ours` or `stock` one make. Linux: it reads /proc. Homes lie in memory.
+ * a cluster in which nothing happens; pipelined requests on one connection.
+ * With `--stock DIR` side by side with the stock daemon, where DIR is a home of it that runs, its
+ * Python compiled. Its polls are shortened to one second, so that work is compared and not waiting;
+ * first synchronisations are also measured with its own. Runs of the makes take turns.
+ * `--only CASE` runs one case, `--subject ours` or `stock` one make. Linux: it reads /proc. Homes
+ * lie in memory.
  */
-import type { ChildProcess } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { encodeMessage } from '../../src/cluster/wire/message.ts';
@@ -15,7 +17,6 @@ import { createSeal } from '../../src/cluster/wire/seal.ts';
 import { type Bench, type Row, rowOf } from '../bench.ts';
 import {
   countFiles,
-  ended,
   key,
   type Load,
   largeFiles,
@@ -24,18 +25,21 @@ import {
   oursIn,
   smallFiles,
   stockFrom,
+  type Usage,
   usageOf,
 } from '../bench-peers/cluster-peers.ts';
+import { Cluster, pause, until } from '../bench-peers/cluster-run.ts';
 
 interface Case {
   readonly name: string;
   readonly load: Load;
+  readonly rounds: number;
 }
 
 const cases: readonly Case[] = [
-  { name: '1000 x 2 KB', load: smallFiles(1_000) },
-  { name: '10000 x 2 KB', load: smallFiles(10_000) },
-  { name: '200 MB + 100 x 1 MB', load: largeFiles },
+  { name: '1000 x 2 KB', load: smallFiles(1_000), rounds: 3 },
+  { name: '10000 x 2 KB', load: smallFiles(10_000), rounds: 5 },
+  { name: '200 MB + 100 x 1 MB', load: largeFiles, rounds: 1 },
 ];
 const workerCounts = [1, 4] as const;
 const changeRounds = 8;
@@ -50,16 +54,20 @@ export const bench: Bench = {
   async run(args, note) {
     const folder = mkdtempSync(join(tmpdir(), 'pf-bench-bundle-'));
     const subject = optionOf(args, '--subject')[0];
-    const makes = [await oursIn(folder), ...optionOf(args, '--stock').map(stockFrom)].filter(
-      (make) => subject === undefined || make.subject === subject,
-    );
+    const stock = optionOf(args, '--stock');
+    const makes = [
+      await oursIn(folder),
+      ...stock.map((home) => stockFrom(home, 'short')),
+      ...stock.map((home) => stockFrom(home, 'shipped')),
+    ].filter((make) => subject === undefined || make.subject === subject);
     const only = optionOf(args, '--only')[0];
     const rows: Row[] = [];
-    for (const make of makes) {
-      for (const one of cases.filter(({ name }) => only === undefined || name.includes(only))) {
-        for (const workers of workerCounts)
-          rows.push(...(await firstSync(make, one, workers, note)));
+    for (const one of cases.filter(({ name }) => only === undefined || name.includes(only))) {
+      for (const workers of workerCounts) {
+        rows.push(...(await firstSyncs(makes, one, workers, note)));
       }
+    }
+    for (const make of makes.filter((one) => one.subject !== 'stock as shipped')) {
       if (only === undefined || only === 'change') rows.push(...(await changes(make, note)));
       if (only === undefined || only === 'steady') rows.push(...(await steady(make, note)));
       if (only === undefined || only === 'requests') rows.push(...(await requestRate(make, note)));
@@ -74,58 +82,92 @@ function optionOf(args: readonly string[], name: string): readonly string[] {
   return args.includes(name) && value !== undefined ? [value] : [];
 }
 
-/** A master and its workers; every home is gone when it is closed. */
-class Cluster {
-  readonly root = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'pf-bench-'));
-  readonly masterHome = join(this.root, 'm');
-  readonly #make: Make;
-  #port = 0;
-  readonly #children: ChildProcess[] = [];
-
-  constructor(make: Make) {
-    this.#make = make;
-  }
-
-  async startMaster(
-    load: Load,
-  ): Promise<{ readonly pid: number; readonly files: number; port: number }> {
-    this.#port = await freePort();
-    this.#make.prepare(this.masterHome, 'master', 'm', this.#port);
-    const files = load(this.masterHome);
-    const pid = this.#start(this.masterHome, 'master', 'm');
-    await until(() => /Local integrity\] Finished/.test(logOf(this.masterHome)), 60_000);
-    return { pid, files, port: this.#port };
-  }
-
-  prepareWorker(name: string): string {
-    const home = join(this.root, name);
-    this.#make.prepare(home, 'worker', name, this.#port);
-    return home;
-  }
-
-  startWorker(home: string, name: string): number {
-    return this.#start(home, 'worker', name);
-  }
-
-  async close(): Promise<void> {
-    await Promise.all(this.#children.map(ended));
-    rmSync(this.root, { recursive: true, force: true });
-  }
-
-  #start(home: string, type: 'master' | 'worker', name: string): number {
-    const child = this.#make.start(home, type, name, this.#port);
-    this.#children.push(child);
-    return child.pid ?? 0;
-  }
+/** What one first synchronisation cost. */
+interface Sync {
+  readonly timeS: number;
+  readonly masterCpuS: number;
+  readonly masterPeakMb: number;
+  readonly workers: readonly Usage[];
 }
 
-async function firstSync(
-  make: Make,
-  { name, load }: Case,
+async function firstSyncs(
+  makes: readonly Make[],
+  { name, load, rounds }: Case,
   workers: number,
   note: (line: string) => void,
 ): Promise<readonly Row[]> {
-  note(`${make.subject}: ${name}, ${workers} worker(s)`);
+  const runs = makes.map((make) => ({ make, syncs: [] as Sync[] }));
+  for (let round = 0; round < rounds; round++) {
+    for (const { make, syncs } of runs) {
+      note(`${make.subject}: ${name}, ${workers} worker(s), ${round + 1} of ${rounds}`);
+      syncs.push(await firstSync(make, load, workers));
+    }
+  }
+  const label = `${name} -> ${workers}`;
+  return [
+    ...runs.flatMap(({ make, syncs }) => syncRows(make.subject, label, syncs)),
+    ...runs.slice(1).flatMap(({ make, syncs }) => {
+      return ratioRows(make.subject, label, runs[0]?.syncs ?? [], syncs);
+    }),
+  ];
+}
+
+function syncRows(subject: string, label: string, syncs: readonly Sync[]): readonly Row[] {
+  const row = (metric: string, unit: string, values: readonly number[]): Row =>
+    rowOf({ subject, case: label, metric, unit }, values);
+  const workers = syncs.flatMap((one) => one.workers);
+  return [
+    row('time', 's', syncs.map(timeOf)),
+    row('master cpu', 's', syncs.map(masterCpuOf)),
+    row(
+      'worker cpu, start included',
+      's',
+      workers.map(({ cpuS }) => cpuS),
+    ),
+    row('cpu of all', 's', syncs.map(cpuOf)),
+    row(
+      'master peak memory',
+      'MB',
+      syncs.map(({ masterPeakMb }) => masterPeakMb),
+    ),
+    row(
+      'worker peak memory',
+      'MB',
+      workers.map(({ peakMb }) => peakMb),
+    ),
+  ];
+}
+
+/** Of rounds that ran one after the other. */
+function ratioRows(
+  subject: string,
+  label: string,
+  ours: readonly Sync[],
+  theirs: readonly Sync[],
+): readonly Row[] {
+  const row = (metric: string, of: (sync: Sync) => number): Row => {
+    const labels = { subject: `ours / ${subject}`, case: label, metric, unit: '1' };
+    const pairs = ours.map((one, round) => [one, theirs[round]] as const);
+    return rowOf(
+      labels,
+      pairs.flatMap(([one, other]) => (other === undefined ? [] : [of(one) / of(other)])),
+    );
+  };
+  return [
+    row('time', timeOf),
+    row('master cpu', masterCpuOf),
+    row('worker cpu, start included', workersCpuOf),
+    row('cpu of all', cpuOf),
+  ];
+}
+
+const timeOf = ({ timeS }: Sync): number => timeS;
+const masterCpuOf = ({ masterCpuS }: Sync): number => masterCpuS;
+const workersCpuOf = ({ workers }: Sync): number =>
+  workers.reduce((total, { cpuS }) => total + cpuS, 0);
+const cpuOf = (sync: Sync): number => sync.masterCpuS + workersCpuOf(sync);
+
+async function firstSync(make: Make, load: Load, workers: number): Promise<Sync> {
   const cluster = new Cluster(make);
   try {
     const master = await cluster.startMaster(load);
@@ -136,24 +178,12 @@ async function firstSync(
     const pids = homes.map((home, index) => cluster.startWorker(home, names[index] ?? ''));
     const timeS = (await doneAtMs(homes, master.files)) / 1000 - startedMs / 1000;
     const after = usageOf(master.pid);
-    const usages = pids.map(usageOf);
-    const row = (metric: string, unit: string, values: readonly number[]): Row =>
-      rowOf({ subject: make.subject, case: `${name} -> ${workers}`, metric, unit }, values);
-    return [
-      row('time', 's', [timeS]),
-      row('master cpu', 's', [after.cpuS - before.cpuS]),
-      row(
-        'worker cpu, start included',
-        's',
-        usages.map(({ cpuS }) => cpuS),
-      ),
-      row('master peak memory', 'MB', [after.peakMb]),
-      row(
-        'worker peak memory',
-        'MB',
-        usages.map(({ peakMb }) => peakMb),
-      ),
-    ];
+    return {
+      timeS,
+      masterCpuS: after.cpuS - before.cpuS,
+      masterPeakMb: after.peakMb,
+      workers: pids.map(usageOf),
+    };
   } finally {
     await cluster.close();
   }
@@ -303,24 +333,4 @@ async function echoRate(port: number, node: string): Promise<number> {
   const seconds = (performance.now() - startedMs) / 1000;
   socket.destroy();
   return requests / seconds;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}
-
-async function until(isTrue: () => boolean, timeoutMs: number, everyMs = 50): Promise<void> {
-  const startedMs = performance.now();
-  while (!isTrue()) {
-    if (performance.now() - startedMs > timeoutMs) throw new Error(`not within ${timeoutMs} ms`);
-    await pause(everyMs);
-  }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
