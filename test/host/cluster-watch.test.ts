@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { stockClusterJson } from '../../src/cluster/files/cluster-json.ts';
+import { parseClusterJson } from '../../src/cluster/files/cluster-json.ts';
 import { ClusterWatch } from '../../src/host/cluster-watch.ts';
 
 const skip = process.platform !== 'linux' && 'only Linux tells of every change';
@@ -14,11 +14,13 @@ test('folders that appear are watched too, below many files that come at once', 
 }, async (t) => {
   const home = mkdtempSync(join(tmpdir(), 'pf-watch-'));
   t.after(() => rmSync(home, { recursive: true, force: true, maxRetries: 9 }));
-  for (const { key } of stockClusterJson.catalogue.items) {
+  for (const { key } of parseClusterJson({}).catalogue.items) {
     mkdirSync(join(home, key), { recursive: true });
   }
   let told = Promise.withResolvers<void>();
-  const watching = new ClusterWatch(home, stockClusterJson.catalogue).watch(() => told.resolve());
+  const watching = new ClusterWatch(home, parseClusterJson({}).catalogue).watch(() =>
+    told.resolve(),
+  );
   t.after(() => watching.close());
   assert.ok(watching.isReliable);
   const folder = join(home, 'etc/shared/new');

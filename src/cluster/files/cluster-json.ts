@@ -89,14 +89,14 @@ const schema = z.strictObject({
 const forbiddenFolders =
   /^(?:active-response|agentless|api|bin|framework|integrations|lib|queue|ruleset|tmp|wodles)\//i;
 
-export const stockClusterJson: ClusterJson = parseClusterJson({});
-
 /**
  * Lay `overrides` over the stock file, which is that of 4.14 with what `edition` has otherwise.
  * Throws `ConfigError` `config_invalid` naming the member.
  */
 export function parseClusterJson(overrides: unknown, edition: unknown = {}): ClusterJson {
-  const parsed = schema.safeParse(overlay(overlay(stockCluster, edition), overrides));
+  const parsed = schema.safeParse(overlay(overlay(stockCluster, edition), overrides), {
+    jitless: true,
+  }); // read once
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
     const where = issue?.path.join('.') ?? '';

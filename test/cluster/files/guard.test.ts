@@ -1,7 +1,7 @@
 /** The guard against mass deletion: values in, values out. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { stockClusterJson } from '../../../src/cluster/files/cluster-json.ts';
+import { parseClusterJson } from '../../../src/cluster/files/cluster-json.ts';
 import { compareManifests } from '../../../src/cluster/files/compare.ts';
 import {
   acceptDeletions,
@@ -13,7 +13,7 @@ import {
 import { countByItem, type Entry, type Manifest } from '../../../src/cluster/files/manifest.ts';
 import { parseName } from '../../../src/cluster/files/name.ts';
 
-const { catalogue } = stockClusterJson;
+const { catalogue } = parseClusterJson({});
 const seen = { blind: [] };
 const worker = manifestOf(
   'etc/client.keys',

@@ -15,7 +15,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { stockClusterJson } from '../../../src/cluster/files/cluster-json.ts';
+import { parseClusterJson } from '../../../src/cluster/files/cluster-json.ts';
 import type { FilesSettings, SealOrder } from '../../../src/cluster/files/jobs.ts';
 import { defaultUnpackLimits } from '../../../src/cluster/files/member-count.ts';
 import type { SealedChunk } from '../../../src/cluster/tasks/sealed-pack.ts';
@@ -57,7 +57,7 @@ export function readTree(home: string): Record<string, string> {
 export function settingsOf(home: string, more: Partial<FilesSettings> = {}): FilesSettings {
   return {
     home,
-    catalogue: stockClusterJson.catalogue,
+    catalogue: parseClusterJson({}).catalogue,
     owner: undefined,
     unpackLimits: defaultUnpackLimits,
     compressLevel: 1,

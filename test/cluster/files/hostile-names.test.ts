@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { findItem, itemOf, locate } from '../../../src/cluster/files/catalogue.ts';
-import { stockClusterJson } from '../../../src/cluster/files/cluster-json.ts';
+import { parseClusterJson } from '../../../src/cluster/files/cluster-json.ts';
 import { decodeName, isFileName, parseName } from '../../../src/cluster/files/name.ts';
 import { FileRefusal } from '../../../src/cluster/files/refusal.ts';
 import { makeHome, readTree, saveBundle, stagingOf, workerOn } from './homes.ts';
@@ -14,7 +14,7 @@ import { type RawMember, rawBundle } from './raw-bundle.ts';
 const names = JSON.parse(
   readFileSync(new URL('../../cases/cluster/hostile-names.json', import.meta.url), 'utf8'),
 ) as readonly string[];
-const { catalogue } = stockClusterJson;
+const { catalogue } = parseClusterJson({});
 const hash = 'ab'.repeat(64);
 const before = {
   'etc/client.keys': 'keys',

@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { mayHold } from '../../../src/cluster/files/catalogue.ts';
-import { parseClusterJson, stockClusterJson } from '../../../src/cluster/files/cluster-json.ts';
+import { parseClusterJson } from '../../../src/cluster/files/cluster-json.ts';
 import { parseName } from '../../../src/cluster/files/name.ts';
 import { adaptZipLimit, zipLimitText } from '../../../src/cluster/files/zip-limit.ts';
 
-const { catalogue, communication } = stockClusterJson;
+const { catalogue, communication } = parseClusterJson({});
 const mebibyte = 1024 * 1024;
 
 test('the stock item kinds have the stock permissions and rules', () => {

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, renameSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { stockClusterJson } from '../../../src/cluster/files/cluster-json.ts';
+import { parseClusterJson } from '../../../src/cluster/files/cluster-json.ts';
 import { HashCache } from '../../../src/cluster/files/hash-cache.ts';
 import type { Manifest } from '../../../src/cluster/files/manifest.ts';
 import { parseName } from '../../../src/cluster/files/name.ts';
@@ -18,7 +18,7 @@ import {
 import { ClusterHomeReader, realHome } from '../../../src/host/cluster-files-read.ts';
 import { makeHome, writeFiles } from './homes.ts';
 
-const { catalogue } = stockClusterJson;
+const { catalogue } = parseClusterJson({});
 const inAnHour = Date.now() + 3_600_000;
 
 function scan(
