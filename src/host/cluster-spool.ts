@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Random } from '../clock.ts';
 import type { SealedSpool } from '../cluster/tasks/sealed-pack.ts';
 import { HostError } from '../errors.ts';
+import { bulkMemory } from './bulk-memory.ts';
 
 export async function openClusterSpool(folder: string, random: Random): Promise<SealedSpool> {
   await mkdir(folder, { recursive: true, mode: 0o770 });
@@ -19,6 +20,7 @@ export async function openClusterSpool(folder: string, random: Random): Promise<
   return {
     descriptor: file.fd,
     async read(offset, into) {
+      bulkMemory.moved(into.length);
       for (let start = 0; start < into.length; ) {
         const { bytesRead } = await file.read(into, start, into.length - start, offset + start);
         if (bytesRead === 0) throw new HostError('store_failed', 'a sealed bundle is cut short');
