@@ -55,11 +55,19 @@ export class StagingFolder {
   /** Where files of `folder`, below the home, are gathered; undefined where the home has it. */
   wholeOf(folder: string): StagedFolder | undefined {
     if (this.#whole.has(folder)) return this.#whole.get(folder);
-    const isThere = lstatSync(`${this.#home}/${folder}`, { throwIfNoEntry: false }) !== undefined;
-    const whole = isThere ? undefined : { path: this.next(), files: 0 };
+    const whole = this.#mayBeThere(folder) ? undefined : { path: this.next(), files: 0 };
     if (whole !== undefined) this.#make(whole.path);
     this.#whole.set(folder, whole);
     return whole;
+  }
+
+  /** What cannot be asked is placed file by file, and each says what is wrong. */
+  #mayBeThere(folder: string): boolean {
+    try {
+      return lstatSync(`${this.#home}/${folder}`, { throwIfNoEntry: false }) !== undefined;
+    } catch {
+      return true;
+    }
   }
 
   /** Folders to be moved as a whole, as they lie here now. */

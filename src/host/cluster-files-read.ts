@@ -39,7 +39,7 @@ export function realHome(path: string): string {
   }
 }
 
-export class ClusterHomeReader implements ScanTree, FileSource {
+export class ClusterHomeReader implements ScanTree {
   readonly #home: string;
   readonly #buffer = Buffer.allocUnsafe(segmentBytes);
   /** The folder of the file opened last: files come folder by folder. */
@@ -67,7 +67,7 @@ export class ClusterHomeReader implements ScanTree, FileSource {
   hash(name: FileName): { readonly hash: string; readonly stamp: FileStamp } {
     const { file, stamp } = this.#open(name);
     try {
-      const digest = this.#digest(file);
+      const digest = this.#digest(file, stamp.sizeBytes);
       const after = stampOf(fstatSync(file, { bigint: true }));
       // Changed meanwhile: its new stamp is too young to be remembered, so it is read again.
       const isSame = stamp.changedNs === after.changedNs && stamp.sizeBytes === after.sizeBytes;
@@ -77,9 +77,10 @@ export class ClusterHomeReader implements ScanTree, FileSource {
     }
   }
 
-  open(name: FileName, hashOf?: KnownHash): OpenFile | undefined {
+  /** `buffer`: of the pack alone, which waits between two steps with a part of it in hand. */
+  open(name: FileName, buffer: Buffer, known?: KnownHashes): OpenFile | undefined {
     const opened = this.#openPresent(name);
-    return opened && new HomeFile(name, opened, this.#buffer, hashOf);
+    return opened && new HomeFile(name, opened, buffer, known);
   }
 
   #openPresent(name: FileName): OpenedFile | undefined {
@@ -147,8 +148,8 @@ export class ClusterHomeReader implements ScanTree, FileSource {
     if (!real.startsWith(`${this.#home}/`)) throw new Error(`${name} leads out of the home`);
   }
 
-  #digest(file: number): string {
-    const first = readInto(this.#buffer, file);
+  #digest(file: number, sizeBytes: number): string {
+    const first = readInto(this.#buffer, file, sizeBytes);
     if (first.length < segmentBytes) return hash('blake2b512', first, 'hex');
     const digest = createHash('blake2b512');
     for (let part = first; part.length > 0; part = readInto(this.#buffer, file))
@@ -157,19 +158,28 @@ export class ClusterHomeReader implements ScanTree, FileSource {
   }
 }
 
-/** The next bytes, as many as fit; a regular file gives fewer only at its end. */
-function readInto(buffer: Buffer, file: number): Buffer {
-  return buffer.subarray(0, readSync(file, buffer, 0, buffer.length, null));
+/**
+ * The next bytes, as many as fit; fewer only at the end. A read that stops short of `expected` goes
+ * on: before what the disk cannot read it stops without an error, and throws with the next.
+ */
+function readInto(buffer: Buffer, file: number, expected = buffer.length): Buffer {
+  const enough = Math.min(expected, buffer.length);
+  let filled = 0;
+  do {
+    const got = readSync(file, buffer, filled, buffer.length - filled, null);
+    if (got === 0) break;
+    filled += got;
+  } while (filled < enough);
+  return buffer.subarray(0, filled);
 }
 
-/** Files whose hash is known from a scan tell it once they were read. */
-export function provenSource(reader: ClusterHomeReader, cache: HashCache): FileSource {
-  const hashOf: KnownHash = (name, stamp) => cache.find(name, stamp);
-  return { open: (name) => reader.open(name, hashOf) };
+/** For one pack. Files whose hash is known from a scan (`cache`) tell it once they were read. */
+export function packSource(reader: ClusterHomeReader, cache?: HashCache): FileSource {
+  const buffer = Buffer.allocUnsafe(segmentBytes);
+  return { open: (name) => reader.open(name, buffer, cache) };
 }
 
-/** The hash of a file's content in the state that its stamp tells. */
-type KnownHash = (name: FileName, stamp: FileStamp) => string | undefined;
+type KnownHashes = Pick<HashCache, 'find' | 'forget'>;
 
 interface OpenedFile {
   readonly file: number;
@@ -181,14 +191,15 @@ class HomeFile implements OpenFile {
   readonly #name: FileName;
   readonly #opened: OpenedFile;
   readonly #buffer: Buffer;
-  readonly #hashOf: KnownHash | undefined;
+  readonly #known: KnownHashes | undefined;
   #isAtEnd = false;
+  #bytes = 0;
 
-  constructor(name: FileName, opened: OpenedFile, buffer: Buffer, hashOf: KnownHash | undefined) {
+  constructor(name: FileName, opened: OpenedFile, buffer: Buffer, known: KnownHashes | undefined) {
     this.#name = name;
     this.#opened = opened;
     this.#buffer = buffer;
-    this.#hashOf = hashOf;
+    this.#known = known;
   }
 
   get sizeBytes(): number {
@@ -197,9 +208,20 @@ class HomeFile implements OpenFile {
 
   read(): Uint8Array {
     if (this.#isAtEnd) return this.#buffer.subarray(0, 0);
-    const bytes = readInto(this.#buffer, this.#opened.file);
+    const bytes = this.#readOn();
+    this.#bytes += bytes.length;
     this.#isAtEnd = bytes.length < segmentBytes;
     return bytes;
+  }
+
+  /** What cannot be read is read again by the next scan, which then says so. */
+  #readOn(): Buffer {
+    try {
+      return readInto(this.#buffer, this.#opened.file, this.sizeBytes - this.#bytes);
+    } catch (error) {
+      this.#known?.forget(this.#name);
+      throw error;
+    }
   }
 
   isAtEnd(): boolean {
@@ -208,10 +230,10 @@ class HomeFile implements OpenFile {
 
   /** Its stamp was the scan's before and is so still: the rule by which a scan does not hash again. */
   provenHash(): string | undefined {
-    const before = this.#hashOf?.(this.#name, this.#opened.stamp);
+    const before = this.#known?.find(this.#name, this.#opened.stamp);
     if (before === undefined) return undefined;
     const now = stampOf(fstatSync(this.#opened.file, { bigint: true }));
-    return this.#hashOf?.(this.#name, now) === before ? before : undefined;
+    return this.#known?.find(this.#name, now) === before ? before : undefined;
   }
 
   close(): void {

@@ -133,10 +133,15 @@ export class ClusterStaging implements Staging {
   add(content: Uint8Array): StagedFile {
     const [path, owner] = [this.#folder.next(), this.#owner];
     const file = new StagingFile({ path, mode: defaultMode, owner, mustHash: true });
-    file.write(content);
-    const staged = file.end();
-    flushFiles(this.#folder.path, 1, [staged.path]);
-    return staged;
+    try {
+      file.write(content);
+      const staged = file.end();
+      flushFiles(this.#folder.path, 1, [staged.path]);
+      return staged;
+    } catch (error) {
+      file.abort();
+      throw error;
+    }
   }
 
   /** After this a power cut cannot take content from under a name, nor files out of a folder. */
@@ -174,6 +179,7 @@ class StagingFile {
   #only: Uint8Array = new Uint8Array();
   #hash: Hash | undefined;
   #sizeBytes = 0;
+  #isOpen = true;
 
   /** `name`: where another member may be called the same. */
   constructor(target: StagingTarget, name?: FileName) {
@@ -215,8 +221,15 @@ class StagingFile {
       whole.files += 1;
       return { folder: whole, stamp: stampOf(fstatSync(this.#descriptor, { bigint: true })) };
     } finally {
-      closeSync(this.#descriptor);
+      this.#close();
     }
+  }
+
+  /** Once: by then the number may be another thread's. */
+  #close(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    closeSync(this.#descriptor);
   }
 
   #digested(): string {
@@ -224,7 +237,7 @@ class StagingFile {
   }
 
   abort(): void {
-    closeSync(this.#descriptor);
+    this.#close();
     unlinkSync(this.#target.path);
   }
 }

@@ -1,5 +1,4 @@
 /** The thread for files: keeps the last scan and its hashes, does one job after the other. */
-import { createHash } from 'node:crypto';
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { applyChanges } from '../cluster/files/apply.ts';
 import { findItem } from '../cluster/files/catalogue.ts';
@@ -16,6 +15,7 @@ import type {
 import {
   type Changes,
   changesOf,
+  contentOf,
   countByItem,
   type Decoded,
   decodeChanges,
@@ -23,13 +23,15 @@ import {
   digestOf,
   type Entry,
   encodeManifest,
+  isSameManifest,
+  keysHashOf,
   type Manifest,
   noChanges,
   noOrder,
   orderOf,
 } from '../cluster/files/manifest.ts';
 import type { MemberSink } from '../cluster/files/member-count.ts';
-import { type FileName, keysName } from '../cluster/files/name.ts';
+import type { FileName } from '../cluster/files/name.ts';
 import { ownForm, unpackOwn } from '../cluster/files/own-form.ts';
 import {
   chunked,
@@ -41,6 +43,7 @@ import {
   packMetadata,
 } from '../cluster/files/pack.ts';
 import type { Origin } from '../cluster/files/place.ts';
+import { listedIn, mustNotContradict, summaryOf } from '../cluster/files/received.ts';
 import { FileRefusal } from '../cluster/files/refusal.ts';
 import { squeeze, squeezedBytes, unsqueezed } from '../cluster/files/squeeze.ts';
 import { unpackBundle } from '../cluster/files/unpack.ts';
@@ -51,18 +54,14 @@ import { bundleSource } from './cluster-files-bundle.ts';
 import { StagingFolder } from './cluster-files-folder.ts';
 import type { ApplyAsk, Chunk, SealedPart, UnpackAsk } from './cluster-files-messages.ts';
 import { Packs } from './cluster-files-packs.ts';
-import { ClusterHomeReader, provenSource, realHome } from './cluster-files-read.ts';
+import { ClusterHomeReader, packSource, realHome } from './cluster-files-read.ts';
 import { ClusterStaging } from './cluster-files-staging.ts';
 import { droppedMember, ToldMembers } from './cluster-files-told.ts';
 import { ClusterHomeWriter } from './cluster-files-write.ts';
 
 const chunkBytes = 1024 * 1024;
-/** Hashed at once: a call costs as much as hashing some hundred. */
-const pieceCharacters = 16_384;
 /** What one of our own nodes is sent at once: a link that breaks loses this at most, or one file. */
 const shareBytes = 128 * 1024 * 1024;
-
-type ChangesSummary = Omit<Unpacked, 'id' | 'problems'>;
 
 interface Pending {
   readonly staging: ClusterStaging;
@@ -86,6 +85,8 @@ export class FilesWorker {
   readonly #pending = new Map<number, Pending>();
   #manifest: Manifest | undefined;
   #digest: string | undefined;
+  /** What the scan of `#manifest` could not read. */
+  #blind: readonly string[] = [];
   /** What all files together are called, of the generation that was asked for last. */
   #all: { readonly generation: number; readonly content: string } | undefined;
   #generation: number;
@@ -106,11 +107,12 @@ export class FilesWorker {
     const request = { catalogue, tree: this.#reader, cache: this.#cache, before };
     const scan = scanFiles({ ...request, nowMs: Date.now() });
     this.#reader.release();
-    if (before === undefined || !isSame(before, scan.manifest)) {
+    if (before === undefined || !isSameManifest(before, scan.manifest)) {
       this.#generation += 1;
       this.#digest = digestOf(scan.manifest);
     }
     this.#manifest = scan.manifest;
+    this.#blind = scan.blind;
     if (scan.hashedFiles > 0) writeCache(hashCachePath, this.#cache);
     return {
       generation: this.#generation,
@@ -145,7 +147,7 @@ export class FilesWorker {
       level,
       ...(isOwn ? { form: ownForm(), shareBytes } : {}),
     };
-    const source = provenSource(this.#reader, this.#cache);
+    const source = packSource(this.#reader, this.#cache);
     const block = new Uint8Array(isOwn ? squeezedBytes : chunkBytes);
     const pieces = chunked(packChanges(changes, source, limits), block.length, block);
     const messages = isOwn ? squeeze(pieces) : alone(pieces);
@@ -160,7 +162,9 @@ export class FilesWorker {
     const wanted = [...changesOf({ ...noOrder, missing: names }, own).missing];
     const allowed = new Map(wanted.filter(([, entry]) => may(entry)));
     const limits: PackLimits = { zipBytes: unpackLimits.totalBytes, level };
-    return this.#packs.start(chunked(packFiles(allowed, this.#reader, limits), chunkBytes));
+    return this.#packs.start(
+      chunked(packFiles(allowed, packSource(this.#reader), limits), chunkBytes),
+    );
   }
 
   nextChunk(id: number): Chunk {
@@ -186,13 +190,14 @@ export class FilesWorker {
 
   async check(bundlePath: string): Promise<CheckReport> {
     const good = this.#scanned();
-    const generation = this.#generation;
-    const { metadata } = await this.#read(bundlePath, undefined);
+    const [generation, blind] = [this.#generation, this.#blind];
+    const { metadata } = await this.#read(bundlePath, 'worker', undefined);
     const { value, problems } = decodeManifest(metadata);
     const compared = compareManifests(good, value, this.#settings.catalogue);
     const unknown = compared.unknown.slice(0, 20).map((name) => `${name}: of no known item kind`);
     return {
       generation,
+      blind,
       content: this.#contentOf(compared.changes, good, generation),
       order: orderOf(compared.changes),
       created: countByItem(compared.changes.missing),
@@ -218,11 +223,12 @@ export class FilesWorker {
     const folder = new StagingFolder(`${stagingFolder}/unpacked-${id}`, this.#home, owner);
     const staging = new ClusterStaging(folder, catalogue, owner);
     try {
-      const { metadata, told } = await this.#read(bundlePath, staging);
+      const { metadata, told } = await this.#read(bundlePath, origin, staging);
       const { value, problems } = decodeFor(origin, metadata, told);
+      mustNotContradict(value, staging.told.values());
       staging.flush();
       this.#pending.set(id, { staging, changes: value, origin });
-      return { id, ...summaryOf(value, staging), problems };
+      return { id, ...summaryOf(value, staging, catalogue), problems };
     } catch (error) {
       staging.discard();
       throw error;
@@ -232,8 +238,9 @@ export class FilesWorker {
   apply({ id, extra }: ApplyAsk): ApplyReport {
     const pending = this.#pending.get(id);
     if (pending === undefined) throw new HostError('not_found', `no bundle ${id} is unpacked`);
-    const tree = new ClusterHomeWriter(this.#home, this.#settings.owner);
+    let tree: ClusterHomeWriter | undefined;
     try {
+      tree = new ClusterHomeWriter(this.#home, this.#settings.owner);
       const { staging, origin } = pending;
       const changes = { ...pending.changes, extra: listedIn(extra, pending.changes.extra) };
       const { catalogue } = this.#settings;
@@ -247,7 +254,7 @@ export class FilesWorker {
       const { placed, removed, faults } = applied;
       return { placedFiles: placed.length, removed, faults };
     } finally {
-      tree.close();
+      tree?.close();
       this.discard(id);
     }
   }
@@ -264,10 +271,17 @@ export class FilesWorker {
   }
 
   /** Without `staging` members are read past. */
-  async #read(bundlePath: string, staging: ClusterStaging | undefined): Promise<ReadBundle> {
+  async #read(
+    bundlePath: string,
+    origin: Origin,
+    staging: ClusterStaging | undefined,
+  ): Promise<ReadBundle> {
     const source = bundleSource(bundlePath);
     try {
       const { isOwn, read } = unsqueezed(source.read);
+      if (isOwn && origin === 'worker') {
+        throw new FileRefusal(3003, 'a worker sends no bundle of this form');
+      }
       const { catalogue, unpackLimits } = this.#settings;
       const told = new ToldMembers(catalogue, staging);
       if (isOwn) return { metadata: unpackOwn(read, told, unpackLimits), told };
@@ -277,26 +291,6 @@ export class FilesWorker {
       source.close();
     }
   }
-}
-
-/** Only what the bundle itself named may go, whatever the caller says. */
-function listedIn(extra: Manifest, ordered: Manifest): Manifest {
-  return new Map([...ordered].filter(([name]) => extra.has(name)));
-}
-
-function summaryOf(
-  { missing, shared, extra, wanted = [] }: Changes,
-  { files, told }: ClusterStaging,
-): ChangesSummary {
-  const created = new Map(countByItem(missing));
-  let toldFiles = 0;
-  for (const { entry, files: more } of told.values()) {
-    created.set(entry.itemKey, (created.get(entry.itemKey) ?? 0) + more.length);
-    toldFiles += more.length;
-  }
-  const missingFiles = missing.size + toldFiles;
-  const stagedFiles = files.size + toldFiles;
-  return { missingFiles, sharedFiles: shared.size, extra, wanted, created, stagedFiles };
 }
 
 /** A worker's files come with a flat manifest, a master's with the three groups or in our own form. */
@@ -309,7 +303,6 @@ function decodeFor(
     const { value, problems } = decodeChanges(metadata);
     return { value: told?.added(value) ?? value, problems };
   }
-  if (told !== undefined) throw new FileRefusal(3003, 'a worker sends no bundle of this form');
   const { value, problems } = decodeManifest(metadata);
   return { value: { ...noChanges, missing: value }, problems };
 }
@@ -337,15 +330,6 @@ function* nothingPacked(pieces: Generator<Uint8Array>): Generator<Uint8Array, Pa
   return { files: 0, left: [], bytes };
 }
 
-function isSame(left: Manifest, right: Manifest): boolean {
-  if (left.size !== right.size) return false;
-  for (const [name, entry] of right) {
-    const other = left.get(name);
-    if (other?.hash !== entry.hash || other?.modTime !== entry.modTime) return false;
-  }
-  return true;
-}
-
 function readCache(path: string | undefined): HashCache {
   if (path === undefined) return new HashCache();
   try {
@@ -364,24 +348,4 @@ function writeCache(path: string | undefined, cache: HashCache): void {
   } catch {
     return;
   }
-}
-
-/** Of what is to be sent, the keys left out: they have a bundle of their own. */
-function contentOf({ missing, shared }: Changes): string {
-  const hash = createHash('sha256');
-  let piece = '';
-  for (const group of [missing, shared]) {
-    for (const [name, entry] of group) {
-      if (name !== keysName) piece += `${name}\0${entry.hash}\n`;
-      if (piece.length < pieceCharacters) continue;
-      hash.update(piece);
-      piece = '';
-    }
-  }
-  return hash.update(piece).digest('hex');
-}
-
-function keysHashOf(manifest: Manifest): string | undefined {
-  for (const [name, { hash }] of manifest) if (name === keysName) return hash;
-  return undefined;
 }

@@ -46,6 +46,10 @@ export class HashCache {
     else this.#known.set(name, { stamp, hash });
   }
 
+  forget(name: FileName): void {
+    this.#known.delete(name);
+  }
+
   /** Drop what the last scan did not see. */
   keepOnly(names: ReadonlySet<FileName>): void {
     for (const name of this.#known.keys()) {

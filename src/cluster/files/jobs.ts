@@ -41,7 +41,7 @@ export interface ScanReport extends Pick<Scan, 'blind' | 'hashedFiles'> {
 }
 
 /** A worker's manifest against our last scan. */
-export interface CheckReport {
+export interface CheckReport extends Pick<Scan, 'blind'> {
   readonly generation: number;
   /** Of the names and hashes of all files to send, the agents' keys left out. */
   readonly content: string;

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { isJsonObject, type JsonObject, type JsonValue } from '../../guards.ts';
 import { parsePlainObject } from '../wire/plain-json.ts';
 import { pythonJson } from '../wire/python-json.ts';
-import { type FileName, faultOfName, isFileName } from './name.ts';
+import { type FileName, faultOfName, isFileName, keysName } from './name.ts';
 import { FileRefusal, shown } from './refusal.ts';
 
 export interface Entry {
@@ -53,6 +53,8 @@ const mostProblems = 100;
 const mostWanted = 10_000;
 /** Half a million files of five values; more could cost the thread all the memory it may have. */
 const mostValues = 2_600_000;
+/** Hashed at once: a call costs as much as hashing some hundred. */
+const pieceCharacters = 16_384;
 const hexForm = /^[0-9a-f]+$/;
 
 export const noChanges: Changes = { missing: new Map(), extra: new Map(), shared: new Map() };
@@ -89,6 +91,35 @@ export function countByItem(manifest: Manifest): ReadonlyMap<string, number> {
 export function digestOf(manifest: Manifest): string {
   const lines = [...manifest].map(([name, { hash }]) => `${name}\0${hash ?? ''}\n`);
   return createHash('sha256').update(lines.sort().join('')).digest('hex');
+}
+
+export function isSameManifest(left: Manifest, right: Manifest): boolean {
+  if (left.size !== right.size) return false;
+  for (const [name, entry] of right) {
+    const other = left.get(name);
+    if (other?.hash !== entry.hash || other?.modTime !== entry.modTime) return false;
+  }
+  return true;
+}
+
+/** Of what is to be sent, the keys left out: they have a bundle of their own. */
+export function contentOf({ missing, shared }: Changes): string {
+  const hash = createHash('sha256');
+  let piece = '';
+  for (const group of [missing, shared]) {
+    for (const [name, entry] of group) {
+      if (name !== keysName) piece += `${name}\0${entry.hash}\n`;
+      if (piece.length < pieceCharacters) continue;
+      hash.update(piece);
+      piece = '';
+    }
+  }
+  return hash.update(piece).digest('hex');
+}
+
+export function keysHashOf(manifest: Manifest): string | undefined {
+  for (const [name, { hash }] of manifest) if (name === keysName) return hash;
+  return undefined;
 }
 
 /** Pieces of the JSON, a few KiB each; together one object, in the spacing stock writes. */

@@ -21,7 +21,7 @@ export const defaultUnpackLimits: UnpackLimits = {
   metadataBytes: 64 * mebibyte,
   members: 500_000,
   ratio: 200,
-  ratioFreeBytes: 8 * mebibyte,
+  ratioFreeBytes: 64 * mebibyte, // zeros, or one line over and over, shrink more, and are honest
 };
 
 /** Where one member's content goes; after `abort` nothing of it may remain. */
@@ -41,6 +41,7 @@ export class MemberCount {
   readonly #limits: UnpackLimits;
   readonly #seen = new Set<FileName>();
   #members = 0;
+  #nameBytes = 0;
   #totalBytes = 0;
 
   constructor(limits: UnpackLimits) {
@@ -50,13 +51,17 @@ export class MemberCount {
   /** Throws `FileRefusal` for the second of a name, and for one too many. */
   begin(name: FileName): void {
     if (this.#seen.has(name)) throw twice(name);
-    this.next();
+    this.next(name);
     this.#seen.add(name);
   }
 
   /** Where whoever takes members refuses the second of a name (`twice`). */
-  next(): void {
+  next(name: FileName): void {
     this.#members += 1;
+    this.#nameBytes += name.length; // they are kept, and say what the metadata would
+    if (this.#nameBytes > this.#limits.metadataBytes) {
+      throw new FileRefusal(3053, 'the names of the members are longer than allowed');
+    }
     if (this.#members <= this.#limits.members) return;
     throw new FileRefusal(3053, `the bundle has more than ${this.#limits.members} members`);
   }

@@ -238,7 +238,7 @@ class OwnReader {
     if (this.#folder === undefined) throw new FileRefusal(3003, 'a file without a folder');
     if (baseBytes > longestNameBytes) throw new FileRefusal(3003, `a name of ${baseBytes} bytes`);
     const name = decodeNameBelow(this.#folder, this.#take(baseBytes));
-    this.#count.next();
+    this.#count.next(name);
     return name;
   }
 

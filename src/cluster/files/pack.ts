@@ -16,6 +16,7 @@ import {
   storeSmall,
 } from './member.ts';
 import type { FileName } from './name.ts';
+import { shown } from './refusal.ts';
 
 export const metadataName = 'files_metadata.json';
 
@@ -211,8 +212,9 @@ class Packer {
     let isLong = false;
     try {
       if (!this.#fits(name, file)) return [];
+      const first = this.#first(name, file);
+      if (first === undefined) return [];
       this.#files += 1;
-      const first = file.read();
       this.#contentBytes += first.length;
       const whole = this.#form.whole?.(name, file, first, kind);
       isLong = whole === undefined;
@@ -231,13 +233,24 @@ class Packer {
     }
     try {
       const file = this.#source.open(name);
-      if (file === undefined) this.#leave(name, 'gone', 'it is gone since the scan');
+      if (file === undefined) this.#leave(name, 'gone', `${shown(name)} is gone since the scan`);
       return file;
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      this.#leave(name, 'unreadable', `Exception raised: Error 3001 - ${reason}`);
-      return undefined;
+      return this.#unreadable(name, error);
     }
+  }
+
+  #first(name: FileName, file: OpenFile): Uint8Array | undefined {
+    try {
+      return file.read();
+    } catch (error) {
+      return this.#unreadable(name, error);
+    }
+  }
+
+  #unreadable(name: FileName, error: unknown): undefined {
+    const reason = error instanceof Error ? error.message : String(error);
+    this.#leave(name, 'unreadable', `Exception raised: Error 3001 - ${reason}`);
   }
 
   /** Judged by the longest the stream can get, so that nothing sent needs to be taken back. */

@@ -46,6 +46,9 @@ export const masterIntegrity: Service<IntegrityPeer & { readonly integrity: Remo
   },
 };
 
+/** Lines in the log about files that a bundle had to leave out. */
+const mostLeftTold = 20;
+
 /** Instead of `True` or `False`, only to a worker that showed a digest. */
 export const sameAnswer = 'Same';
 
@@ -201,7 +204,7 @@ export class RemoteIntegrity {
       extra: report.order.extra,
       created: report.created,
       present: report.present,
-      scan: this.#desk.local.report,
+      scan: report, // the one that it was compared with: a newer one may have ended meanwhile
       nowMs: startAtMs,
     });
     if (news !== undefined) log.warning(news);
@@ -285,7 +288,8 @@ export class RemoteIntegrity {
       this.#zip.learn(trip, log);
       if (trip.isInterrupted) return;
       const { left } = await bundle.packed();
-      for (const one of left) if (one.text !== '') log.warning(one.text);
+      for (const { text } of left.filter((one) => one.text !== '').slice(0, mostLeftTold))
+        log.warning(text);
       if (left.some(({ kind }) => kind === 'no_room')) this.#changedDuringCheck = true;
     });
   }

@@ -1,5 +1,8 @@
-/** The guard against mass deletion: values in, values out. */
+/** The guard against mass deletion: values in, values out; and what it is given to judge by. */
 import assert from 'node:assert/strict';
+import { hash } from 'node:crypto';
+import { rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { parseClusterJson } from '../../../src/cluster/files/cluster-json.ts';
 import { compareManifests } from '../../../src/cluster/files/compare.ts';
@@ -12,6 +15,8 @@ import {
 } from '../../../src/cluster/files/guard.ts';
 import { countByItem, type Entry, type Manifest } from '../../../src/cluster/files/manifest.ts';
 import { parseName } from '../../../src/cluster/files/name.ts';
+import { makeHome, packAll, saveBundle, stagingOf, workerOn } from './homes.ts';
+import { rawBundle } from './raw-bundle.ts';
 
 const { catalogue } = parseClusterJson({});
 const seen = { blind: [] };
@@ -164,3 +169,44 @@ test('stock groups: missing, shared, extra, by hash alone; unknown kinds are lef
   assert.deepEqual(changes.extra, new Map([['etc/rules/x', other]]));
   assert.deepEqual([unknown, extraValid.size], [['queue/x'], 0]);
 });
+
+test('unreadable-folder: a check is judged by the scan that it compared with, whatever ends meanwhile', async (t) => {
+  const name = 'etc/lists/precious';
+  const [master, home] = [makeHome(t, { 'etc/lists/a': 'a' }), makeHome(t, { [name]: 'p' })];
+  const [ours, theirs] = [workerOn(master), workerOn(home)];
+  theirs.scan();
+  const path = saveBundle(master, packAll(theirs, theirs.startManifest()));
+  symlinkSync('precious', join(master, name)); // a loop: it cannot be read for a while
+  ours.scan();
+  const checking = ours.check(path);
+  rmSync(join(master, name));
+  writeFileSync(join(master, name), 'p');
+  assert.deepEqual(ours.scan().blind, []);
+  const check = await checking;
+  assert.deepEqual([[...check.order.extra.keys()], check.blind], [[name], [name]]);
+  const wish = { ...check, extra: check.order.extra, scan: check, nowMs: 0 };
+  assert.deepEqual([...judgeDeletions(wish, catalogue, []).allowed.keys()], []);
+});
+
+test('mass-deletion: who sends a file and deletes it too is refused, and only what is taken counts as sent', async (t) => {
+  const home = makeHome(t, { 'etc/client.keys': 'keys' });
+  const worker = workerOn(home);
+  worker.scan();
+  const entry = (key: string) => ({
+    mod_time: 1,
+    cluster_item_key: key,
+    merged: false,
+    hash: none,
+  });
+  const bundle = (missing: object, extra: object) => {
+    const members = Object.keys(missing).map((one) => ({ name: one, content: '' }));
+    const bundlePath = saveBundle(home, rawBundle(members, { missing, shared: {}, extra }));
+    return { bundlePath, stagingFolder: stagingOf(home), origin: 'master' } as const;
+  };
+  const keys = { 'etc/client.keys': entry('etc/') };
+  await assert.rejects(worker.unpack(bundle(keys, keys)), /is sent and to be deleted/);
+  const { created } = await worker.unpack(bundle({ 'etc/other': entry('etc/') }, keys));
+  assert.deepEqual([...created], []);
+});
+
+const none = hash('blake2b512', '', 'hex');

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import {
   closeSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   openSync,
@@ -9,7 +10,6 @@ import {
   readFileSync,
   readSync,
   rmSync,
-  statSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -48,7 +48,7 @@ export function readTree(home: string): Record<string, string> {
   const names = readdirSync(home, { recursive: true, encoding: 'utf8' });
   return Object.fromEntries(
     names
-      .filter((name) => !name.startsWith('queue') && statSync(join(home, name)).isFile())
+      .filter((name) => !name.startsWith('queue') && lstatSync(join(home, name)).isFile())
       .sort()
       .map((name) => [name, readFileSync(join(home, name)).toString('latin1')]),
   );
@@ -101,21 +101,30 @@ export async function* opened(
   home: string,
   seal: (target: Target) => Chunks,
 ): AsyncGenerator<Buffer> {
-  const path = '/queue/cluster/b.zip';
-  const descriptor = openSync(join(home, 'queue/cluster/w/sealed'), 'w+');
-  const { open } = createSeal(clusterKey);
+  const target = sealedTarget(home);
   try {
-    for await (const chunks of seal({ path, descriptor })) {
-      for (const { offset, tokenBytes, contentBytes } of chunks) {
-        const token = Buffer.alloc(tokenBytes);
-        readSync(descriptor, token, 0, tokenBytes, offset);
-        const { head, rest } = splitOnce(open(token));
-        assert.deepEqual([head, rest.length], [path, contentBytes]);
-        yield rest;
-      }
-    }
+    for await (const chunks of seal(target)) yield* openedChunks(target, chunks);
   } finally {
-    closeSync(descriptor);
+    closeSync(target.descriptor);
+  }
+}
+
+export function sealedTarget(home: string, name = 'sealed'): Target {
+  const descriptor = openSync(join(home, 'queue/cluster/w', name), 'w+');
+  return { path: '/queue/cluster/b.zip', descriptor };
+}
+
+export function* openedChunks(
+  { path, descriptor }: Target,
+  chunks: readonly SealedChunk[],
+): Generator<Buffer> {
+  const { open } = createSeal(clusterKey);
+  for (const { offset, tokenBytes, contentBytes } of chunks) {
+    const token = Buffer.alloc(tokenBytes);
+    readSync(descriptor, token, 0, tokenBytes, offset);
+    const { head, rest } = splitOnce(open(token));
+    assert.deepEqual([head, rest.length], [path, contentBytes]);
+    yield rest;
   }
 }
 

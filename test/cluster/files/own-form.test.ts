@@ -219,6 +219,7 @@ test('PR-37119-own-form: floods, lies about lengths, changed content and every c
     ],
     ['many members', Buffer.concat([member('etc/lists/b'), good]), { members: 1 }],
     ['large metadata', good, { metadataBytes: 1 }],
+    ['long names', good, { metadataBytes: rest.length }],
   ];
   for (const [what, bundle, limits] of bad) {
     assert.throws(() => read(bundle, limits), FileRefusal, what);
@@ -284,6 +285,8 @@ test('a worker sends no bundle of our own form: its files are judged one by one'
   const asked = { bundlePath: saveBundle(home, bundle), stagingFolder: stagingOf(home) };
   const theirs = workerOn(home);
   await assert.rejects(theirs.unpack({ ...asked, origin: 'worker' }), FileRefusal);
+  theirs.scan();
+  await assert.rejects(theirs.check(asked.bundlePath), FileRefusal, 'nor is it a manifest');
   const { missingFiles, created } = await theirs.unpack({ ...asked, origin: 'master' });
   assert.deepEqual([missingFiles, [...created]], [1, [['etc/shared/', 1]]]);
 });
