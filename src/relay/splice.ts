@@ -48,6 +48,8 @@ class RunningSplice implements Splice {
   #agentEnded = false;
   #managerEnded = false;
   #isOver = false;
+  /** We have told the agent the end: nothing can be written to it any more. */
+  #isSentAway = false;
   bytesUp = 0;
   bytesDown = 0;
   lastFromAgentAtMs: number;
@@ -96,6 +98,7 @@ class RunningSplice implements Splice {
 
   closeGently(): void {
     if (this.#open.has(this.#agent)) this.#agent.end();
+    this.#isSentAway = true;
     this.#agentEnded = true; // whatever the manager does now is of our own making
   }
 
@@ -119,6 +122,8 @@ class RunningSplice implements Splice {
     this.bytesDown += bytes.length;
     this.lastFromManagerAtMs = this.#clock.monotonicMs();
     this.unansweredSinceAtMs = undefined;
+    // A write after the end would break the agent's side, and with it what the agent still says.
+    if (this.#isSentAway) return;
     if (!this.#agent.write(bytes)) this.#manager.pause();
   }
 

@@ -187,6 +187,34 @@ test('a planned switch loses nothing the agent sent before it saw the end', asyn
   assert.deepEqual(world.of('suspect'), []);
 });
 
+test('a manager that speaks while its agent is sent away loses nothing of what the agent says', async () => {
+  let manager: Socket | undefined;
+  let heard = '';
+  const a = await world.manager('a', (socket) => {
+    manager = socket;
+    socket.on('data', (bytes: Buffer) => {
+      heard += bytes.toString('latin1');
+      if (heard === 'hi') socket.write('welcome');
+    });
+    socket.on('end', () => socket.end());
+  });
+  world.managers = [a];
+  const { relay, port } = await world.open({ gentleMs: 30_000 });
+  const agent = world.agent(port, 'hi');
+  await agent.hears('welcome');
+  const downBefore = relay.sessions[0]?.bytesDown ?? 0;
+  relay.switchAway('a', 'planned');
+  manager?.write('acknowledged');
+  await eventually(
+    'the relay has it',
+    () => (relay.sessions[0]?.bytesDown ?? 0) > downBefore || relay.sessions.length === 0,
+  );
+  agent.socket.end(' last words');
+  await eventually('the session is gone', () => relay.sessions.length === 0);
+  await agent.is('ended');
+  assert.equal(heard, 'hi last words');
+});
+
 test('a planned switch that the agent does not follow is enforced', async () => {
   world.managers = [await world.echo('a')];
   const { relay, port } = await world.open({ gentleMs: 100 });
