@@ -117,7 +117,8 @@ export class DatagramRelay {
     const managers = this.#ports.choose().filter(({ protocol }) => protocol === 'udp');
     const manager = this.#avoided.order(managers, nowMs)[0];
     if (manager === undefined) return this.#refuse('no_manager');
-    if (this.#flows.size >= this.#settings.maxSessions) return this.#refuse('full');
+    if (this.#flows.size >= this.#settings.maxSessions && !this.#makeRoom(nowMs))
+      return this.#refuse('full');
     const upstream = this.#ports.network.dialDatagrams(manager, {
       datagram: (datagram) => this.#answer(key, datagram, from),
       failed: () => this.#failed(key, manager),
@@ -141,6 +142,18 @@ export class DatagramRelay {
     this.#ports.report({ kind: 'connected', session: number, managerId, tookMs: 0, skipped: [] });
     this.#watch();
     return flow;
+  }
+
+  /** Drops the quietest flow: an agent takes a new port at every try, and any user here has many. */
+  #makeRoom(nowMs: number): boolean {
+    const [quietest] = [...this.#flows].sort(
+      ([, left], [, right]) => left.lastFromAgentAtMs - right.lastFromAgentAtMs,
+    );
+    if (quietest === undefined) return false;
+    const [key, flow] = quietest;
+    if (nowMs - flow.lastFromAgentAtMs < this.#settings.quietMs) return false;
+    this.#drop(key, flow);
+    return true;
   }
 
   #answer(key: string, datagram: Uint8Array, to: ListenAddress): void {

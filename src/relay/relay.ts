@@ -149,8 +149,21 @@ export class Relay {
 
   #mayAccept(agent: Connection): RefusedWhy | undefined {
     if (!isLoopback(agent.peerAddress)) return 'not_loopback';
+    if (this.#isClosed) return 'full';
     const taken = this.#sessions.size + this.#dialling.size;
-    return taken >= this.#settings.maxSessions || this.#isClosed ? 'full' : undefined;
+    return taken < this.#settings.maxSessions || this.#makeRoom() ? undefined : 'full';
+  }
+
+  /** Ends the oldest session that no manager has answered: an agent is answered in milliseconds. */
+  #makeRoom(): boolean {
+    const latestMs = this.#nowMs() - this.#settings.quietMs;
+    const unanswered = [...this.#sessions.values()].find(
+      ({ sample, openedAtMs }) => sample.bytesDown === 0 && openedAtMs <= latestMs,
+    );
+    if (unanswered === undefined) return false;
+    this.#sessions.delete(unanswered.number); // its place is free now, its end is told when it comes
+    unanswered.reset();
+    return true;
   }
 
   #choose(): readonly RelayManager[] {

@@ -33,6 +33,11 @@ export interface RelaySettings {
   readonly idleMs: number;
   /** The same when one side has ended already: a manager closes at once, a hung one never. */
   readonly halfClosedMs: number;
+  /**
+   * Where all places are taken, a UDP flow that was quiet for so long, or a TCP session that no manager
+   * has answered in that time, makes room: no manager answers whoever has no key of an agent.
+   */
+  readonly quietMs: number;
   /** Keep one spare connection to the manager that would be next (see `standby.ts`). */
   readonly standby: boolean;
   /** How often sessions are looked at for stalls. */
@@ -53,6 +58,7 @@ export const defaultRelaySettings: RelaySettings = {
   gentleMs: 2_000,
   idleMs: 600_000,
   halfClosedMs: 10_000,
+  quietMs: 1_000,
   standby: false,
   watchMs: 250,
   stall: defaultStallSettings,

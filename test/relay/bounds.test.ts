@@ -57,6 +57,28 @@ test('connections beyond the bound are reset, and a freed place is a place', asy
   await world.agent(port).hears('a\n');
 });
 
+test('silent connections of a stranger take no place for longer than an answer takes', async () => {
+  world.managers = [await world.echo('a')];
+  const { relay, port } = await world.open({ maxSessions: 3, quietMs: 0 });
+  const answered = world.agent(port);
+  await answered.hears('a\n');
+  const silent = [world.agent(port, ''), world.agent(port, '')];
+  await eventually('all places are taken', () => relay.sessions.length === 3);
+  await world.agent(port, 'startup').hears('a\nstartup');
+  await silent[0]?.is('reset');
+  assert.deepEqual([silent[1]?.end, answered.end, relay.sessions.length], ['open', 'open', 3]);
+  assert.deepEqual(world.of('refused'), []);
+});
+
+test('a session that may be answered still makes no room', async () => {
+  world.managers = [await world.echo('a')];
+  const { relay, port } = await world.open({ maxSessions: 1, quietMs: 600_000 });
+  const first = world.agent(port, '');
+  await eventually('the place is taken', () => relay.sessions.length === 1);
+  await world.agent(port).is('reset');
+  assert.equal(first.end, 'open');
+});
+
 test('a peer that is not on this host is reset before anything else', async () => {
   const ends: string[] = [];
   const stranger: Connection = {

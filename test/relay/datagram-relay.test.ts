@@ -176,6 +176,21 @@ test('flows beyond the bound are refused, and an idle flow makes room', async ()
   assert.deepEqual(second.heard, ['a:3']);
 });
 
+test('an agent that takes a new port at every try is led on: the quietest flow makes room', async () => {
+  managers = [await manager('a')];
+  const { relay, port } = await open({ maxSessions: 2, quietMs: 0 });
+  for (const text of ['1', '2', '3', '4']) {
+    const one = await agent(port);
+    one.send(text);
+    await one.hears(`a:${text}`);
+  }
+  assert.deepEqual(
+    relay.sessions.map(({ session }) => session),
+    [3, 4],
+  );
+  assert.ok(events.every(({ kind }) => kind !== 'refused'));
+});
+
 test('a manager that never answers is told as a stall', async () => {
   const silent = await socketAt('127.0.0.1');
   managers = [{ id: 'silent', address: '127.0.0.1', port: silent.address().port, protocol: 'udp' }];
