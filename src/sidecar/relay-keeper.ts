@@ -90,7 +90,7 @@ class Keeper implements RelayKeeper {
 
   seen(): RelaySeen {
     if (this.#seen.kind !== 'open') return this.#seen;
-    const newest = this.#relay?.sessions.at(-1);
+    const newest = newestOf(this.#relay?.sessions ?? []);
     if (newest !== undefined) return { ...this.#seen, ...this.#leadOf(newest) };
     const { admitsInMs, keepsForMs }: Partial<Pick<Relay, 'admitsInMs' | 'keepsForMs'>> =
       this.#relay instanceof Relay ? this.#relay : {};
@@ -235,6 +235,11 @@ class Keeper implements RelayKeeper {
         log.debug(`relay.${event.kind}`, event);
     }
   }
+}
+
+/** Any user here may dial the relay, but no manager answers whoever has no key of an agent. */
+function newestOf(sessions: readonly SessionSample[]): SessionSample | undefined {
+  return sessions.findLast(({ bytesDown }) => bytesDown > 0) ?? sessions.at(-1);
 }
 
 function planned(thrown: unknown): PilotfishError {

@@ -133,6 +133,29 @@ test('an agent that is kept is told as such, and only one that is turned away is
   assert.equal(error.code, 'ECONNRESET', 'a relay that may not be keeps nobody');
 });
 
+test('a stranger whom no manager answers is not taken for the agent', async (context) => {
+  const world = new RelayWorld();
+  context.after(() => world.close());
+  const one = scene(context, { kind: 'inherited', fd: 3 });
+  one.managers = [await world.echo('a')];
+  await one.keeper.opened;
+  await eventually('it is open', () => one.keeper.seen().kind === 'open');
+  await world.agent(one.port(), 'startup').hears('a\nstartup');
+
+  let isStrangerLed = false;
+  const b = await world.manager('b', (socket) => {
+    socket.on('data', () => {
+      isStrangerLed = true;
+    });
+  });
+  one.managers = [b]; // `a` is not offered for a moment
+  world.agent(one.port(), 'no key');
+  await eventually('the stranger is led', () => isStrangerLed);
+  const seen = one.keeper.seen();
+  assert.ok(seen.kind === 'open');
+  assert.deepEqual([seen.managerId, seen.session?.number], ['a', 1]);
+});
+
 function isLed(keeper: RelayKeeper): boolean {
   const seen = keeper.seen();
   return seen.kind === 'open' && seen.managerId !== undefined;
