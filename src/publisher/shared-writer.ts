@@ -71,6 +71,7 @@ export class SharedWriter implements Writer {
 
   append(entry: PublishedList, before: PublishedList | undefined): Promise<boolean> {
     return this.#inTurn(async () => {
+      if (this.#isOvertaken(before)) return false;
       const mark = entry.rollout && this.#parts.history.markOf(entry.rollout.id);
       const isDone = await this.#write({ ...this.#withStable(entry), token: this.#token }, mark);
       if (isDone && !this.#parts.history.append(entry, before?.version)) {
@@ -86,7 +87,7 @@ export class SharedWriter implements Writer {
     return this.#inTurn(async () => {
       const newest = this.#parts.history.newest();
       const { record } = this.#known;
-      if (newest === undefined) return;
+      if (this.#isOvertaken(newest) || newest === undefined) return;
       if (record !== undefined && comparePositions(record.newest, newest) >= 0) return;
       const mark = newest.rollout && this.#parts.history.markOf(newest.rollout.id);
       await this.#write({ ...this.#withStable(newest), token: 0 }, mark);
@@ -112,9 +113,22 @@ export class SharedWriter implements Writer {
 
   /** The same version, by the same writer as before. */
   async #rewrite(entry: PublishedList, mark?: RolloutMark): Promise<boolean> {
+    if (this.#isOvertaken(entry)) return false;
     const word = mark ?? (entry.rollout && this.#parts.history.markOf(entry.rollout.id));
     const token = this.#known.record?.token ?? 0;
     return this.#write({ ...this.#withStable(entry), token }, word);
+  }
+
+  /**
+   * True when the store is known to hold a newer version than `seen`, so that the next number is taken:
+   * it came while `seen` was looked at, or the disk refused it here, and it is kept now. Throws as
+   * `History` does.
+   */
+  #isOvertaken(seen: PublishedList | undefined): boolean {
+    const { record } = this.#known;
+    if (record === undefined || !isNewer(record.newest, seen)) return false;
+    if (isNewer(record.newest, this.#parts.history.newest())) this.#adopt(record);
+    return true;
   }
 
   #withStable(newest: PublishedList): { newest: PublishedList; stable?: PublishedList } {
@@ -174,4 +188,8 @@ export class SharedWriter implements Writer {
     this.#last = done.catch(() => undefined); // the caller of `done` hears of it
     return done;
   }
+}
+
+function isNewer(one: PublishedList, than: PublishedList | undefined): boolean {
+  return than === undefined || comparePositions(one, than) > 0;
 }

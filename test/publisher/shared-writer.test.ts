@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { PilotfishError, type ReasonName } from '../../src/errors.ts';
+import { HostError, PilotfishError, type ReasonName } from '../../src/errors.ts';
 import type { LeaseEngine, Look, Written } from '../../src/leader/engine.ts';
 import { signDocument } from '../../src/list/sign.ts';
 import type { History, PublishedList } from '../../src/publisher/history.ts';
@@ -55,27 +55,47 @@ interface Publisher {
   readonly history: History;
   /** The token it believes in. */
   token: number;
+  /** The disk of its history. */
+  isFull: boolean;
   look(): Promise<void>;
 }
 
 /** A command looks before it writes; a publisher that runs has looked. */
 async function publisherAt(t: TestContext, store: Store, isCommand = false): Promise<Publisher> {
   const bare = await openDesk(t);
+  const history = fillable(bare.history, () => publisher.isFull);
   const engine = store.engine();
   const writer = new SharedWriter({
-    ...{ engine, history: bare.history, clock: bare.clock, listKey },
+    ...{ engine, history, clock: bare.clock, listKey },
     root: () => bare.root,
     async seat() {
       if (isCommand) await publisher.look();
       return publisher.token;
     },
   });
-  const desk = { ...bare, writer };
   const publisher: Publisher = {
-    ...{ desk, history: bare.history, token: 0 },
+    ...{ desk: { ...bare, history, writer }, history, token: 0, isFull: false },
     look: async () => writer.follow(await engine.look(writer.knownRevision())),
   };
   return publisher;
+}
+
+/** The same history on a disk that may be full. */
+function fillable(history: History, isFull: () => boolean): History {
+  const needSpace = (): void => {
+    if (isFull()) throw new HostError('store_failed', 'database or disk is full');
+  };
+  return {
+    ...history,
+    append(...words) {
+      needSpace();
+      return history.append(...words);
+    },
+    adopt(...words) {
+      needSpace();
+      history.adopt(...words);
+    },
+  };
 }
 
 function seatAt(store: Store, publisher: Publisher): void {
@@ -146,6 +166,40 @@ test('an end between the store and the history is repaired by the next look', as
   const b = await publisherAt(t, store);
   await b.look();
   assert.deepEqual(b.history.newest(), lost); // as `a` itself would after its restart
+});
+
+test('a disk that is full for a moment makes no second list of one number', async (t) => {
+  const store = new Store();
+  const [a, b] = [await publisherAt(t, store), await publisherAt(t, store)];
+  seatAt(store, a);
+  await publish(a.desk, publishConfigured(three));
+  a.isFull = true;
+  await assert.rejects(publish(a.desk, drainOrder(three, 'a')), reasonOf('store_failed'));
+  await b.look(); // and serves version 2 from here on
+  const second = b.history.newest();
+  a.isFull = false;
+  await a.look();
+  await publish(a.desk, drainOrder(three, 'b'));
+  assert.deepEqual(a.history.find(2), second);
+  await b.look();
+  assert.deepEqual(placeOf(b.history.newest()), [1, 1, 3]);
+  assert.deepEqual(b.history.newest()?.content.drained, ['a', 'b']);
+});
+
+test('what came from the store while a list was being signed is not written over', async (t) => {
+  const store = new Store();
+  const [daemon, command] = [await publisherAt(t, store), await publisherAt(t, store, true)];
+  seatAt(store, daemon);
+  command.token = daemon.token;
+  const { entry: first } = await publish(daemon.desk, publishConfigured(three));
+  const { entry: drained } = await publish(command.desk, drainOrder(three, 'a'));
+  await daemon.look();
+  const late = { ...drained, hash: 'sha256:late', content: first.content };
+  assert.equal(await daemon.desk.writer.append(late, first), false);
+  await publish(daemon.desk, resignOrder(three));
+  assert.equal(daemon.history.find(2)?.hash, drained.hash);
+  assert.deepEqual(placeOf(daemon.history.newest()), [1, 1, 3]);
+  assert.deepEqual(daemon.history.newest()?.content.drained, ['a']);
 });
 
 test('what only this publisher has is handed on once, and stays in its term until the next version', async (t) => {
