@@ -39,7 +39,8 @@ export function buildFastList(parts: FastListParts): FastList {
     const { method, url = '' } = request;
     if ((method !== 'GET' && method !== 'HEAD') || !url.startsWith(path)) return false;
     if (parts.lagMs() > parts.maxLagMs) return false;
-    const waitMs = waitOf(url);
+    const askedMs = waitOf(url);
+    const waitMs = askedMs !== undefined && isQueued(response) ? 0 : askedMs;
     const words = waitMs === undefined ? undefined : readHeaders(request.rawHeaders);
     if (waitMs === undefined || words === undefined) return false;
     const poll = { ...words, waitMs, ip: request.socket.remoteAddress ?? '' };
@@ -48,6 +49,14 @@ export function buildFastList(parts: FastListParts): FastList {
     else send(response, now, poll);
     return true;
   };
+}
+
+/**
+ * Behind another answer on its connection. Such a question never waits: a connection is counted once,
+ * and if each of its questions moved it among those that wait, it would make room for many more.
+ */
+export function isQueued(response: ServerResponse): boolean {
+  return response.socket === null;
 }
 
 type Poll = Omit<ListPoll, 'signal'>;

@@ -19,7 +19,7 @@ import { nonceShape } from '../list/parse-receipt.ts';
 import type { Log } from '../log.ts';
 import { addApiRoutes } from './api/api-route.ts';
 import type { ApiWorld } from './api/world.ts';
-import { buildFastList } from './fast-list.ts';
+import { buildFastList, isQueued } from './fast-list.ts';
 import { listExpiresAtMs } from './history.ts';
 import type { ListAnswer, ListService } from './list-service.ts';
 import { addMetricsRoute, type MetricsSource } from './observe/metrics-route.ts';
@@ -190,6 +190,7 @@ async function answerList(parts: RouteParts, request: Request, reply: Reply): Pr
   reply.raw.once('close', () => gone.abort());
   const answer = await parts.service.answer({
     ...poll,
+    waitMs: isQueued(reply.raw) ? 0 : poll.waitMs,
     ip: request.raw.socket.remoteAddress ?? '',
     signal: gone.signal,
   });

@@ -2,13 +2,16 @@
 import type { ServerResponse } from 'node:http';
 import type { Server } from 'node:https';
 import type { FastifyInstance } from 'fastify';
+import { isQueued } from '../fast-list.ts';
 import { type Asked, type Door, type Reply, refuse } from './door.ts';
 import { apiPrefix } from './openapi.ts';
-import { type Listener, StreamHub, streamPath } from './stream.ts';
+import { type Listener, StreamHub, type StreamParts, streamPath } from './stream.ts';
 import type { TokenRecord } from './token.ts';
 import type { ApiWorld } from './world.ts';
 
-export function addStreamRoute(app: FastifyInstance<Server>, world: ApiWorld, door: Door): void {
+type StreamWorld = StreamParts & Pick<ApiWorld, 'waiters' | 'stop'>;
+
+export function addStreamRoute(app: FastifyInstance<Server>, world: StreamWorld, door: Door): void {
   const hub = new StreamHub(world);
   world.stop.addEventListener('abort', () => hub.endAll(), { once: true });
   app.get(
@@ -18,7 +21,8 @@ export function addStreamRoute(app: FastifyInstance<Server>, world: ApiWorld, do
       const who = door.enter(request as Asked, reply as Reply, false);
       if (who === undefined) return reply;
       const ip = request.raw.socket.remoteAddress ?? '';
-      if (world.stop.aborted || !world.waiters.startWaiting(ip)) return refuseFull(reply as Reply);
+      const mayWait = !world.stop.aborted && !isQueued(reply.raw);
+      if (!mayWait || !world.waiters.startWaiting(ip)) return refuseFull(reply as Reply);
       if (!hub.hasRoomFor(who)) {
         world.waiters.endWaiting(ip);
         return refuseFull(reply as Reply);
