@@ -158,6 +158,23 @@ export function takenBack(older: Content, current: Content | undefined): Content
     : content;
 }
 
+/**
+ * An older content with what is known of its managers now: which of them are dead, loaded or being
+ * stopped is no word of the past. Of one that `current` does not list, the last word is kept.
+ */
+export function asFoundNow(older: Content, current: Content | undefined): Content {
+  if (current === undefined) return older;
+  const listed = new Set(current.managers.map(({ id }) => id));
+  const own = new Set(older.managers.map(({ id }) => id));
+  const now = (then: readonly string[] = [], found: readonly string[] = []): readonly string[] =>
+    [...then.filter((id) => !listed.has(id)), ...found.filter((id) => own.has(id))].sort();
+  const { leaving: then, ...rest } = older;
+  const leaving = now(then, current.leaving);
+  const found = withUnready(rest, now(older.unready, current.unready));
+  const shared = withShares(found, current.shares ?? {});
+  return leaving.length === 0 ? shared : { ...shared, leaving };
+}
+
 /** What is the operator's word in it: neither health nor load. */
 export function membershipOf(content: Content): Content {
   const { leaving: _, shares: _shares, ...rest } = withBalance(withUnready(content, []), undefined);

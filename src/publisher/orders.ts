@@ -2,6 +2,7 @@
 import { ConfigError } from '../errors.ts';
 import type { Balance } from '../list/model.ts';
 import {
+  asFoundNow,
   type ConfiguredContent,
   type Content,
   contentOf,
@@ -109,7 +110,10 @@ export function rollbackOrder(
     evenIfSame: false,
     want: (newest) => ({
       content: takenBack(
-        withBalance(requireVersion(history, version).content, undefined),
+        asFoundNow(
+          withBalance(requireVersion(history, version).content, undefined),
+          newest?.content,
+        ),
         newest?.content,
       ),
       source: fingerprint(configured),

@@ -5,6 +5,7 @@ import { describeChange, listedManagers } from '../../src/publisher/content.ts';
 import {
   drainOrder,
   isConfigNews,
+  leavingOrder,
   publishConfigured,
   resignOrder,
   rollbackOrder,
@@ -96,6 +97,21 @@ test('a rollback is a new version with the old content and holds until the confi
   assert.equal(isConfigNews(three, rolled.entry), true);
   const resigned = await publish(desk, resignOrder(wide));
   assert.deepEqual(listedManagers(resigned.entry.content), three.managers);
+});
+
+test('a rollback offers no manager that is dead now, and holds back none that was dead then', async (t) => {
+  const desk = await openDesk(t);
+  await publish(desk, publishConfigured(three));
+  await publish(desk, leavingOrder(three, 'b'));
+  const { entry: then } = await publish(desk, rosterOrder(three, ['a'], 'a is down'));
+  const back = new Map([['b', false]]);
+  await publish(desk, rosterOrder(three, [], 'a and b are back', back));
+  const wide = configuredOf('a', 'b', 'c', 'd');
+  await publish(desk, publishConfigured(wide));
+  await publish(desk, rosterOrder(wide, ['c'], 'c is down'));
+  const { entry } = await publish(desk, rollbackOrder(desk.history, wide, then.version));
+  const states = listedManagers(entry.content).map(({ id, state }) => `${id} ${state}`);
+  assert.deepEqual(states, ['a up', 'b up', 'c down']);
 });
 
 test('a rollback to a version that is not kept is E042 with the kept ones', async (t) => {

@@ -3,7 +3,7 @@
  * reports and the operators' marks come in. Called again and again; the same world gives the same
  * order, and an order that came too late finds that the newest version is no longer the one judged.
  */
-import { takenBack, withBalance, withUnready } from '../content.ts';
+import { asFoundNow, takenBack, withBalance } from '../content.ts';
 import type { PublishedList, RolloutMark } from '../history.ts';
 import type { PublishOrder } from '../publish.ts';
 import type { AgentRow } from '../reports/agent-book.ts';
@@ -95,7 +95,7 @@ function goBack({ stable }: DriveGround, judged: RolloutRecord, why: string): Dr
       if (!isJudged) return { content: now.content, source: now.source, rollout: now.rollout };
       // What the roster has found since then still holds.
       const settled = withBalance(stable.content, now.content.balance);
-      const content = takenBack(withUnready(settled, now.content.unready ?? []), now.content);
+      const content = takenBack(asFoundNow(settled, now.content), now.content);
       return { content, source: now.source, rollout: undefined };
     },
   };
