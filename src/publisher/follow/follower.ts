@@ -171,8 +171,10 @@ export class Follower {
   }
 
   /** One offer after the other; true: it is served now. Throws ListError, HostError: nothing changes. */
-  offer(offer: Offer, source: string): Promise<boolean> {
-    const taken = this.#tail.then(() => this.#take(offer, source));
+  async offer(offer: Offer, source: string): Promise<boolean> {
+    // Whoever is slow is waited for before its turn: it holds up nobody's news.
+    const fetched = await withRoots(offer, this.#chain, this.#parts.trust);
+    const taken = this.#tail.then(() => this.#take(fetched, source));
     this.#tail = taken.catch(() => undefined);
     return taken;
   }
@@ -226,6 +228,22 @@ export class Follower {
 
 function pick({ source, takenAtMs }: FollowFacts): Omit<StoredFollowed, 'bundle'> {
   return { source, takenAtMs };
+}
+
+/** The offer with every root after `known` fetched and proven already. Throws as `walkRoots` does. */
+async function withRoots(
+  offer: Offer,
+  known: Chain | undefined,
+  trust: FollowTrust,
+): Promise<Offer> {
+  const roots = new Map<number, Uint8Array>();
+  const root = async (version: number): Promise<Uint8Array | undefined> => {
+    const bytes = await offer.root(version);
+    if (bytes !== undefined) roots.set(version, bytes);
+    return bytes;
+  };
+  await walkRoots(known, { root }, trust);
+  return { ...offer, root: async (version) => roots.get(version) };
 }
 
 /** A list of somebody else as the parts of a publisher know versions. */

@@ -7,6 +7,7 @@ import { test } from 'node:test';
 import { parseEnvelope } from '../../../src/list/envelope.ts';
 import { signDocument, signingKeyFromSeed } from '../../../src/list/sign.ts';
 import { decodeBundle, encodeBundle } from '../../../src/publisher/follow/offer.ts';
+import { eventually } from '../../fakes/processes.ts';
 import { rootOf, scratchDirectory } from '../fixture.ts';
 import { FollowerGround, firstRoot, signRoot, signVersions, trust } from './ground.ts';
 
@@ -169,6 +170,20 @@ test('a slower source that is behind is no trouble; the one that brought the lis
   alone.put(first.files);
   await alone.round();
   assert.match(alone.complaints.list()[0]?.message ?? '', /E404/);
+});
+
+test('a source that does not answer holds up nothing of what another one brings', async (t) => {
+  const ground = new FollowerGround(scratchDirectory(t));
+  const [only] = await signVersions(t, ['a', 'b']);
+  assert.ok(only);
+  const list = only.entry.envelope;
+  const answer = Promise.withResolvers<Uint8Array | undefined>();
+  const hung = ground.follower.offer({ list, root: () => answer.promise }, 'hung');
+  const root = async (n: number) => [firstRoot][n - 1];
+  const prompt = ground.follower.offer({ list, root }, 'prompt');
+  await eventually('it is served', () => ground.version === 1);
+  answer.resolve(undefined);
+  assert.deepEqual(await Promise.all([prompt, hung]), [true, false]);
 });
 
 test('a bundle says the same after a journey, and nothing else is one', () => {
