@@ -145,7 +145,7 @@ function buildDaemon(world: DaemonWorld, first: DaemonSettings): Daemon {
     if (root === undefined) return;
     desk = { ...desk, root };
     log.info('root.followed', { version: root.version, epoch: root.epoch });
-    if (leads(world) && (history.newest()?.rootVersion ?? root.version) < root.version) {
+    if (leads(world) && isUnderOlderRoot(history.newest(), desk)) {
       await publish(desk, resignOrder(settings.configured));
     }
     serveNewest();
@@ -160,7 +160,8 @@ function buildDaemon(world: DaemonWorld, first: DaemonSettings): Daemon {
   const resignWhenDue = async (): Promise<'later' | undefined> => {
     const newest = history.newest();
     const mayTry = clock.monotonicMs() - failedAtMs >= 60_000;
-    if (!leads(world) || !isResignDue(newest, settings, clock.nowMs())) return undefined;
+    const isDue = isUnderOlderRoot(newest, desk) || isResignDue(newest, settings, clock.nowMs());
+    if (!leads(world) || !isDue) return undefined;
     if (!mayTry) return 'later';
     try {
       await publish(desk, resignOrder(settings.configured));
@@ -207,7 +208,7 @@ async function publishChanges(desk: PublishDesk, { configured }: DaemonSettings)
   const newest = desk.history.newest();
   if (isConfigNews(configured, newest)) {
     await publish(desk, publishConfigured(configured, 'config'));
-  } else if (newest !== undefined && newest.rootVersion < desk.root.version) {
+  } else if (isUnderOlderRoot(newest, desk)) {
     await publish(desk, resignOrder(configured));
   }
 }
@@ -282,6 +283,11 @@ export function isResignDue(
   if (newest === undefined) return false;
   const ageMs = nowMs - newest.issuedAtMs;
   return ageMs >= resignEveryMs || ageMs < -futureMs;
+}
+
+/** A root is news only once: a list that was not signed under it then still has to be. */
+function isUnderOlderRoot(newest: PublishedList | undefined, { root }: PublishDesk): boolean {
+  return newest !== undefined && newest.rootVersion < root.version;
 }
 
 function warnOfRoot({ desk, log, clock }: DaemonWorld): void {
