@@ -67,9 +67,10 @@ function failures(
   stats: CohortStats,
   { marginPct, maxRestores }: GateSettings,
 ): Verdict | undefined {
-  const { failed, reported, others, othersFailed } = stats;
-  // With nobody left to compare with, what restores need; never more than there are.
-  const enough = Math.min(reported, others === 0 ? maxRestores : leastFailed);
+  const { known, reported, failed, others, othersFailed } = stats;
+  // With nobody left to compare with, what restores need; never more than the wave has. As few as
+  // have reported are not enough: the first one would decide alone.
+  const enough = Math.min(known, others === 0 ? maxRestores : leastFailed);
   if (failed < enough) return undefined;
   // The others are a sample too: one unlucky agent in a small fleet is no evidence.
   const usual = others === 0 ? 0 : wilsonBounds(othersFailed, others).upper;

@@ -66,6 +66,7 @@ test('gates: what waits, what goes on, what is taken back', () => {
     [{ ...calm, failed: 12, othersFailed: 1_200 }, later, 'advance'], // bad weather for all
     [{ ...calm, known: 5, reported: 5, failed: 5, others: 200, othersFailed: 190 }, later, 'wait'],
     [{ ...calm, known: 8, reported: 8, failed: 1, others: 192, othersFailed: 0 }, later, 'advance'],
+    [{ ...calm, reported: 1, failed: 1 }, startMs + 5_000, 'wait'], // the first to report is one
     // One agent is an accident, and so are two where nobody is left to compare with.
     [{ ...calm, known: 2, reported: 2, failed: 1, others: 198, othersFailed: 0 }, later, 'wait'],
     [
