@@ -8,7 +8,7 @@ import { type FlatForm, signFlat } from '../list/flat.ts';
 import { comparePositions } from '../list/position.ts';
 import { type SigningKey, signReceipt } from '../list/sign.ts';
 import type { ConnectionLedger } from './connection-ledger.ts';
-import type { PublishedList } from './history.ts';
+import { listExpiresAtMs, type PublishedList } from './history.ts';
 import { buildLongPolls } from './long-polls.ts';
 import { listOf } from './publish.ts';
 import { buildTokenBucket } from './token-bucket.ts';
@@ -102,9 +102,14 @@ export function buildListService(parts: ListServiceParts): ListService {
   type Question = Pick<ListPoll, 'knownTags' | 'nonce' | 'waitMs'>;
   const mustWait = ({ waitMs, knownTags }: Question): boolean =>
     waitMs > 0 && !isStopping && (served === undefined || hasTag(knownTags, served.etag));
+  /** Nobody joins by a list that has expired, and a rollout may take longer than a list is valid. */
+  const forNewcomers = (): ServedList | undefined =>
+    newcomers !== undefined && clock.nowMs() < listExpiresAtMs(newcomers.entry)
+      ? newcomers
+      : undefined;
   const answerFrom = ({ knownTags, nonce }: Question): ListAnswer => {
     if (served === undefined) return { kind: 'none' };
-    const now = knownTags === '' ? (newcomers ?? served) : served;
+    const now = (knownTags === '' ? forNewcomers() : undefined) ?? served;
     const kind = hasTag(knownTags, now.etag) ? 'unchanged' : 'list';
     return { kind, served: now, receipt: receiptFor(now, nonce) };
   };
