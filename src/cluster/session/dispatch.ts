@@ -24,11 +24,16 @@ import { reply, type State, scheduleSweep, send, store, strike } from './state.t
 /** Serve every whole message that has arrived; a hello under judgement holds the rest back. */
 export function drain(state: State, nowMs: number): void {
   while (state.phase !== 'judging' && state.phase !== 'closed') {
-    const soloBytes = state.phase === 'greeting' ? state.limits.greetingBytes : undefined;
+    const soloBytes = isStranger(state) ? state.limits.greetingBytes : undefined;
     const message = state.channel.next(nowMs, soloBytes);
     if (message === undefined) return;
     receiveMessage(state, message, nowMs);
   }
+}
+
+/** A hello can be a replay: where proof is due, nobody is trusted before an offer came. */
+function isStranger({ phase, unproven }: State): boolean {
+  return phase === 'greeting' || (phase === 'proving' && unproven === undefined);
 }
 
 /** Throws `WireError` when the connection has sent too much before a good hello. */
@@ -63,7 +68,8 @@ function receiveMessage(state: State, message: OpenMessage, nowMs: number): void
 function receiveRequest(state: State, message: OpenMessage, nowMs: number): void {
   const { counter, word, payload } = message;
   const command = findCommand(peerOf[state.role], word);
-  if (command === undefined || !mayServe(state.phase, state.role, command)) {
+  const { mustBeOurs } = state.negotiation;
+  if (command === undefined || !mayServe(state.phase, state.role, command, mustBeOurs)) {
     refuseRequest(state, message, command, nowMs);
     return;
   }

@@ -24,8 +24,16 @@ const beforeHello: ReadonlySet<CommandName> = new Set(['hello']);
 const whileProving: ReadonlySet<CommandName> = new Set(['echo']);
 const nothing: ReadonlySet<CommandName> = new Set();
 
-/** Whether the peer of a node in the role `own` may send `command` now. */
-export function mayServe(phase: Phase, own: Role, command: CommandName): boolean {
+/**
+ * Whether the peer of a node in the role `own` may send `command` now. `isProofDue`: whatever comes
+ * while an offer is under way may be a replay, and this worker serves none.
+ */
+export function mayServe(
+  phase: Phase,
+  own: Role,
+  command: CommandName,
+  isProofDue: boolean,
+): boolean {
   switch (phase) {
     case 'greeting':
       return (own === 'master' ? beforeHello : nothing).has(command);
@@ -35,6 +43,7 @@ export function mayServe(phase: Phase, own: Role, command: CommandName): boolean
     case 'closed':
       return false;
     case 'offering':
+      return !isProofDue && command !== 'hello';
     case 'ready':
       return command !== 'hello';
   }

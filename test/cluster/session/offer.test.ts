@@ -141,3 +141,15 @@ test('a body sealed once is protected for each peer', () => {
   assert.equal(ofKind(outputs, 'send').length, 1);
   assert.equal(ofKind(master.receive(sentBytes(outputs), 0), 'answered').length, 1);
 });
+
+test('a worker that demands ours serves nothing while its offer is under way: it may be a replay', () => {
+  const asksWhileOffering = (mustBeOurs: boolean): readonly Output[] => {
+    const worker = newSession('worker', { offer: policy('w1', { mustBeOurs }) });
+    const counter = sentBytes(worker.request('hello', hello, 0).outputs).readUInt32BE(0);
+    worker.receive(wireBytes(counter, 'ok', 'Client w1 added'), 0);
+    assert.equal(worker.phase, 'offering');
+    return worker.receive(wireBytes(7, 'dapi', 'master*1 {"f": "restart the manager"}'), 0);
+  };
+  assert.deepEqual(ofKind(asksWhileOffering(true), 'asked'), []);
+  assert.equal(ofKind(asksWhileOffering(false), 'asked').length, 1, 'stock may ask at once');
+});

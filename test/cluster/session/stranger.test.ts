@@ -92,3 +92,12 @@ test('PR-36460: a node name outside the pattern is refused at hello', () => {
     [3028, 3029, 3029, 3030, 3031],
   );
 });
+
+test('replayed-hello: where proof is due, a hello buys no more room than a stranger has', () => {
+  const master = newSession('master', { offer: { node: 'm', features: [], mustBeOurs: false } });
+  master.receive(wireBytes(1, 'hello', 'w1 wazuh worker 4.14.8'), 0);
+  master.admit(1, { mustBeOurs: true }, 0);
+  assert.equal(master.phase, 'proving');
+  const part = encodeFrame({ counter: 9, word: 'echo', role: 'part' }, Buffer.alloc(70_000, 'A'));
+  assert.equal(ofKind(master.receive(part, 0), 'close').length, 1);
+});
