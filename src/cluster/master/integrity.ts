@@ -69,6 +69,8 @@ export class RemoteIntegrity {
   #lastSync: WorkerStatus['lastSync'] = { ...noSpan, missing: 0, shared: 0, extra: 0 };
   #inStepWith: number | undefined;
   #changedDuringCheck = false;
+  /** The worker heard what becomes of its check, or hears it with an update. */
+  #isAnswered = false;
 
   constructor(worker: IntegrityPeer, desk: MasterDesk) {
     const { intervals, communication, catalogue } = desk.settings.cluster;
@@ -150,7 +152,8 @@ export class RemoteIntegrity {
   /** The answer to `integrityStart`. */
   start(): Reply {
     const { local, ports } = this.#desk;
-    if (local.report === undefined || !this.#permission.lock(ports.clock.monotonicMs())) {
+    const nowMs = ports.clock.monotonicMs();
+    if (local.report === undefined || !this.#permission.lock(nowMs)) {
       const why =
         local.report === undefined ? 'no local scan yet' : 'a check is under way, or too many';
       return { kind: 'fault', fault: fault(1000, `Permission not granted: ${why}`) };
@@ -160,7 +163,7 @@ export class RemoteIntegrity {
       this.#permission.release();
       return { kind: 'fault', fault: fault(1000, 'too many tasks are open') };
     }
-    void this.#check(task.file);
+    void this.#check(task.file, nowMs);
     return { kind: 'ok', payload: task.id };
   }
 
@@ -168,8 +171,7 @@ export class RemoteIntegrity {
   peerFailed(value: TaskFault): Reply {
     if (!this.#worker.receiving.failed(value)) {
       this.#log.error(`Error in synchronization process: ${faultText(value.fault)}`);
-      this.#permission.release();
-      this.#inStepWith = undefined;
+      this.#inStepWith = undefined; // the lock is the check's, which ends by itself
     }
     this.#desk.ports.watcher?.failed(this.#worker.name, faultText(value.fault));
     return { kind: 'ok', payload: 'Error received' };
@@ -180,18 +182,28 @@ export class RemoteIntegrity {
   }
 
   /** Never rejects: whatever happens, the lock is released and said. */
-  async #check(file: Promise<ReceivedFile>): Promise<void> {
+  async #check(file: Promise<ReceivedFile>, lockedAtMs: number): Promise<void> {
     const log = this.#log.at('Integrity check');
     log.info('Starting.');
     this.#changedDuringCheck = false;
+    this.#isAnswered = false;
     try {
       await this.#checkAndSync(await file, log);
     } catch (error) {
       log.error(`Error synchronizing integrity: ${messageOf(error)}`);
+      if (!this.#isAnswered) this.#tellFailure(messageOf(error));
     } finally {
-      this.#permission.release();
+      this.#permission.release(lockedAtMs);
     }
     if (this.#changedDuringCheck) this.nudge();
+  }
+
+  /** A worker of ours waits to be told and asks by the clock only seldom, unlike a stock one. */
+  #tellFailure(why: string): void {
+    const { features, link } = this.#worker;
+    if (!features.has('nudge') || !link.isOpen) return;
+    const value = { taskId: undefined, fault: fault(1000, why.slice(0, 256)) };
+    link.request('updateFailed', value).catch(() => undefined);
   }
 
   async #checkAndSync(file: ReceivedFile, log: NodeLog): Promise<void> {
@@ -224,6 +236,7 @@ export class RemoteIntegrity {
       `Finished in ${seconds(clock.monotonicMs() - startedMs)}s. Received metadata of ` +
         `${report.receivedFiles} files. Sync ${isDone ? 'not ' : ''}required.`,
     );
+    this.#isAnswered = isDone;
     if (isDone) await this.#worker.link.request('integrityUnchanged', undefined);
     else await this.#sync(order, report);
     if (isDone) this.#inStepWith = report.generation;
@@ -273,6 +286,7 @@ export class RemoteIntegrity {
     const wish = { order, content, zipBytes: this.#zip.limitBytes, isOwn, worker };
     await shelf.use(wish, async (bundle) => {
       log.debug('Sending zip file.');
+      this.#isAnswered = true;
       const trip = await this.#worker.sending.run(
         link,
         updateKind,

@@ -70,8 +70,9 @@ export class IntegrityPermission {
     return isThere;
   }
 
-  release(): void {
-    this.#lockedAtMs = undefined;
+  /** The check that locked at that time ended; one that had outlived its lock frees no other's. */
+  release(lockedAtMs = this.#lockedAtMs): void {
+    if (lockedAtMs === this.#lockedAtMs) this.#lockedAtMs = undefined;
   }
 
   #hasCredit(nowMs: number): boolean {

@@ -198,6 +198,7 @@ export class Connection {
   #updateFailed(value: TaskFault): Reply {
     if (!this.#receiving.failed(value)) {
       this.log.error(`Error in synchronization process: ${faultText(value.fault)}`);
+      this.#loop?.failed();
     }
     return { kind: 'ok', payload: 'Error received' };
   }

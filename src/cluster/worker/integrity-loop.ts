@@ -54,6 +54,8 @@ export class IntegrityLoop {
   /** Asked again soon: the last scan will do. */
   #wasDenied = false;
   #startedMs: number | undefined;
+  /** The master has begun the check that is open: what it says from here on can be the answer. */
+  #isShown = false;
   #settling: Cancel | undefined;
 
   constructor(parts: IntegrityLoopParts) {
@@ -90,7 +92,7 @@ export class IntegrityLoop {
 
   /** Our own master says that something changed, or that all is well: true. */
   told(): boolean {
-    const isAnswer = this.#finish('Sync not required.');
+    const isAnswer = this.#isShown && this.#finish('Sync not required.');
     if (!isAnswer) this.want();
     return isAnswer;
   }
@@ -98,6 +100,11 @@ export class IntegrityLoop {
   /** The master answers the check with files. */
   updating(): void {
     this.#finish('Sync required.');
+  }
+
+  /** The master could not finish the check: another one soon. */
+  failed(): void {
+    if (this.#isShown && this.#finish('The master failed.')) this.settle(this.#parts.rules.everyMs);
   }
 
   /** A local scan found other files than those last shown. */
@@ -125,6 +132,7 @@ export class IntegrityLoop {
   #finish(how: string): boolean {
     const startedMs = this.#startedMs;
     this.#startedMs = undefined;
+    this.#isShown = false;
     this.#answered?.abort();
     if (startedMs === undefined) return false;
     const tookMs = this.#parts.clock.monotonicMs() - startedMs;
@@ -158,6 +166,7 @@ export class IntegrityLoop {
     const { log, clock } = this.#parts;
     log.info('Starting.');
     this.#startedMs = clock.monotonicMs();
+    this.#isShown = false;
     try {
       await this.#check(signal);
       return 'asked';
@@ -212,6 +221,7 @@ export class IntegrityLoop {
     this.#sentGeneration = report.generation;
     log.debug(`Compressing 'files_metadata.json' of ${report.files} files.`);
     const trip = await sending.run(link, manifestKind, clock, async (cancelled, progress) => {
+      this.#isShown = true;
       log.debug('Sending zip file.');
       const path = uploadPath();
       const either = AbortSignal.any([cancelled, signal]);

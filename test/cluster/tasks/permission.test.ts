@@ -63,3 +63,13 @@ test('who checks without end is held to a pace, whatever the key it has', () => 
   assert.equal(permission.ask({ ...own, nowMs: 60_001 }).isGranted, false);
   assert.equal(permission.ask({ ...own, nowMs: 60_300 }).isGranted, true);
 });
+
+test('a check that outlived its lock does not free the lock of the next one', () => {
+  const permission = new IntegrityPermission({ maxLockedMs: 1_000 });
+  permission.lock(0);
+  assert.equal(permission.lock(2_000), true);
+  permission.release(0);
+  assert.equal(permission.isFree, false);
+  permission.release(2_000);
+  assert.equal(permission.isFree, true);
+});
