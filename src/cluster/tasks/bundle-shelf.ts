@@ -130,8 +130,9 @@ function keyOf({ order, content, zipBytes, isOwn }: BundleWish): string {
   const { missing, shared, extra, wanted = [] } = order;
   const surplus = [...extra].map(([name, { itemKey }]) => `${name}\0${itemKey}`).sort();
   const hash = createHash('sha256').update(`${content} ${zipBytes} ${isOwn}`);
+  // A name may hold anything but NUL, line ends too.
   for (const names of [missing, shared, surplus, wanted]) {
-    hash.update(`\n${names.length}\n${names.join('\n')}`);
+    hash.update(`\n${names.length}\n${names.join('\0')}`);
   }
   return hash.digest('hex');
 }

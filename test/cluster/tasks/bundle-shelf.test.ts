@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { SealedStream } from '../../../src/cluster/files/jobs.ts';
+import { parseName } from '../../../src/cluster/files/name.ts';
 import { BundleShelf, type BundleWish } from '../../../src/cluster/tasks/bundle-shelf.ts';
 import { HandClock, random } from '../links.ts';
 
@@ -55,4 +56,16 @@ test('a bundle whose work ends after the master did is dropped at once', async (
   reject(new Error('the link ended'));
   await Promise.allSettled([early, late]);
   assert.deepEqual([spools.size, clock.timers], [0, 0]);
+});
+
+test('orders whose names differ only in where a line ends share no bundle', async () => {
+  const { shelf: kept } = shelf();
+  const use = (worker: string, ...names: string[]) => {
+    const order = { ...wish.order, missing: names.map(parseName) };
+    return kept.use({ ...wish, order, worker }, (bundle) => bundle.packed());
+  };
+  await use('w1', 'etc/shared/a\netc/shared/b', 'etc/shared/c');
+  await use('w2', 'etc/shared/a', 'etc/shared/b\netc/shared/c');
+  assert.equal(kept.made, 2);
+  await kept.close();
 });
