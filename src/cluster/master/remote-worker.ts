@@ -127,7 +127,9 @@ export class RemoteWorker implements IntegrityPeer {
   end(): void {
     this.#stop.abort(new PeerError('link_closed', 'the link ended'));
     this.receiving.end();
-    void this.transfers.end();
+    this.transfers.end().catch((error: unknown) => {
+      this.log.error(`What it uploaded could not be removed: ${messageOf(error)}`);
+    });
   }
 
   status(): WorkerStatus {

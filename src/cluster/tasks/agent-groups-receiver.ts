@@ -16,6 +16,7 @@ import type { GroupsKind } from './agent-groups-sender.ts';
 import type { ByteGate } from './byte-gate.ts';
 import { type DataPeer, tellFailure, tellResult, useString } from './data-peer.ts';
 import { type NodeLog, seconds } from './node-log.ts';
+import { takeString } from './taken-string.ts';
 
 export interface GroupsReceiverParts {
   readonly store: AgentStore;
@@ -52,7 +53,7 @@ export class GroupsReceiver {
   /** The answer to `groupsReady` and `allGroupsReady`; storing goes on by itself. */
   ready(kind: GroupsKind, id: string, peer: DataPeer, signal: AbortSignal): Reply {
     if (this.#waiting >= mostWaiting) {
-      peer.link.takeString(id);
+      void takeString(peer, id, 0).catch(() => undefined); // also from the disk
       return { kind: 'fault', fault: fault(1000, 'too many groups messages wait') };
     }
     this.#waiting += 1;

@@ -20,6 +20,7 @@ import type { ByteGate } from './byte-gate.ts';
 import { type DataPeer, tellFailure, tellResult, useString } from './data-peer.ts';
 import { type NodeLog, seconds } from './node-log.ts';
 import { noRound, type Round } from './round.ts';
+import { takeString } from './taken-string.ts';
 
 export interface AgentInfoReceiverParts {
   readonly peer: DataPeer;
@@ -73,7 +74,7 @@ export class AgentInfoReceiver {
   /** The answer to `agentInfoReady`; the round goes on by itself. */
   ready(id: string): Reply {
     if (this.#isBusy) {
-      this.#parts.peer.link.takeString(id);
+      void takeString(this.#parts.peer, id, 0).catch(() => undefined); // also from the disk
       return { kind: 'fault', fault: fault(1000, 'an agent-info round is under way') };
     }
     this.#isBusy = true;

@@ -1,6 +1,7 @@
 /** One connection of a worker to its master: hello, negotiation, then everything that runs on it. */
 import type { Socket } from 'node:net';
 import { PeerError } from '../../errors.ts';
+import { messageOf } from '../../guards.ts';
 import type { FileName } from '../files/name.ts';
 import { Link, type LinkEnd, type LinkHandler } from '../link.ts';
 import type { KeptFile } from '../session/incoming-files.ts';
@@ -280,6 +281,9 @@ export class Connection {
     this.#ready.reject(new PeerError('link_closed', 'the master closed the connection'));
     this.#stop.abort(new PeerError('link_closed', 'the link ended'));
     this.#receiving.end();
-    void this.#update.settled().then(() => this.transfers.end());
+    const cleared = this.#update.settled().then(() => this.transfers.end());
+    cleared.catch((error: unknown) => {
+      this.log.error(`What the master uploaded could not be removed: ${messageOf(error)}`);
+    });
   }
 }

@@ -151,7 +151,8 @@ export class Worker {
     this.#attempts += 1;
     const socket = await this.#dial(pauseMs, signal);
     if (socket === undefined) return 0;
-    const connection = this.#open(socket);
+    const connection = this.#tryOpen(socket);
+    if (connection === undefined) return 0;
     this.#connection = connection;
     const stop = (): void => void connection.link.close();
     signal.addEventListener('abort', stop, { once: true });
@@ -213,6 +214,17 @@ export class Worker {
       const what = isRefused ? '' : `: ${messageOf(error)}`;
       const pauseS = Math.ceil(pauseMs / 1000);
       this.#log.error(`Could not connect to master${what}. Trying again in ${pauseS} seconds.`);
+      return undefined;
+    }
+  }
+
+  /** Undefined: no folder for uploads, on a full disk for instance. */
+  #tryOpen(socket: Socket): Connection | undefined {
+    try {
+      return this.#open(socket);
+    } catch (error) {
+      socket.on('error', () => undefined).destroy();
+      this.#log.error(`Could not connect to master: ${messageOf(error)}`);
       return undefined;
     }
   }
