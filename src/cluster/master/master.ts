@@ -60,6 +60,8 @@ const fallback: Handlers<RemoteWorker> = {
   maySendAgentInfo: () => ({ kind: 'ok', payload: 'False' }),
 };
 
+const nameTaken = 3028;
+
 export class Master {
   readonly #settings: MasterSettings;
   readonly #ports: MasterPorts;
@@ -249,8 +251,12 @@ export class Master {
       version,
       connected: new Set(this.#names.keys()),
     });
-    if (refusal === undefined) this.#admit(asked, link, store);
-    else this.#refuse(asked.counter, link, refusal);
+    if (refusal === undefined) {
+      this.#admit(asked, link, store);
+      return;
+    }
+    this.#refuse(asked.counter, link, refusal);
+    if (refusal.code === nameTaken) this.#names.get(asked.value.node)?.mustAnswer();
   }
 
   #admit(asked: Extract<Asked, { command: 'hello' }>, link: Link, store: LateStore): void {

@@ -35,6 +35,7 @@ export class RemoteWorker implements IntegrityPeer {
   #peer: PeerKind | undefined;
   #features: ReadonlySet<string> = new Set();
   #isLeaving = false;
+  #isAsked = false;
   #said: readonly ZoneAddress[] | undefined;
 
   constructor(hello: Hello, link: Link, transfers: TransferFolder, desk: MasterDesk) {
@@ -80,6 +81,20 @@ export class RemoteWorker implements IntegrityPeer {
     const { clock } = this.#desk.ports;
     this.#lastAliveAtMs = clock.nowMs();
     this.#lastAliveMonotonicMs = clock.monotonicMs();
+  }
+
+  /** Somebody came under its name, maybe itself after its line broke: a dead link goes soon. */
+  mustAnswer(): void {
+    if (this.#isAsked || !this.link.isOpen) return;
+    this.#isAsked = true;
+    this.link.request('echoMaster', Buffer.from('keepalive')).then(
+      () => {
+        this.#isAsked = false;
+      },
+      (cause: unknown) => {
+        void this.link.close(new PeerError('peer_silent', 'no answer to an echo', { cause }));
+      },
+    );
   }
 
   /** It announced that it is about to be stopped; true until it comes back on another link. */

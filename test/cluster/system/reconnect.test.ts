@@ -1,11 +1,30 @@
-/** Workers that come back, whatever keeps them away. */
+/** Workers that come back, or cannot: neither a dead line nor a full disk keeps one away. */
 
+import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { Home, startWorker, until } from './nodes.ts';
+import { createSeal } from '../../../src/cluster/wire/seal.ts';
+import { Home, key, startMaster, startWorker, until } from './nodes.ts';
+import { dialAs, rawDial, requestBytes } from './peers.ts';
+
+test('a name that is taken is refused, and whoever has it must answer an echo', async (t) => {
+  const master = await startMaster(t, new Home(t));
+  const silent = await rawDial(t, master.port);
+  let heard = '';
+  silent.on('data', (bytes: Buffer) => {
+    heard += bytes.toString('latin1');
+  });
+  silent.write(requestBytes(createSeal(key), 1, 'hello', 'w wazuh worker 4.14.8'));
+  await until('known', () => master.role.workers().length === 1);
+  const link = await dialAs(t, master.port);
+  const hello = { node: 'w', cluster: 'wazuh', type: 'worker', version: '4.14.8' };
+  const answer = await link.request('hello', hello);
+  assert.equal(answer.kind === 'fault' ? answer.fault.code : 0, 3028);
+  await until('asked', () => heard.includes('echo-m '));
+});
 
 test('a worker that finds no room for its folder of uploads tries again', async (t) => {
   const home = new Home(t);
