@@ -6,20 +6,22 @@
 import {
   closeSync,
   constants,
+  createReadStream,
+  createWriteStream,
   existsSync,
   fchmodSync,
   fchownSync,
   fstatSync,
   mkdirSync,
   openSync,
-  readFileSync,
+  readdirSync,
   renameSync,
-  rmSync,
-  writeFileSync,
   writeSync,
 } from 'node:fs';
+import { mkdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { gzipSync } from 'node:zlib';
+import { pipeline } from 'node:stream/promises';
+import { createGzip } from 'node:zlib';
 import type { Clock } from '../clock.ts';
 import type { ClusterLevel, ClusterLine, ClusterLog } from '../cluster/tasks/node-log.ts';
 import { messageOf } from '../guards.ts';
@@ -44,6 +46,7 @@ const least: Readonly<Record<ClusterLevel, number>> = {
   CRITICAL: 0,
 };
 const months = 'Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec'.split(' ');
+const rotatingPattern = /^cluster\.log\.rotating-(\d{4}-[A-Z][a-z]{2}-\d{2}-\d+)$/;
 
 export class ClusterLogFile implements ClusterLog {
   readonly #options: ClusterLogOptions;
@@ -51,6 +54,8 @@ export class ClusterLogFile implements ClusterLog {
   #file: number | undefined;
   #day = '';
   #hasComplained = false;
+  /** Days are packed one after the other, beside everything else. */
+  #packing: Promise<void> = Promise.resolve();
 
   constructor(options: ClusterLogOptions) {
     this.#options = options;
@@ -83,19 +88,53 @@ export class ClusterLogFile implements ClusterLog {
   }
 
   #rotate(now: Date): void {
-    const day = `${now.getFullYear()} ${now.getMonth()} ${now.getDate()}`;
+    const date = String(now.getDate()).padStart(2, '0');
+    const day = `${now.getFullYear()}-${months[now.getMonth()]}-${date}`;
     const before = this.#day;
     this.#day = day;
-    if (before === '' || before === day) return;
+    if (before === day) return;
+    if (before === '') {
+      this.#packLeft();
+      return;
+    }
     this.close();
-    const [year = '', month = '0', date = ''] = before.split(' ');
-    const folder = join(dirname(this.#path), 'cluster', year, months[Number(month)] ?? '');
-    mkdirSync(folder, { recursive: true, mode: 0o750 });
-    const aside = `${this.#path}.rotating`;
-    renameSync(this.#path, aside);
-    const target = join(folder, `cluster.log-${date.padStart(2, '0')}.gz`);
-    writeFileSync(target, gzipSync(readFileSync(aside)), { mode: 0o640 });
-    rmSync(aside);
+    const aside = `${before}-${now.getTime()}`;
+    renameSync(this.#path, `${this.#path}.rotating-${aside}`);
+    this.#pack(aside);
+  }
+
+  /** What an earlier run had no time for. */
+  #packLeft(): void {
+    const names = existsSync(dirname(this.#path)) ? readdirSync(dirname(this.#path)) : [];
+    for (const name of names.sort()) {
+      const [, aside] = rotatingPattern.exec(name) ?? [];
+      if (aside !== undefined) this.#pack(aside);
+    }
+  }
+
+  #pack(aside: string): void {
+    this.#packing = this.#packing
+      .then(() => this.#packDay(aside))
+      .catch((error: unknown) => this.#complain(error));
+  }
+
+  /** Behind what the day has already: a clock may be set back over midnight. */
+  async #packDay(aside: string): Promise<void> {
+    const [year = '', month = '', date = ''] = aside.split('-');
+    const folder = join(dirname(this.#path), 'cluster', year, month);
+    await mkdir(folder, { recursive: true, mode: 0o750 });
+    const source = `${this.#path}.rotating-${aside}`;
+    const target = join(folder, `cluster.log-${date}.gz`);
+    const packed = `${source}.gz`; // half a day in the target would end what comes behind it
+    const sink = createWriteStream(packed, { mode: 0o640 });
+    await pipeline(createReadStream(source), createGzip(), sink);
+    if (existsSync(target)) {
+      await pipeline(createReadStream(packed), createWriteStream(target, { flags: 'a' }));
+    } else {
+      await rename(packed, target);
+    }
+    await rm(source);
+    await rm(packed, { force: true });
   }
 
   #complain(error: unknown): void {

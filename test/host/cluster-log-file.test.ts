@@ -3,6 +3,8 @@ import {
   linkSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
+  readFileSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -11,7 +13,10 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { handOverLog } from '../../src/host/cluster-log-file.ts';
+import { gunzipSync } from 'node:zlib';
+import { ClusterLogFile, handOverLog } from '../../src/host/cluster-log-file.ts';
+import { silentLog } from '../../src/log.ts';
+import { until } from '../cluster/system/nodes.ts';
 
 const isRoot = process.getuid?.() === 0;
 const account = { uid: 12, gid: 34 };
@@ -57,4 +62,55 @@ test('no log, no folder: nothing happens', (t) => {
   const { home } = makeHome(t);
   handOverLog(home, account);
   handOverLog(join(home, 'nowhere'), account);
+});
+
+const midnight = new Date(2026, 2, 11).getTime();
+
+/** A log that is written around a midnight. */
+function dailyLog(t: TestContext) {
+  const { home, log: path } = makeHome(t);
+  let now = midnight;
+  const clock = { nowMs: () => now, monotonicMs: () => 0, after: () => () => undefined };
+  const events = { ...silentLog, warn: (event: string) => assert.fail(event) };
+  const log = new ClusterLogFile({ home, clock, events, debugLevel: 0, isForeground: false });
+  t.after(() => log.close());
+  const say = (sinceMidnightMs: number, message: string): void => {
+    now = midnight + sinceMidnightMs;
+    log.line({ level: 'INFO', tag: 'Master', subTag: 'Main', message });
+  };
+  const waiting = (): readonly string[] =>
+    readdirSync(join(home, 'logs')).filter((name) => name.includes('rotating'));
+  const packed = async (date: string): Promise<string> => {
+    await until('packed', () => waiting().length === 0, 10_000);
+    const name = `logs/cluster/2026/Mar/cluster.log-${date}.gz`;
+    return gunzipSync(readFileSync(join(home, name))).toString();
+  };
+  return { path, say, waiting, packed };
+}
+
+test('the log of a day outlives a clock that is set back over midnight', async (t) => {
+  const { say, packed } = dailyLog(t);
+  say(-60_000, 'the whole day');
+  say(200, 'first of the next');
+  say(-300, 'set back by half a second');
+  say(700, 'midnight again');
+  assert.match(await packed('10'), /the whole day\n.*set back by half a second\n$/);
+  assert.match(await packed('11'), /first of the next\n$/);
+});
+
+test('a day is packed beside the work of the node, however large it is', async (t) => {
+  const { say, waiting, packed, path } = dailyLog(t);
+  say(-60_000, 'the whole day');
+  say(200, 'first of the next');
+  assert.equal(waiting().length, 1, 'the line did not wait for it');
+  assert.match(readFileSync(path, 'utf8'), /first of the next\n$/);
+  assert.match(await packed('10'), /the whole day\n$/);
+});
+
+test('a day that an earlier run had not packed to its end is packed by the next', async (t) => {
+  const { say, packed, path } = dailyLog(t);
+  writeFileSync(`${path}.rotating-2026-Mar-10-1`, 'the whole day\n');
+  writeFileSync(`${path}.rotating-2026-Mar-10-1.gz`, 'half');
+  say(200, 'first of the next');
+  assert.equal(await packed('10'), 'the whole day\n');
 });
