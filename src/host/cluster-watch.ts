@@ -3,8 +3,8 @@
  * that is impossible (a limit, a network file system that tells nothing) it says so and the caller
  * scans by the clock.
  */
-import { type FSWatcher, readdirSync, watch } from 'node:fs';
-import { join } from 'node:path';
+import { type FSWatcher, readdirSync, statSync, watch } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import type { Catalogue } from '../cluster/files/catalogue.ts';
 import type { FileWatch, Watching } from '../cluster/tasks/node-ports.ts';
 import { systemCodeOf } from '../guards.ts';
@@ -27,10 +27,18 @@ export class ClusterWatch implements FileWatch {
   }
 }
 
+interface Watched {
+  readonly watcher: FSWatcher;
+  readonly inode: bigint;
+}
+
 class TreeWatch implements Watching {
   readonly #home: string;
   readonly #changed: () => void;
-  readonly #watchers = new Map<string, FSWatcher>();
+  readonly #watched = new Map<string, Watched>();
+  /** Recursive folders below each recursive folder. */
+  readonly #below = new Map<string, Set<string>>();
+  readonly #items: readonly { readonly folder: string; readonly isRecursive: boolean }[];
   #isReliable = process.platform === 'linux';
   readonly #toLookInto = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
@@ -39,7 +47,10 @@ class TreeWatch implements Watching {
   constructor(home: string, catalogue: Catalogue, changed: () => void) {
     this.#home = home;
     this.#changed = changed;
-    for (const { key, recursive } of catalogue.items) this.#add(key.slice(0, -1), recursive);
+    this.#items = catalogue.items.map(({ key, recursive }) => {
+      return { folder: key.slice(0, -1), isRecursive: recursive };
+    });
+    for (const { folder, isRecursive } of this.#items) this.#add(folder, isRecursive);
   }
 
   get isReliable(): boolean {
@@ -49,18 +60,22 @@ class TreeWatch implements Watching {
   close(): void {
     this.#isClosed = true;
     clearTimeout(this.#timer);
-    for (const watcher of this.#watchers.values()) watcher.close();
-    this.#watchers.clear();
+    for (const { watcher } of this.#watched.values()) watcher.close();
+    this.#watched.clear();
   }
 
   #add(folder: string, isRecursive: boolean): void {
-    if (this.#isClosed || this.#watchers.has(`${folder} ${isRecursive}`)) return;
-    if (this.#watchers.size >= mostFolders) {
-      this.#isReliable = false;
-      return;
-    }
+    if (this.#isClosed) return;
     try {
-      this.#watch(folder, isRecursive);
+      const { ino: inode } = statSync(join(this.#home, folder), { bigint: true });
+      const before = this.#watched.get(keyOf(folder, isRecursive));
+      if (before?.inode === inode) return;
+      if (before !== undefined) this.#drop(folder); // another folder took its name
+      if (this.#watched.size >= mostFolders) {
+        this.#isReliable = false;
+        return;
+      }
+      this.#watch(folder, isRecursive, inode);
       if (isRecursive) this.#addChildren(folder);
     } catch (error) {
       // A folder that is not there yet appears without a word: look by the clock.
@@ -68,14 +83,29 @@ class TreeWatch implements Watching {
     }
   }
 
-  #watch(folder: string, isRecursive: boolean): void {
-    const key = `${folder} ${isRecursive}`;
-    const watcher = watch(join(this.#home, folder), { persistent: false }, (event) => {
-      if (event === 'rename' && isRecursive) this.#lookInto(folder);
+  #watch(folder: string, isRecursive: boolean, inode: bigint): void {
+    const key = keyOf(folder, isRecursive);
+    const path = join(this.#home, folder);
+    const watcher = watch(path, { persistent: false }, (event, name) => {
+      if (event === 'rename') this.#renamed(folder, isRecursive, name);
       this.#changed();
     });
     watcher.on('error', () => this.#lost(key, watcher));
-    this.#watchers.set(key, watcher);
+    this.#watched.set(key, { watcher, inode });
+  }
+
+  /** Also its own removal or move is told, under its own name: the watch stays with what it was. */
+  #renamed(folder: string, isRecursive: boolean, name: string | null): void {
+    if (name === basename(folder)) {
+      for (const item of this.#items) {
+        if (!`${item.folder}/`.startsWith(`${folder}/`)) continue;
+        this.#drop(item.folder);
+        this.#lookInto(item.folder);
+      }
+      this.#drop(folder);
+      this.#lookInto(dirname(folder));
+    }
+    if (isRecursive) this.#lookInto(folder);
   }
 
   /** Soon, and once for many files that come at a time: they are listed to find new folders. */
@@ -85,8 +115,13 @@ class TreeWatch implements Watching {
       this.#timer = undefined;
       const folders = [...this.#toLookInto];
       this.#toLookInto.clear();
-      for (const one of folders) this.#addChildren(one);
+      for (const one of folders) this.#look(one);
     }, lookMs).unref();
+  }
+
+  #look(folder: string): void {
+    for (const item of this.#items) if (item.folder === folder) this.#add(folder, item.isRecursive);
+    if (this.#watched.has(keyOf(folder, true))) this.#addChildren(folder);
   }
 
   #addChildren(folder: string): void {
@@ -94,24 +129,37 @@ class TreeWatch implements Watching {
     try {
       const entries = readdirSync(join(this.#home, folder), { withFileTypes: true });
       for (const entry of entries) {
-        if (entry.isDirectory()) this.#add(`${folder}/${entry.name}`, true);
+        if (entry.isDirectory()) this.#addChild(folder, `${folder}/${entry.name}`);
       }
     } catch {
-      this.#dropGone(folder);
+      this.#drop(folder); // its parent tells when another one takes its name
     }
   }
 
-  /** The folder is gone: its parent tells when another one takes its name. */
-  #dropGone(folder: string): void {
-    for (const key of [`${folder} true`, `${folder} false`]) {
-      this.#watchers.get(key)?.close();
-      this.#watchers.delete(key);
+  #addChild(parent: string, folder: string): void {
+    const siblings = this.#below.get(parent) ?? new Set();
+    this.#below.set(parent, siblings.add(folder));
+    this.#add(folder, true);
+  }
+
+  /** The folder is gone, and with it what was below. */
+  #drop(folder: string): void {
+    for (const key of [keyOf(folder, true), keyOf(folder, false)]) {
+      this.#watched.get(key)?.watcher.close();
+      this.#watched.delete(key);
     }
+    const below = this.#below.get(folder);
+    this.#below.delete(folder);
+    for (const one of below ?? []) this.#drop(one);
   }
 
   #lost(key: string, watcher: FSWatcher): void {
     watcher.close();
-    this.#watchers.delete(key);
+    this.#watched.delete(key);
     this.#changed();
   }
+}
+
+function keyOf(folder: string, isRecursive: boolean): string {
+  return `${folder} ${isRecursive}`;
 }
