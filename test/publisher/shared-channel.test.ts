@@ -98,7 +98,8 @@ test('a list reaches a sidecar through group folder, integrity sync and remoted;
       return undefined;
     }
   };
-  await eventually('the worker has the list', () => held('pilotfish.list'), waitMs);
+  const both = () => held('pilotfish.list.root.1') && held('pilotfish.list');
+  await eventually('the worker has the list and its root', both, waitMs);
   carryByRemoted(join(away.path, 'etc/shared/default'), agent);
   assert.deepEqual(readdirSync(agent).sort(), [
     'agent.conf',
@@ -120,10 +121,11 @@ test('a list reaches a sidecar through group folder, integrity sync and remoted;
   assert.equal((await runPublisher(renew)).exit, 0);
   const { version } = await publisher.json('drain', '10-0-0-2');
   const list = await eventually(
-    'the worker has the drain',
+    'the worker has the drain, and the root that a bundle may bring behind it',
     () => {
       const bytes = held('pilotfish.list');
-      return bytes !== undefined && versionIn(bytes) === version ? bytes : undefined;
+      const isWhole = bytes !== undefined && held('pilotfish.list.root.2') !== undefined;
+      return isWhole && versionIn(bytes) === version ? bytes : undefined;
     },
     waitMs,
   );
