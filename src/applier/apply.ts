@@ -4,6 +4,7 @@
  * applier's own configuration. A kill at any point is repaired by the next run: what is written is
  * whole, and `memory` knows what was intended.
  */
+import { PilotfishError } from '../errors.ts';
 import type { AgentFacts } from '../wazuh/agent-facts.ts';
 import { account } from './account.ts';
 import { readyAgent } from './agent-ready.ts';
@@ -14,7 +15,15 @@ import { moveAndRemember, needsMove } from './remember-move.ts';
 import type { ApplyRequest } from './request.ts';
 import type { ApplyResult } from './result.ts';
 import type { End, GiveUp, Run } from './run.ts';
-import { refuseBadChoice, remember, respectRestore, settle, settleForeign } from './standing.ts';
+import {
+  refuseBadChoice,
+  remember,
+  rememberIfPossible,
+  respectRestore,
+  settle,
+  settleForeign,
+} from './standing.ts';
+import { unconfirmedWrite } from './unconfirmed.ts';
 import { type Proven, verifyAgain } from './verify-again.ts';
 import { chooseServers, makeWish } from './wanted.ts';
 import type { ApplierWorld } from './world.ts';
@@ -57,6 +66,7 @@ async function applyUnderLock(run: Run, request: ApplyRequest): Promise<End> {
   const facts = await readyAgent(world);
   const before = await world.file.read();
   const draft = render(run, { proven, request, facts, before });
+  const earlier = await unconfirmedWrite(run, before.hash, facts.version);
   refuseBadChoice(run, draft);
   await settleForeign(run, draft);
   const move = needsMove(run, request, { facts, draft });
@@ -66,7 +76,8 @@ async function applyUnderLock(run: Run, request: ApplyRequest): Promise<End> {
   } else if (move && facts.running) {
     await precheckRestart(world, before.bytes);
   }
-  if (move) return moveAndRemember(run, { facts, before, draft, urgent: request.urgent ?? false });
+  const urgent = request.urgent ?? false;
+  if (move) return moveAndRemember(run, { facts, before, draft, earlier, urgent });
   await settle(run, { servers: draft.after.servers, hash: draft.hash });
   return { outcome: draft.changed ? 'written' : 'unchanged' };
 }
@@ -101,13 +112,20 @@ function render(run: Run, { proven, request, facts, before }: Ingredients): Draf
 async function write(run: Run, before: ConfigSnapshot, draft: Draft, move: boolean): Promise<void> {
   const { world, progress } = run;
   const nowMs = world.clock.nowMs();
+  const isFirstMark = move && run.memory.unfinishedSinceMs === undefined;
   await remember(run, {
     written: { servers: draft.before.servers, hash: before.hash },
     intended: { servers: draft.after.servers, hash: draft.hash },
     ...(before.owner === undefined ? {} : { owner: before.owner }),
     ...(move ? { unfinishedSinceMs: nowMs } : {}),
   });
-  const { notes } = await world.file.replace(before, draft.bytes);
+  const { notes } = await world.file.replace(before, draft.bytes).catch(async (error: unknown) => {
+    // Nothing was stopped: an agent that is found stopped later was stopped by its operator.
+    if (isFirstMark && error instanceof PilotfishError) {
+      await rememberIfPossible(run, {}, ['unfinishedSinceMs']);
+    }
+    throw error;
+  });
   progress.notes.push(...notes);
   progress.servers = draft.after.servers;
   progress.afterHash = draft.hash;

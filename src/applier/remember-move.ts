@@ -6,10 +6,11 @@ import { forgetOld, judgeBudget, judgeUrgentBudget, type Purse, type Restart } f
 import { confirmBudgetMs, talksToOneOf } from './confirm.ts';
 import { type Draft, readServers } from './draft.ts';
 import { isLost } from './lost.ts';
+import type { Written } from './memory.ts';
 import { type Moved, moveAgent } from './move.ts';
 import type { ApplyRequest } from './request.ts';
-import type { End, Run, Situation } from './run.ts';
-import { remember, settle, withBadChoice } from './standing.ts';
+import type { Earlier, End, Run, Situation } from './run.ts';
+import { remember, rememberIfPossible, settle, withBadChoice } from './standing.ts';
 
 /**
  * A stopped agent is started only if we stopped it or if it could not have run with its file;
@@ -43,7 +44,7 @@ export async function moveAndRemember(run: Run, situation: Situation): Promise<E
     await settle(run, written);
     return { outcome: 'held', reason: purse };
   }
-  await remember(run, { unfinishedSinceMs: run.world.clock.nowMs() });
+  await markUnfinished(run);
   const moved = await moveOnce(run, { facts, config: draft.bytes, purse });
   if (moved.verdict.kind === 'connected') {
     run.progress.connected = true;
@@ -56,17 +57,32 @@ export async function moveAndRemember(run: Run, situation: Situation): Promise<E
     await settle(run, written);
     return { outcome: 'written', reason: failure };
   }
-  if (!(await mayRestore(run, situation, moved))) {
+  const back = backOf(situation);
+  if (back === undefined || !(await mayRestore(run, { back, draft }, moved))) {
     await settle(run, written);
     await rememberDown(run, moved);
     return { outcome: draft.changed ? 'written' : 'held', reason: failure };
   }
-  return putBack(run, { ...situation, purse }, failure);
+  return putBack(run, { written, back, purse }, failure);
+}
+
+/** What this run replaced, else what an interrupted one did. */
+function backOf({ before, draft, earlier }: Situation): Earlier | undefined {
+  if (earlier !== undefined || !draft.changed) return earlier;
+  return { bytes: before.bytes, hash: before.hash, reading: draft.before };
 }
 
 /** An agent that did not come up after our restart is ours to start: the next run tries again. */
 export async function rememberDown(run: Run, moved: Moved): Promise<void> {
-  if (moved.verdict.kind !== 'fault') return;
+  if (moved.verdict.kind === 'fault') await markUnfinished(run);
+}
+
+/**
+ * Before the agent is stopped. A mark that stands already costs no write: whoever finishes an
+ * interrupted move does so on a full disk too.
+ */
+export async function markUnfinished(run: Run): Promise<void> {
+  if (run.memory.unfinishedSinceMs !== undefined) return;
   await remember(run, { unfinishedSinceMs: run.world.clock.nowMs() });
 }
 
@@ -87,7 +103,7 @@ export async function moveOnce(run: Run, { facts, config, purse }: OneMove): Pro
   progress.restarts += moved.restarts.length;
   progress.notes.push(...moved.notes);
   if (moved.awayMs !== undefined) progress.awayMs = (progress.awayMs ?? 0) + moved.awayMs;
-  await remember(run, { restarts: spend(run, moved.restarts) });
+  await rememberIfPossible(run, { restarts: spend(run, moved.restarts) });
   run.world.log.info('apply.restarted', {
     verdict: moved.verdict.kind,
     awayMs: moved.awayMs,
@@ -124,7 +140,7 @@ function openPurse(
   return new HostError('restart_budget', `${verdict.why}; the next one is free at ${until}`);
 }
 
-function failureOf(moved: Moved): PilotfishError {
+export function failureOf(moved: Moved): PilotfishError {
   const seen =
     moved.verdict.kind === 'fault'
       ? `the agent did not stay up: ${moved.verdict.why}`
@@ -133,43 +149,54 @@ function failureOf(moved: Moved): PilotfishError {
 }
 
 /** A broken agent always; a merely unconnected one only if the old managers answer better. */
-async function mayRestore(run: Run, { draft }: Situation, moved: Moved): Promise<boolean> {
-  if (!draft.changed || !draft.before.starts) return false;
+async function mayRestore(
+  run: Run,
+  { back, draft }: Pick<Situation, 'draft'> & { readonly back: Earlier },
+  moved: Moved,
+): Promise<boolean> {
+  if (!back.reading.starts) return false;
   if (moved.verdict.kind === 'fault') return true;
   const { countHealthy } = run.world;
   if (countHealthy === undefined) return false;
-  const [old, fresh] = [draft.before.servers, draft.after.servers];
+  const [old, fresh] = [back.reading.servers, draft.after.servers];
   const [oldUp, freshUp] = [await countHealthy(old), await countHealthy(fresh)];
   return oldUp / old.length > freshUp / Math.max(1, fresh.length);
 }
 
+export interface WayBack {
+  /** The file as it is now. */
+  readonly written: Written;
+  readonly back: Earlier;
+  readonly purse: Purse;
+}
+
 /** The previous bytes, a restart that no budget forbids, and the choice marked bad. */
-async function putBack(
+export async function putBack(
   run: Run,
-  situation: Situation & { readonly purse: Purse },
+  { written, back, purse }: WayBack,
   reason: PilotfishError,
 ): Promise<End> {
   const { world, progress } = run;
-  const { before, draft, purse } = situation;
-  const bad = { badChoices: withBadChoice(run, draft) };
+  const { servers } = back.reading;
+  const bad = { badChoices: withBadChoice(run, written.servers) };
   try {
     const current = await world.file.read();
-    if (current.hash !== draft.hash) {
+    if (current.hash !== written.hash) {
       throw new AgentError('changed_meanwhile', 'somebody changed the file since: not restored');
     }
-    await world.file.replace(current, before.bytes);
+    await world.file.replace(current, back.bytes);
   } catch (error) {
     if (!(error instanceof PilotfishError)) throw error;
     progress.notes.push(`not restored: ${error.message}`);
-    await settle(run, { servers: draft.after.servers, hash: draft.hash }, bad);
+    await settle(run, written, bad);
     return { outcome: 'written', reason };
   }
-  progress.servers = draft.before.servers;
-  progress.afterHash = before.hash;
+  progress.servers = servers;
+  progress.afterHash = back.hash;
   const facts = await world.agent.readFacts();
-  const moved = await moveOnce(run, { facts, config: before.bytes, purse });
+  const moved = await moveOnce(run, { facts, config: back.bytes, purse });
   progress.connected = moved.verdict.kind === 'connected';
-  await settle(run, { servers: draft.before.servers, hash: before.hash }, bad);
+  await settle(run, { servers, hash: back.hash }, bad);
   await rememberDown(run, moved);
   world.log.warn('apply.restored', { connected: progress.connected, code: reason.code });
   return { outcome: 'restored', reason };

@@ -88,6 +88,24 @@ function restartDaemon(question: RestartQuestion, daemon: Daemon): readonly Rest
   const { settings } = question;
   return [
     { kind: 'stop', daemon, killAfterMs: settings.killAfterMs },
+    ...startAwaited(question, daemon),
+  ];
+}
+
+/**
+ * modulesd alone, where an interrupted run stopped it and the agent itself is up again; undefined
+ * where we never stop it alone.
+ */
+export function planModulesd(question: RestartQuestion): RestartPlan | undefined {
+  const { settings } = question;
+  const isOurs = settings.mode !== 'service' && settings.control.kind !== 'command';
+  if (!isOurs || obstacleToAgentd(question) !== undefined) return undefined;
+  return { kind: 'agentd', steps: startAwaited(question, 'modulesd') };
+}
+
+function startAwaited(question: RestartQuestion, daemon: Daemon): readonly RestartStep[] {
+  const { settings } = question;
+  return [
     ...startDaemon(question, daemon),
     { kind: 'await_start', daemon, timeoutMs: startTimeoutMs },
     ...(settings.control.kind === 'systemd'

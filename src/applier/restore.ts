@@ -15,11 +15,21 @@ import { readyAgent } from './agent-ready.ts';
 import type { ConfigSnapshot } from './config-file.ts';
 import { readServers } from './draft.ts';
 import type { ApplierMemory } from './memory.ts';
+import type { Moved } from './move.ts';
 import { precheck } from './precheck.ts';
-import { moveOnce, type OneMove, rememberDown } from './remember-move.ts';
+import {
+  failureOf,
+  markUnfinished,
+  moveOnce,
+  type OneMove,
+  putBack,
+  rememberDown,
+} from './remember-move.ts';
+import { planModulesd, runRestart } from './restart.ts';
 import type { ApplyResult } from './result.ts';
 import type { End, Run } from './run.ts';
 import { remember, settle } from './standing.ts';
+import { unconfirmedWrite } from './unconfirmed.ts';
 import type { ApplierWorld } from './world.ts';
 
 export type RestoreTarget =
@@ -162,15 +172,24 @@ export async function resume(world: ApplierWorld): Promise<ApplyResult> {
     const { progress } = run;
     progress.notes.push(...(await world.file.recover()));
     const facts = await readyAgent(world);
-    if (run.memory.unfinishedSinceMs === undefined || facts.running) {
+    if (run.memory.unfinishedSinceMs === undefined) return { outcome: 'unchanged' };
+    if (facts.running) {
+      await startModulesd(run, facts);
       return { outcome: 'unchanged' };
     }
     const { bytes, hash } = await world.file.read();
     const { servers } = readServers(bytes, facts.version);
     progress.servers = servers;
     progress.afterHash = hash;
-    const connected = await restartIn(run, { facts, config: bytes, purse: 'urgent' });
-    if (connected) return { outcome: 'moved' };
+    const back = await unconfirmedWrite(run, hash, facts.version);
+    const moved = await restartIn(run, { facts, config: bytes, purse: 'urgent' });
+    if (progress.connected) return { outcome: 'moved' };
+    if (moved.verdict.kind === 'fault' && back?.reading.starts === true) {
+      const { known } = run.memory.trust;
+      if (known !== undefined) progress.listHash = known.hash; // names the choice that failed
+      const way = { written: { servers, hash }, back, purse: 'urgent' } as const;
+      return putBack(run, way, failureOf(moved));
+    }
     return {
       outcome: 'held',
       reason: new AgentError('not_connected', 'the agent did not connect'),
@@ -178,13 +197,23 @@ export async function resume(world: ApplierWorld): Promise<ApplyResult> {
   });
 }
 
-async function restartIn(run: Run, order: OneMove): Promise<boolean> {
-  await remember(run, { unfinishedSinceMs: run.world.clock.nowMs() });
+/** Stopped for a restart of its own, right after that of agentd: nobody else would start it. */
+async function startModulesd({ world, progress }: Run, facts: AgentFacts): Promise<void> {
+  const { home, settings, control, clock } = world;
+  const tag = String(Math.floor(clock.nowMs()));
+  const plan = planModulesd({ facts, home, settings, deafModules: [], tag });
+  if (plan === undefined || (await control.isRunning('modulesd'))) return;
+  await runRestart(control, plan, settings.commandTimeoutMs);
+  progress.notes.push('modulesd was stopped by an interrupted restart: started');
+}
+
+async function restartIn(run: Run, order: OneMove): Promise<Moved> {
+  await markUnfinished(run);
   const moved = await moveOnce(run, order);
   run.progress.connected = moved.verdict.kind === 'connected';
   if (run.progress.connected) await remember(run, {}, ['unfinishedSinceMs']);
   await rememberDown(run, moved);
-  return run.progress.connected;
+  return moved;
 }
 
 /** Without a file to put the old sections into, the original stands for itself. */

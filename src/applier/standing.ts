@@ -1,6 +1,6 @@
 /** Where we stand from earlier runs: choices that failed, edits by others, what is remembered. */
 import { encodeUtf8, sha256Tag } from '../bytes.ts';
-import { AgentError } from '../errors.ts';
+import { AgentError, PilotfishError } from '../errors.ts';
 import type { Position } from '../list/model.ts';
 import { comparePositions } from '../list/position.ts';
 import type { Draft } from './draft.ts';
@@ -23,6 +23,23 @@ export async function remember(
   for (const member of forget) delete next[member];
   run.memory = next;
   await run.world.memory.write(encodeMemory(next));
+}
+
+/**
+ * As `remember`, while the agent may be down: what is not on disk costs an account, never the way
+ * back. In mind it stands all the same, and the next write brings it.
+ */
+export async function rememberIfPossible(
+  run: Run,
+  news: Partial<ApplierMemory>,
+  forget: readonly ('intended' | 'unfinishedSinceMs' | 'restoredAt')[] = [],
+): Promise<void> {
+  try {
+    await remember(run, news, forget);
+  } catch (error) {
+    if (!(error instanceof PilotfishError)) throw error;
+    run.progress.notes.push(`not remembered: ${error.message}`);
+  }
 }
 
 /** The file and our memory of it agree: nothing is under way any more. */
@@ -56,7 +73,7 @@ export async function respectRestore(run: Run, offered: Position): Promise<void>
 /** Throws AgentError `not_connected` while the very same choice is known to have failed. */
 export function refuseBadChoice(run: Run, draft: Draft): void {
   const nowMs = run.world.clock.nowMs();
-  const key = choiceKey(run, draft);
+  const key = choiceKey(run, draft.after.servers);
   const bad = run.memory.badChoices.find((one) => one.key === key && nowMs < one.untilMs);
   if (bad === undefined) return;
   const until = new Date(bad.untilMs).toISOString();
@@ -67,15 +84,18 @@ export function refuseBadChoice(run: Run, draft: Draft): void {
 }
 
 /** The memory of bad choices with this one in it. */
-export function withBadChoice(run: Run, draft: Draft): ApplierMemory['badChoices'] {
+export function withBadChoice(
+  run: Run,
+  servers: readonly WrittenServer[],
+): ApplierMemory['badChoices'] {
   const nowMs = run.world.clock.nowMs();
   const still = run.memory.badChoices.filter(({ untilMs }) => nowMs < untilMs);
-  const bad = { key: choiceKey(run, draft), untilMs: nowMs + badForMs };
+  const bad = { key: choiceKey(run, servers), untilMs: nowMs + badForMs };
   return [...still, bad].slice(-maxBadChoices);
 }
 
-function choiceKey(run: Run, draft: Draft): string {
-  return sha256Tag(encodeUtf8(JSON.stringify([run.progress.listHash, draft.after.servers])));
+function choiceKey(run: Run, servers: readonly WrittenServer[]): string {
+  return sha256Tag(encodeUtf8(JSON.stringify([run.progress.listHash, servers])));
 }
 
 /** Throws AgentError `foreign_edit` while somebody else's server entries must stand. */

@@ -109,6 +109,18 @@ export class HostInMemory {
     return this.loaded.find(({ address }) => this.up.includes(address))?.address;
   }
 
+  /** The world while no memory can be written, but for the first `good` writes. */
+  worldOnFullDisk(good = 0): ApplierWorld {
+    const world = this.world();
+    let writes = 0;
+    const write = async (bytes: Uint8Array): Promise<void> => {
+      writes += 1;
+      if (writes > good) throw new HostError('write_failed', 'no space left');
+      await world.memory.write(bytes);
+    };
+    return { ...world, memory: { read: () => world.memory.read(), write } };
+  }
+
   get remembered() {
     return parseMemory(this.memory ?? new Uint8Array());
   }
@@ -229,7 +241,10 @@ export class HostInMemory {
   #perform(step: RestartStep): void {
     this.steps.push(step);
     if (step.kind === 'stop' && step.daemon === 'agentd') this.running = false;
-    if (step.kind === 'run' && !step.argv.at(-1)?.endsWith('modulesd')) this.#start();
+    if (step.kind === 'stop' && step.daemon === 'modulesd') this.modulesd = false;
+    if (step.kind !== 'run') return;
+    if (step.argv.at(-1)?.endsWith('modulesd')) this.modulesd = true;
+    else this.#start();
   }
 
   #start(): void {

@@ -1,0 +1,144 @@
+/** What a kill or a full disk leaves of a restart, and what the next run makes of it. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { apply } from '../../src/applier/apply.ts';
+import { restore, resume } from '../../src/applier/restore.ts';
+import { addressOf, configOf, HostInMemory, Killed, names, request } from './host-in-memory.ts';
+
+const old = configOf('10.0.0.1');
+const isOurs = (config: Buffer): boolean => config.toString() !== old;
+const lives = (): false => false;
+
+type Prepare = (host: HostInMemory) => void;
+
+/** One host for each touch of a whole `apply`, killed there. */
+async function* killedAtEachTouch(prepare: Prepare, config = old): AsyncGenerator<HostInMemory> {
+  const whole = await HostInMemory.make({}, config);
+  prepare(whole);
+  await apply(whole.world(), request());
+  for (let killAt = 1; killAt <= whole.touches; killAt += 1) {
+    const host = await HostInMemory.make({}, config);
+    prepare(host);
+    host.killAt = killAt;
+    await assert.rejects(apply(host.world(), request()), Killed);
+    host.killAt = Number.POSITIVE_INFINITY;
+    yield host;
+  }
+}
+
+const exitsWithOurs: Prepare = (host) => {
+  host.exitsWith = isOurs;
+};
+
+test('a file that the agent exits with is taken back also after a kill at any touch', async () => {
+  for await (const host of killedAtEachTouch(exitsWithOurs)) {
+    const killedAt = host.touches;
+    await resume(host.world());
+    for (const _ of names) await apply(host.world(), request());
+    assert.equal(host.running, true, `killed at touch ${killedAt} it stays down`);
+    assert.equal(host.config.toString(), old);
+  }
+});
+
+test('`resume` itself goes back to the file that was replaced, and the choice counts as bad', async () => {
+  for await (const host of killedAtEachTouch(exitsWithOurs)) {
+    if (host.running || !isOurs(host.config)) continue;
+    const result = await resume(host.world());
+    assert.deepEqual([result.outcome, result.connected], ['restored', true]);
+    assert.equal(host.config.toString(), old);
+    assert.match((await apply(host.world(), request())).reason?.message ?? '', /tried and undone/);
+    return;
+  }
+  assert.fail('no kill left the agent stopped in our file');
+});
+
+test('an unconnected agent goes back as well, where a kill came between write and verdict', async () => {
+  for await (const host of killedAtEachTouch(() => undefined)) {
+    if (!host.running || !isOurs(host.config) || host.connectedTo !== '10.0.0.1') continue;
+    host.up = ['10.0.0.1'];
+    const result = await apply(host.world(), request());
+    assert.deepEqual([result.outcome, host.connectedTo], ['restored', '10.0.0.1']);
+    return;
+  }
+  assert.fail('no kill came between write and restart');
+});
+
+test('a restore that a kill cut off is not undone by `resume`', async () => {
+  const host = await HostInMemory.make();
+  await apply(host.world(), request());
+  const world = host.world();
+  const perform: typeof world.control.perform = async (step, timeoutMs) => {
+    await world.control.perform(step, timeoutMs);
+    if (step.kind === 'stop') throw new Killed('behind the stop');
+  };
+  const target = { kind: 'generation', generation: 1 } as const;
+  const dying = { ...world, control: { ...world.control, perform } };
+  await assert.rejects(restore(dying, target, true), Killed);
+  host.exitsWith = () => true;
+  await resume(host.world());
+  assert.equal(host.config.toString(), old);
+  host.exitsWith = lives;
+  await resume(host.world());
+  assert.equal(host.connectedTo, '10.0.0.1');
+});
+
+test('modulesd that a kill left stopped is started again', async () => {
+  const wodle = '<wodle name="aws-s3"><disabled>no</disabled></wodle>\n</ossec_config>';
+  const config = old.replace('</ossec_config>', wodle);
+  let left = 0;
+  for await (const host of killedAtEachTouch(() => undefined, config)) {
+    if (host.running && !host.modulesd) left += 1;
+    await resume(host.world());
+    await apply(host.world(), request());
+    assert.deepEqual([host.running, host.modulesd], [true, true]);
+  }
+  assert.ok(left > 0, 'no kill left modulesd stopped');
+});
+
+test('a replace that was refused makes nobody start an agent that its operator stopped', async () => {
+  const host = await HostInMemory.make({ foreign: 'respect' });
+  const edited = configOf('10.9.9.9');
+  host.beforeReplace = () => {
+    host.config = Buffer.from(edited);
+  };
+  assert.equal((await apply(host.world(), request())).reason?.name, 'changed_meanwhile');
+  assert.equal(host.config.toString(), edited);
+  host.running = false;
+  assert.equal((await resume(host.world())).outcome, 'unchanged');
+  assert.equal(host.running, false);
+});
+
+test('an agent that did not come up, with no file to go back to, is started by the next run', async () => {
+  const host = await HostInMemory.make();
+  await apply(host.world(), request({ move: false }));
+  host.exitsWith = () => true;
+  assert.equal((await apply(host.world(), request())).outcome, 'held');
+  assert.equal(host.running, false);
+  host.exitsWith = lives;
+  assert.equal((await resume(host.world())).outcome, 'moved');
+});
+
+test('a disk that fills while the agent is restarted does not keep the old file out', async () => {
+  for (let good = 0; good < 6; good += 1) {
+    const host = await HostInMemory.make();
+    host.exitsWith = isOurs;
+    await apply(host.worldOnFullDisk(good), request());
+    assert.equal(host.running, true, `full after ${good} writes it stays down`);
+  }
+});
+
+test('an agent that a kill left stopped is started also while the disk is full', async () => {
+  for await (const host of killedAtEachTouch(() => undefined)) {
+    const isLeft = !host.running;
+    await resume(host.worldOnFullDisk());
+    assert.equal(host.running, true);
+    if (isLeft) assert.equal(host.connectedTo, addressOf('wm-01'));
+  }
+});
+
+test('a file that the agent exits with is taken back by `resume` also while the disk is full', async () => {
+  for await (const host of killedAtEachTouch(exitsWithOurs)) {
+    await resume(host.worldOnFullDisk());
+    assert.equal(host.running, true);
+  }
+});
