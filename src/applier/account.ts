@@ -5,6 +5,7 @@ import { outcomeOf } from './outcome.ts';
 import { finish, newProgress } from './progress.ts';
 import type { ApplyResult } from './result.ts';
 import type { End, GiveUp, Run } from './run.ts';
+import { atThisClock, rememberIfPossible } from './standing.ts';
 import type { ApplierWorld } from './world.ts';
 
 /** lock -> memory -> `work` -> result */
@@ -18,9 +19,12 @@ export async function account(
   const underLock = async (): Promise<End> => {
     const lock = await world.lock();
     try {
-      const memory = await readMemory(world.memory);
+      const known = await readMemory(world.memory);
+      const memory = atThisClock(known, clock.nowMs());
       const ends = isGivenUp === undefined ? {} : { isGivenUp };
-      return await work({ world, progress, memory, ...ends });
+      const run = { world, progress, memory, ...ends };
+      if (memory !== known) await rememberIfPossible(run, {});
+      return await work(run);
     } finally {
       await lock.release();
     }

@@ -13,6 +13,23 @@ import type { Run } from './run.ts';
 const badForMs = 24 * 3_600_000;
 const maxBadChoices = 32;
 
+/**
+ * Instants that a clock ahead of this one left: from now on they are of now. Unless that is written
+ * down they would be of now at every later look too, and never be over. The same object when all is well.
+ */
+export function atThisClock(memory: ApplierMemory, nowMs: number): ApplierMemory {
+  const { restarts, badChoices } = memory;
+  const latestMs = nowMs + badForMs;
+  const isAhead =
+    restarts.some(({ atMs }) => atMs > nowMs) || badChoices.some((one) => one.untilMs > latestMs);
+  if (!isAhead) return memory;
+  return {
+    ...memory,
+    restarts: restarts.map((one) => ({ ...one, atMs: Math.min(one.atMs, nowMs) })),
+    badChoices: badChoices.map((one) => ({ ...one, untilMs: Math.min(one.untilMs, latestMs) })),
+  };
+}
+
 /** What is under way; `forget` names members that are over. */
 export async function remember(
   run: Run,
