@@ -4,7 +4,7 @@
  * applier's own configuration. A kill at any point is repaired by the next run: what is written is
  * whole, and `memory` knows what was intended.
  */
-import { PilotfishError } from '../errors.ts';
+import { ConfigError, PilotfishError } from '../errors.ts';
 import type { AgentFacts } from '../wazuh/agent-facts.ts';
 import { account } from './account.ts';
 import { readyAgent } from './agent-ready.ts';
@@ -101,11 +101,34 @@ function render(run: Run, { proven, request, facts, before }: Ingredients): Draf
   run.progress.afterHash = before.hash;
   const servers = chooseServers(proven.list, request, settings);
   const agentVersion = facts.version;
-  const draft = draftConfig(before.bytes, agentVersion, (present) =>
-    makeWish(proven.list, servers, settings, { agentVersion, present }),
-  );
+  const draftWith = (tuned: boolean): Draft =>
+    draftConfig(before.bytes, agentVersion, (present) => {
+      const wish = makeWish(proven.list, servers, settings, { agentVersion, present });
+      return tuned ? wish : { ...wish, tuning: {} };
+    });
+  const draft = draftAnyhow(run, request, draftWith);
   run.progress.servers = draft.before.servers;
   return draft;
+}
+
+/**
+ * Tuning that does not fit this file must not keep its agent from a living manager: the list goes in
+ * without it. A request that would change nothing but tuning is refused all the same.
+ */
+function draftAnyhow(
+  { progress }: Run,
+  { move }: ApplyRequest,
+  draftWith: (tuned: boolean) => Draft,
+): Draft {
+  try {
+    return draftWith(true);
+  } catch (error) {
+    if (!(error instanceof ConfigError) || error.reason !== 'config_invalid') throw error;
+    const draft = draftWith(false);
+    if (!draft.changed && !move) throw error;
+    progress.notes.push(`tuning left as it is: ${error.message}`);
+    return draft;
+  }
 }
 
 /** Intent first: after a kill, old and new entries both count as ours. */
