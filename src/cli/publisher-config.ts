@@ -1,5 +1,6 @@
 /** publisher.yml: one schema gives defaults, limits and the reference in `--help`. */
 import * as z from 'zod';
+import { tuningBounds } from '../agent-config/wish.ts';
 import { ConfigError } from '../errors.ts';
 import { isCidr } from '../list/cidr.ts';
 import { present } from '../list/members.ts';
@@ -25,6 +26,9 @@ const scope = (text: string) =>
     .default('*')
     .describe(text);
 const whole = (min: number, max: number) => z.number().int().min(min).max(max);
+/** Every agent's editor keeps to these bounds: what it would refuse is not signed. */
+const tuning = ([min, max]: readonly [number, number], text: string) =>
+  whole(min, max).optional().describe(text);
 const day = 86_400;
 
 const list = z.strictObject({
@@ -67,10 +71,10 @@ const list = z.strictObject({
   probeBudgetPerManager: whole(1, 100_000)
     .default(clientDefaults.probeBudgetPerManager)
     .describe('probes a second that one manager may get'),
-  maxRetries: whole(1, 100).optional().describe("the agent's max_retries; unset leaves it alone"),
-  retryInterval: whole(1, 3_600).optional().describe("the agent's retry_interval, seconds"),
-  notifyTime: whole(1, 3_600).optional().describe("the agent's notify_time, seconds"),
-  timeReconnect: whole(1, day).optional().describe("the agent's time-reconnect, seconds"),
+  maxRetries: tuning(tuningBounds.maxRetries, "the agent's max_retries; unset leaves it alone"),
+  retryInterval: tuning(tuningBounds.retryInterval, "the agent's retry_interval, seconds"),
+  notifyTime: tuning(tuningBounds.notifyTime, "the agent's notify_time, seconds"),
+  timeReconnect: tuning(tuningBounds.timeReconnect, "the agent's time-reconnect, seconds"),
 });
 
 const limits = z.strictObject({

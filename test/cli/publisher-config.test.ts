@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parsePublisherConfig } from '../../src/cli/publisher-config.ts';
+import { tuningBounds } from '../../src/agent-config/wish.ts';
+import { listKeys } from '../../src/cli/config-file.ts';
+import { parsePublisherConfig, publisherSchema } from '../../src/cli/publisher-config.ts';
 import { parseManagers } from '../../src/cli/publisher-endpoint.ts';
 import { renderPublisherConfig } from '../../src/cli/publisher-template.ts';
 import { clientDefaults } from '../../src/list/parse-list.ts';
@@ -48,6 +50,21 @@ test('every mistake names the file, the line or the key, and what is expected', 
   ];
   for (const [text, pattern] of cases) {
     assert.throws(() => parse(text), { code: 'E002', message: pattern }, text);
+  }
+});
+
+test('tuning keeps to the bounds of the editor that writes it, and the reference names them', () => {
+  const reference = listKeys(publisherSchema);
+  for (const [name, [low, high]] of Object.entries(tuningBounds)) {
+    const tuned = (value: number) => parse(`${least}list: {${name}: ${value}}\n`);
+    for (const value of [low, high]) {
+      assert.partialDeepStrictEqual(tuned(value).configured.client, { [name]: value });
+    }
+    const message = (bound: number) => new RegExp(`publisher\\.yml:4: list\\.${name}: .*${bound}$`);
+    assert.throws(() => tuned(low - 1), { code: 'E002', message: message(low) });
+    assert.throws(() => tuned(high + 1), { code: 'E002', message: message(high) });
+    const { type } = reference.find(({ key }) => key === `list.${name}`) ?? {};
+    assert.equal(type, `integer ${low}..${high}`);
   }
 });
 
