@@ -5,7 +5,7 @@
  */
 import type { ApplyResult } from '../applier/result.ts';
 import { strataOf } from '../list/rollout.ts';
-import { type ActGround, act } from './act.ts';
+import { type ActGround, act, isUrgent } from './act.ts';
 import { decide } from './decide.ts';
 import { watchTarget } from './escape.ts';
 import type { Memory } from './memory.ts';
@@ -39,7 +39,9 @@ export async function runCycle(world: World): Promise<CycleReport> {
   const situation = situationOf(world, { memory, trust, list, seen });
   const decision = decide(situation);
   const intended = rememberStep(situation.memory, decision.step, world.clock.nowMs());
-  await world.memory.write(intended); // first: a crash below is repaired
+  // First: a crash below is repaired. Who leaves a dead manager does not wait for a disk.
+  if (isOfChoice(decision.step)) await world.memory.write(intended);
+  else await keep(world, intended);
   const result = await actWatched(world, { memory: intended, list, seen }, decision.step);
   const report = { atMs: situation.nowMs, trust, news, list, seen, decision };
   if (result === undefined) return { ...report, memory: intended };
@@ -50,8 +52,18 @@ export async function runCycle(world: World): Promise<CycleReport> {
     result,
     nowMs: world.clock.nowMs(),
   });
-  await world.memory.write(ended);
+  await keep(world, ended);
   return { ...report, memory: ended, result };
+}
+
+function isOfChoice(step: Step): boolean {
+  return step.kind === 'write' || (step.kind === 'move' && !isUrgent(step.reason));
+}
+
+async function keep({ memory: store, log }: World, memory: Memory): Promise<void> {
+  const fault = await store.keep(memory);
+  if (fault === undefined) return;
+  log.warn('memory.kept_in_mind', { code: fault.code, message: fault.message });
 }
 
 /** While the agent is being moved its target may die: then waiting for it ends. */
@@ -90,7 +102,9 @@ async function newestVerifiedList(world: World): Promise<Known> {
     (known, one) => rememberNews(known, one, world.place.agentId, world.clock.nowMs(), strata),
     before,
   );
-  await world.memory.write(memory);
+  const isTrust = news.some(({ roots, list }) => roots.length > 0 || list !== undefined);
+  if (isTrust) await world.memory.write(memory);
+  else await keep(world, memory);
   return { memory, trust: await world.trust.read(memory, world.clock.nowMs()), news };
 }
 

@@ -13,7 +13,16 @@ export interface OwnedMemory extends MemoryStore {
 }
 
 export function buildMemoryStore(file: MemoryFile): OwnedMemory {
+  /** `bytes`: what is on disk of it. */
   let known: { readonly memory: Memory; readonly bytes: Uint8Array } | undefined;
+  let isBehind = false;
+  const write = async (memory: Memory): Promise<void> => {
+    if (memory === known?.memory && !isBehind) return;
+    const bytes = encodeMemory(memory);
+    if (known === undefined || !equalBytes(known.bytes, bytes)) await file.write(bytes);
+    known = { memory, bytes };
+    isBehind = false;
+  };
   return {
     async read() {
       if (known !== undefined) return known.memory;
@@ -22,11 +31,18 @@ export function buildMemoryStore(file: MemoryFile): OwnedMemory {
       known = { memory, bytes: encodeMemory(memory) };
       return memory;
     },
-    async write(memory) {
-      if (memory === known?.memory) return;
-      const bytes = encodeMemory(memory);
-      if (known === undefined || !equalBytes(known.bytes, bytes)) await file.write(bytes);
-      known = { memory, bytes };
+    write,
+    async keep(memory) {
+      try {
+        await write(memory);
+        return undefined;
+      } catch (thrown) {
+        if (!(thrown instanceof HostError) || known === undefined) throw thrown;
+        const isNews = !isBehind;
+        known = { memory, bytes: known.bytes };
+        isBehind = true;
+        return isNews ? thrown : undefined;
+      }
     },
     async mend() {
       if (known === undefined || (await isThere(file))) return false;

@@ -2,6 +2,7 @@
 import type { ApplyRequest } from '../applier/request.ts';
 import type { ApplyResult } from '../applier/result.ts';
 import type { Cancel, Clock } from '../clock.ts';
+import type { HostError } from '../errors.ts';
 import type { Health } from '../health/judge.ts';
 import type { Manager } from '../list/model.ts';
 import type { Log } from '../log.ts';
@@ -27,6 +28,11 @@ export interface MemoryStore {
   read(): Promise<Memory>;
   /** Durable when it resolves; writing what is already there costs nothing. */
   write(memory: Memory): Promise<void>;
+  /**
+   * What no trust hangs on: in mind at once, on disk as soon as that takes it. The fault when it did
+   * not, and did the last time.
+   */
+  keep(memory: Memory): Promise<HostError | undefined>;
 }
 
 /** Where news of the list come from: asked now (`once`), or fetched meanwhile (`run`). */

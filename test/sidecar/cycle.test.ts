@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { AgentError, HostError } from '../../src/errors.ts';
+import { silentLog } from '../../src/log.ts';
 import { runCycle } from '../../src/sidecar/cycle.ts';
 import { encodeMemory, parseMemory } from '../../src/sidecar/memory.ts';
 import { reportOf } from '../../src/sidecar/report.ts';
@@ -168,4 +169,52 @@ test('an expired list warns and goes on working', async () => {
     alarms.some((text) => text.includes('expired')),
     alarms.join(),
   );
+});
+
+test('a disk that takes nothing keeps no agent on a dead manager, and is told of once', async () => {
+  const scene = joinedScene();
+  const warned: string[] = [];
+  const log = { ...silentLog, warn: (event: string) => void warned.push(event) };
+  const world = { ...scene.world(), log };
+  await runCycle(world);
+  const left = scene.agent.connectedTo ?? '';
+  const write = scene.disk.write.bind(scene.disk);
+  scene.disk.write = () => Promise.reject(new HostError('write_failed', 'the disk is full'));
+  scene.managers.dead.add(left);
+  for (const _ of ['moves', 'counts', 'counts']) {
+    await scene.clock.pass(5_000);
+    await runCycle(world);
+  }
+  assert.notEqual(scene.agent.connectedTo, left);
+  assert.equal(warned.filter((event) => event === 'memory.kept_in_mind').length, 1);
+  scene.disk.write = write;
+  await scene.clock.pass(5_000);
+  const { memory } = await runCycle(world);
+  assert.deepEqual(remembered(scene).attempts, memory.attempts);
+});
+
+test('a list that no disk takes is not followed; by the old one a dead manager is left', async () => {
+  const scene = joinedScene();
+  const world = scene.world();
+  await runCycle(world);
+  const left = scene.agent.connectedTo ?? '';
+  scene.managers.dead.add(left);
+  scene.publishers.behaviours.set(p1, honest({ list: loopbackList({ version: 5000 }) }));
+  scene.disk.write = () => Promise.reject(new HostError('write_failed', 'the disk is full'));
+  await assert.rejects(runCycle(world), { reason: 'write_failed' });
+  assert.equal(scene.agent.requests.length, 1);
+  scene.publishers.behaviours.clear(); // the poller has backed off
+  const { list } = await runCycle(world);
+  assert.equal(list?.list.version, 4211);
+  assert.notEqual(scene.agent.connectedTo, left);
+});
+
+test('a step of choice waits for the disk that is to remember it', async () => {
+  const scene = joinedScene();
+  const world = scene.world();
+  await runCycle(world);
+  scene.agent.servers = scene.agent.servers.slice(0, 1);
+  scene.disk.write = () => Promise.reject(new HostError('write_failed', 'the disk is full'));
+  await assert.rejects(runCycle(world), { reason: 'write_failed' });
+  assert.equal(scene.agent.requests.length, 1);
 });

@@ -3,13 +3,14 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { HostError } from '../../src/errors.ts';
 import { openTwoGenerationFile } from '../../src/host/two-generation-file.ts';
 import { encodeMemory, type Memory, parseMemory, readMemory } from '../../src/sidecar/memory.ts';
 import { buildMemoryStore } from '../../src/sidecar/memory-store.ts';
 import { rememberNews, rememberStep } from '../../src/sidecar/remember.ts';
 import { readTrust } from '../../src/sidecar/trust.ts';
 import { aList } from '../list/documents.ts';
-import { honest, joinedMemory, p1, Scene } from './scene.ts';
+import { FakeDisk, honest, joinedMemory, p1, Scene } from './scene.ts';
 
 async function fullMemory(): Promise<Memory> {
   const scene = new Scene();
@@ -101,4 +102,21 @@ test('state that is removed or destroyed under a running sidecar is put back as 
   assert.equal(await store.mend(), true);
   const again = await readMemory(openTwoGenerationFile(path));
   assert.deepEqual(again && wireOf(again), known);
+});
+
+test('what a full disk did not take is in mind at once, told of once, and written when it fits', async () => {
+  const disk = new FakeDisk();
+  disk.bytes = encodeMemory(joinedMemory());
+  const store = buildMemoryStore(disk);
+  const news = { ...(await store.read()), stalePolls: 7 };
+  const write = disk.write.bind(disk);
+  disk.write = () => Promise.reject(new HostError('write_failed', 'the disk is full'));
+  assert.equal((await store.keep(news))?.reason, 'write_failed');
+  assert.equal(await store.keep(news), undefined);
+  assert.equal((await store.read()).stalePolls, 7);
+  await assert.rejects(store.write(news), { reason: 'write_failed' });
+
+  disk.write = write;
+  assert.equal(await store.keep(news), undefined);
+  assert.equal((await readMemory(disk))?.stalePolls, 7);
 });
