@@ -171,6 +171,21 @@ test('an expired list warns and goes on working', async () => {
   );
 });
 
+test('what was held by a clock that was ahead is asked again when the clock is right', async () => {
+  const scene = joinedScene();
+  const world = scene.world();
+  await runCycle(world);
+  const left = scene.agent.connectedTo ?? '';
+  const right = scene.clock.nowMs();
+  scene.managers.dead.add(left);
+  scene.clock.jumpTo(right + 365 * 86_400_000);
+  scene.agent.next = () => aResult('held', new AgentError('upgrade_running', 'apt'));
+  assert.equal((await runCycle(world)).decision.step.kind, 'move');
+  scene.clock.jumpTo(right);
+  assert.equal((await runCycle(world)).decision.step.kind, 'move');
+  assert.notEqual(scene.agent.connectedTo, left);
+});
+
 test('a disk that takes nothing keeps no agent on a dead manager, and is told of once', async () => {
   const scene = joinedScene();
   const warned: string[] = [];
