@@ -178,6 +178,8 @@ async function askThroughSpool(
     }
     await sleep(clock, lookMs);
   }
+  // Else it would be carried out whenever an applier starts, against an agent that is well by then.
+  await withdrawRequest(spool);
   const seen = `no result in ${results} within ${waitMs / 1000} s: does the applier run?`;
   throw new HostError('lock_held', seen);
 }
