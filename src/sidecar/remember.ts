@@ -1,6 +1,8 @@
 /** How memory grows: by proven news, by what was seen, by what was ordered and how it ended. Pure. */
 import type { ApplyResult } from '../applier/result.ts';
+import { sha256Tag } from '../bytes.ts';
 import type { ReasonName } from '../errors.ts';
+import { parseEnvelope } from '../list/envelope.ts';
 import { raiseFloorMs } from '../list/freshness.ts';
 import { isInWave } from '../list/rollout.ts';
 import { type Attempt, type Memory, maxAttempts, maxRoots } from './memory.ts';
@@ -43,13 +45,17 @@ function countStale(
   return { stalePolls: Math.min(stalePolls + 1, 1_000_000), staleAtMs: nowMs };
 }
 
-/** Long chains lose their oldest links: the pin moves up with the first root that is kept. */
+/**
+ * Long chains lose their oldest links and no more: an applier may be some roots behind, and follows
+ * only an unbroken chain from its own. The pin moves up with the first root that is kept.
+ */
 function rememberRoots(memory: Memory, { roots }: News): Memory {
-  const [newest] = roots.slice(-1);
-  if (newest === undefined) return memory;
+  if (roots.length === 0) return memory;
   const chain = [...memory.roots, ...roots.map(({ envelope }) => envelope)];
-  if (chain.length <= maxRoots) return { ...memory, roots: chain };
-  return { ...memory, rootPin: newest.hash, roots: [newest.envelope] };
+  const kept = chain.slice(-maxRoots);
+  const [first] = kept;
+  if (first === undefined || kept.length === chain.length) return { ...memory, roots: chain };
+  return { ...memory, rootPin: sha256Tag(parseEnvelope(first).payloadBytes), roots: kept };
 }
 
 /** Intent before the act: a crash in between is seen in the file, not here. */
