@@ -6,7 +6,8 @@
  * |---|---|---|
  * | target | 1175, 1176 with a backup name, or success | remove our leftovers |
  * | no target, backup | 1177, or a kill in the middle | backup becomes target |
- * | no target, no backup | 1176 without a backup name, or somebody else | newest kept generation |
+ * | no target, no backup, our temp | 1176 without a backup name | newest kept generation |
+ * | no target, nothing of ours | somebody else: an installer, an operator | not here: `restoreMissing` |
  */
 
 export interface LeftBehind {
@@ -27,6 +28,7 @@ export function planRecovery(seen: LeftBehind): readonly RecoveryStep[] {
   const [newest, ...older] = seen.backups;
   const remove = (name: string): RecoveryStep => ({ kind: 'remove', name });
   if (seen.target) return [...seen.backups, ...seen.temps].map(remove);
+  if (newest === undefined && seen.temps.length === 0) return [];
   const first: RecoveryStep =
     newest === undefined
       ? { kind: 'write_newest_generation' }

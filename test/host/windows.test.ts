@@ -118,6 +118,15 @@ test('a sharing violation is tried again, ten times at most', async () => {
   assert.equal(calls, -990);
 });
 
+test('a recovery makes no file that somebody else removed: an upgrade may be at work', () =>
+  withFile(works, async (file, directory) => {
+    await file.replace(await file.read(), fresh); // keeps a generation to go back to
+    await unlink(join(directory, 'ossec.conf'));
+    assert.deepEqual(await file.recover(), []);
+    await assert.rejects(file.read(), failsWith('not_found'));
+    assert.deepEqual(await readdir(directory), ['state']);
+  }));
+
 test('a missing file is made anew, and one that came back is left alone', () =>
   withFile(works, async (file, directory) => {
     await unlink(join(directory, 'ossec.conf'));
@@ -144,6 +153,12 @@ test('recovery never removes a backup that is the only copy', () => {
     { kind: 'remove', name: 'b.bak' },
     { kind: 'remove', name: 'c.new' },
   ]);
+});
+
+test('recovery writes the newest generation only where a leftover shows that we removed the file', () => {
+  const steps = planRecovery({ target: false, backups: [], temps: ['c.new'] });
+  assert.deepEqual(steps, [{ kind: 'write_newest_generation' }, { kind: 'remove', name: 'c.new' }]);
+  assert.deepEqual(planRecovery({ target: false, backups: [], temps: [] }), []);
 });
 
 test('facts of the Windows agent come from its files, tasklist and netstat', async () => {
