@@ -1,5 +1,6 @@
 /** Runs one program by argv, never through a shell, with a deadline and bounded output. */
 import { spawn } from 'node:child_process';
+import { messageOf, systemCodeOf } from '../guards.ts';
 
 export interface ProgramRequest {
   /** Absolute path or a name found in PATH, then its arguments. */
@@ -27,7 +28,18 @@ const plainEnvironment = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' };
 const drainMs = 50;
 
 /** Never rejects: a program that cannot start is a result like any other. */
-export function runProgram(request: ProgramRequest): Promise<ProgramResult> {
+export async function runProgram(request: ProgramRequest): Promise<ProgramResult> {
+  try {
+    return await run(request);
+  } catch (error) {
+    // Node throws what it does not expect of the kernel, such as ENOMEM, out of `spawn`.
+    const startError = systemCodeOf(error) ?? messageOf(error);
+    const nothing = Buffer.alloc(0);
+    return { exit: undefined, timedOut: false, stdout: nothing, stderr: nothing, startError };
+  }
+}
+
+function run(request: ProgramRequest): Promise<ProgramResult> {
   const [program = '', ...parameters] = request.argv;
   const limit = request.maxOutputBytes ?? 64 * 1024;
   return new Promise((resolve) => {

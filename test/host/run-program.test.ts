@@ -39,6 +39,13 @@ test('a program that does not exist is a result, not an exception', async () => 
   assert.equal(result.startError, 'ENOENT');
 });
 
+test('what the kernel refuses in a way that Node does not know is a result as well', async () => {
+  // E2BIG stands for ENOMEM, which cannot be had at will: Node throws both out of `spawn`.
+  const argv = ['/bin/true', 'x'.repeat(3_000_000)];
+  const result = await runProgram({ argv, timeoutMs: 1_000 });
+  assert.deepEqual([result.exit, result.startError], [undefined, 'E2BIG']);
+});
+
 test('nothing of our environment reaches the program', async () => {
   const result = await runProgram({ argv: ['/usr/bin/env'], timeoutMs: 5_000 });
   assert.deepEqual(result.stdout.toString().trim().split('\n').sort(), [
