@@ -18,7 +18,7 @@ import {
   renameSync,
   writeSync,
 } from 'node:fs';
-import { mkdir, rename, rm } from 'node:fs/promises';
+import { copyFile, mkdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
@@ -46,7 +46,7 @@ const least: Readonly<Record<ClusterLevel, number>> = {
   CRITICAL: 0,
 };
 const months = 'Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec'.split(' ');
-const rotatingPattern = /^cluster\.log\.rotating-(\d{4}-[A-Z][a-z]{2}-\d{2}-\d+)$/;
+const rotatingPattern = /^cluster\.log\.rotating-(\d{4}-[A-Z][a-z]{2}-\d{2}-\d+)(?:\.gz)?$/;
 
 export class ClusterLogFile implements ClusterLog {
   readonly #options: ClusterLogOptions;
@@ -106,10 +106,8 @@ export class ClusterLogFile implements ClusterLog {
   /** What an earlier run had no time for. */
   #packLeft(): void {
     const names = existsSync(dirname(this.#path)) ? readdirSync(dirname(this.#path)) : [];
-    for (const name of names.sort()) {
-      const [, aside] = rotatingPattern.exec(name) ?? [];
-      if (aside !== undefined) this.#pack(aside);
-    }
+    const left = names.flatMap((name) => rotatingPattern.exec(name)?.[1] ?? []);
+    for (const aside of new Set(left.sort())) this.#pack(aside);
   }
 
   #pack(aside: string): void {
@@ -118,23 +116,19 @@ export class ClusterLogFile implements ClusterLog {
       .catch((error: unknown) => this.#complain(error));
   }
 
-  /** Behind what the day has already: a clock may be set back over midnight. */
+  /** A kill loses nothing: what is packed is whole once its source is gone. */
   async #packDay(aside: string): Promise<void> {
+    const source = `${this.#path}.rotating-${aside}`;
+    const packed = `${source}.gz`;
+    if (existsSync(source)) {
+      const sink = createWriteStream(packed, { mode: 0o640, flush: true });
+      await pipeline(createReadStream(source), createGzip(), sink);
+      await rm(source);
+    }
     const [year = '', month = '', date = ''] = aside.split('-');
     const folder = join(dirname(this.#path), 'cluster', year, month);
     await mkdir(folder, { recursive: true, mode: 0o750 });
-    const source = `${this.#path}.rotating-${aside}`;
-    const target = join(folder, `cluster.log-${date}.gz`);
-    const packed = `${source}.gz`; // half a day in the target would end what comes behind it
-    const sink = createWriteStream(packed, { mode: 0o640 });
-    await pipeline(createReadStream(source), createGzip(), sink);
-    if (existsSync(target)) {
-      await pipeline(createReadStream(packed), createWriteStream(target, { flags: 'a' }));
-    } else {
-      await rename(packed, target);
-    }
-    await rm(source);
-    await rm(packed, { force: true });
+    await fileUnder(packed, join(folder, `cluster.log-${date}.gz`));
   }
 
   #complain(error: unknown): void {
@@ -142,6 +136,16 @@ export class ClusterLogFile implements ClusterLog {
     this.#hasComplained = true;
     this.#options.events.warn('cluster.log_unwritable', { reason: messageOf(error) });
   }
+}
+
+/** Behind what the day has already: a clock may be set back over midnight. */
+async function fileUnder(packed: string, target: string): Promise<void> {
+  if (!existsSync(target)) return rename(packed, target);
+  const both = `${packed}.new`;
+  await copyFile(target, both);
+  await pipeline(createReadStream(packed), createWriteStream(both, { flags: 'a', flush: true }));
+  await rename(both, target);
+  await rm(packed);
 }
 
 export function hasLogFolder(home: string): boolean {

@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { gunzipSync } from 'node:zlib';
+import { gunzipSync, gzipSync } from 'node:zlib';
 import { ClusterLogFile, handOverLog } from '../../src/host/cluster-log-file.ts';
 import { silentLog } from '../../src/log.ts';
 import { until } from '../cluster/system/nodes.ts';
@@ -113,4 +113,13 @@ test('a day that an earlier run had not packed to its end is packed by the next'
   writeFileSync(`${path}.rotating-2026-Mar-10-1.gz`, 'half');
   say(200, 'first of the next');
   assert.equal(await packed('10'), 'the whole day\n');
+});
+
+test('a day that was packed and not yet filed is filed by the next run, behind what is there', async (t) => {
+  const { say, packed, path } = dailyLog(t);
+  writeFileSync(`${path}.rotating-2026-Mar-10-1.gz`, gzipSync('morning\n'));
+  writeFileSync(`${path}.rotating-2026-Mar-10-2.gz`, gzipSync('evening\n'));
+  writeFileSync(`${path}.rotating-2026-Mar-10-2.gz.new`, 'half');
+  say(200, 'first of the next');
+  assert.equal(await packed('10'), 'morning\nevening\n');
 });
