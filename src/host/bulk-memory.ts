@@ -1,11 +1,13 @@
 /**
  * Bulk bytes live outside the JavaScript heap, where V8 notices them late: some 100 MB of dead
  * buffers pile up before it looks. Whoever moves bulk counts it here, and every few megabytes the
- * young generation is collected (about a millisecond), at times all (some five): what was under way
- * while the young were collected has grown old.
+ * young generation is collected (about a millisecond). What was under way meanwhile has grown old: in
+ * a thread, whose heap is small, all are collected at times (some five milliseconds). Never so in the
+ * main thread: what a publisher knows of its agents is much, and everything else would wait.
  */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { isMainThread } from 'node:worker_threads';
 
 type Collect = (options: { readonly type: 'minor' | 'major' }) => void;
 
@@ -25,7 +27,8 @@ export class BulkMemory {
     this.#movedBytes = 0;
     this.#collect ??= exposeCollect();
     this.#collections += 1;
-    this.#collect({ type: this.#collections % wholeEvery === 0 ? 'major' : 'minor' });
+    const isWhole = !isMainThread && this.#collections % wholeEvery === 0;
+    this.#collect({ type: isWhole ? 'major' : 'minor' });
   }
 }
 
@@ -35,5 +38,5 @@ function exposeCollect(): Collect {
   return typeof collect === 'function' ? (collect as Collect) : () => undefined;
 }
 
-/** One for the main thread: all its links together. */
+/** One for each thread: all its links, or all its packs, together. */
 export const bulkMemory = new BulkMemory();
