@@ -94,9 +94,8 @@ const forbiddenFolders =
  * Throws `ConfigError` `config_invalid` naming the member.
  */
 export function parseClusterJson(overrides: unknown, edition: unknown = {}): ClusterJson {
-  const parsed = schema.safeParse(overlay(overlay(stockCluster, edition), overrides), {
-    jitless: true,
-  }); // read once
+  const merged = overlay(overlay(stockCluster, edition), overrides);
+  const parsed = schema.safeParse(merged, { jitless: true }); // not worth a compiled parser
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
     const where = issue?.path.join('.') ?? '';

@@ -118,8 +118,7 @@ export function contentOf({ missing, shared }: Changes): string {
 }
 
 export function keysHashOf(manifest: Manifest): string | undefined {
-  for (const [name, { hash }] of manifest) if (name === keysName) return hash;
-  return undefined;
+  return manifest.get(keysName)?.hash;
 }
 
 /** Pieces of the JSON, a few KiB each; together one object, in the spacing stock writes. */

@@ -41,7 +41,7 @@ export class MemberCount {
   readonly #limits: UnpackLimits;
   readonly #seen = new Set<FileName>();
   #members = 0;
-  #nameBytes = 0;
+  #nameCharacters = 0;
   #totalBytes = 0;
 
   constructor(limits: UnpackLimits) {
@@ -58,8 +58,8 @@ export class MemberCount {
   /** Where whoever takes members refuses the second of a name (`twice`). */
   next(name: FileName): void {
     this.#members += 1;
-    this.#nameBytes += name.length; // they are kept, and say what the metadata would
-    if (this.#nameBytes > this.#limits.metadataBytes) {
+    this.#nameCharacters += name.length; // they are kept, and say what the metadata would
+    if (this.#nameCharacters > this.#limits.metadataBytes) {
       throw new FileRefusal(3053, 'the names of the members are longer than allowed');
     }
     if (this.#members <= this.#limits.members) return;

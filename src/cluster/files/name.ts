@@ -11,7 +11,7 @@ declare const checked: unique symbol;
 export type FileName = string & { readonly [checked]: true };
 
 /** The agents' keys, as every node names them. */
-export const keysName = 'etc/client.keys';
+export const keysName = 'etc/client.keys' as FileName;
 
 const longestSegmentBytes = 255;
 export const longestNameBytes = 4000;
