@@ -5,7 +5,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { build, type Metafile, type Plugin } from 'esbuild';
+import { build, type Metafile } from 'esbuild';
 import { bundlePage } from '../../src/host/web-page.ts';
 
 export const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -71,15 +71,6 @@ export async function buildBundles(stamp: Stamp): Promise<readonly Bundle[]> {
   return bundles;
 }
 
-/** zod brings its messages in forty languages, a fifth of the sidecar; ours are English. */
-const englishOnly: Plugin = {
-  name: 'english-only',
-  setup({ onLoad }) {
-    const contents = "export { default as en } from './en.js';";
-    onLoad({ filter: /[\\/]zod[\\/]v4[\\/]locales[\\/]index\.js$/ }, () => ({ contents }));
-  },
-};
-
 async function buildBundle(name: keyof typeof entries, stamp: Stamp): Promise<Bundle> {
   const path = `dist/${name}.cjs`;
   const { version, commit, epoch } = stamp;
@@ -94,7 +85,6 @@ async function buildBundle(name: keyof typeof entries, stamp: Stamp): Promise<Bu
     target: 'node22',
     format: 'cjs',
     metafile: true,
-    plugins: [englishOnly],
     minifySyntax: true,
     minifyWhitespace: true, // a third less to keep in memory; names stay readable in a stack
     legalComments: 'none',

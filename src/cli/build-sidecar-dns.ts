@@ -1,7 +1,7 @@
 /** DNS as the only source of the list: joining by it, and the source itself, from real parts. */
 import { readFile, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { sha256Tag } from '../bytes.ts';
 import { resolveAddresses } from '../dns/addresses.ts';
 import { parseName } from '../dns/name.ts';

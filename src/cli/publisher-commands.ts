@@ -33,7 +33,7 @@ export function buildPublisherProgram(parts: CommandParts): Command {
     parts.terminal,
   ).addHelpText(
     'after',
-    `${examples}\n${firstForm}\nConfiguration (publisher.yml):\n${reference()}`,
+    () => `${examples}\n${firstForm}\nConfiguration (publisher.yml):\n${reference()}`,
   );
   addInit(program, parts);
   addToken(program, parts);
@@ -100,7 +100,7 @@ function addRun(program: Command, { host, signals }: CommandParts): void {
     .option('--dir <dir>', 'directory of the publisher', defaultDirectory)
     .addHelpText(
       'after',
-      `\n${reloadHelp}\nConfiguration (publisher.yml):\n${reference()}\n\n${firstForm}`,
+      () => `\n${reloadHelp}\nConfiguration (publisher.yml):\n${reference()}\n\n${firstForm}`,
     )
     .action((flags: { readonly dir: string }) => host.run(flags.dir, signals()));
 }

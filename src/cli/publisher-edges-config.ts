@@ -1,6 +1,6 @@
 /** Sections of publisher.yml for hosts without a sidecar: a DNS zone, and load balancers. */
 import { isIP } from 'node:net';
-import { z } from 'zod';
+import * as z from 'zod';
 import { parseName } from '../dns/name.ts';
 import { isCidr } from '../list/cidr.ts';
 import { duration } from './config-file.ts';

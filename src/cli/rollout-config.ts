@@ -1,5 +1,5 @@
 /** `rollout:` in publisher.yml. */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { GateSettings } from '../publisher/rollout/gate.ts';
 import type { RolloutSettings } from '../publisher/rollout/plan.ts';
 import { duration } from './config-file.ts';

@@ -1,5 +1,5 @@
 /** `roster:` in publisher.yml. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { defaultReadiness, type ReadinessSettings } from '../publisher/roster/readiness.ts';
 import { duration } from './config-file.ts';
 

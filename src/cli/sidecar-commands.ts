@@ -25,7 +25,7 @@ export function buildSidecarProgram(parts: SidecarParts): Command {
     parts.terminal,
   ).addHelpText(
     'after',
-    `${examples}\nConfiguration (pilotfish.yml):\n${renderReference(sidecarSchema)}`,
+    () => `${examples}\nConfiguration (pilotfish.yml):\n${renderReference(sidecarSchema)}`,
   );
   addJoin(program, parts);
   addRun(program, parts);

@@ -1,7 +1,7 @@
 /** Reports in SQLite: one row an agent, a capped history of changes. Losing the last second is fine. */
 import { closeSync, constants, existsSync, openSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
-import { z } from 'zod';
+import * as z from 'zod';
 import { HostError, ListError } from '../errors.ts';
 import { messageOf } from '../guards.ts';
 import { parseAgentReport, renderAgentReport } from '../list/agent-report.ts';

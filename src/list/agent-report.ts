@@ -4,7 +4,7 @@
  * in it changes what a list says.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import { z } from 'zod';
+import * as z from 'zod';
 import { decodeBase64Url } from '../bytes.ts';
 import {
   counter,

@@ -3,7 +3,7 @@
  * the root payload, so keys, thresholds and constraints come in at once (trust-and-safety 1.8).
  */
 import { crc32 } from 'node:zlib';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { decodeBase64Url, encodeBase64Url } from '../bytes.ts';
 import { ConfigError, ListError } from '../errors.ts';
 import {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { z } from 'zod';
+import * as z from 'zod';
 import { duration, listKeys, parseConfig, renderReference } from '../../src/cli/config-file.ts';
 import { ConfigError } from '../../src/errors.ts';
 

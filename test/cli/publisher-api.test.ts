@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { z } from 'zod';
+import * as z from 'zod';
 import { freePort } from '../fakes/processes.ts';
 import { as, call } from '../publisher/api/call.ts';
 import { scratchDirectory } from '../publisher/fixture.ts';

@@ -1,5 +1,5 @@
 /** What the API answers, as schemas: the OpenAPI document and the web page take their types from here. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { lags } from '../status/running.ts';
 
 export const manager = z.object({

@@ -1,5 +1,5 @@
 /** The OpenAPI 3.1 document of the table of operations; schemas come from zod. Pure. */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Operation } from './operation.ts';
 import { operations } from './operations.ts';
 import { streamPath, streamSummary } from './stream.ts';

@@ -1,5 +1,5 @@
 /** One thing that the API does. */
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { Role, TokenRecord } from './token.ts';
 import type { ApiWorld } from './world.ts';
 

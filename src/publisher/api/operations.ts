@@ -3,7 +3,7 @@
  * the OpenAPI document are both made from it. No operation takes a body or a path with parameters:
  * a request is at most one line of 4 KiB. Changes go through the orders of the command line.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { ConfigError } from '../../errors.ts';
 import { listedManagers } from '../content.ts';
 import { type RolloutMark, versionOf } from '../history.ts';

@@ -4,7 +4,7 @@
  * time. Pure.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { z } from 'zod';
+import * as z from 'zod';
 import { decodeBase64Url, encodeBase64Url } from '../../bytes.ts';
 
 export const roles = ['read', 'operate', 'admin'] as const;

@@ -1,5 +1,5 @@
 /** What the web page looks at, as operations of the API like any other. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { momentOf } from '../../diagnosis/moments.ts';
 import { incidentsOf, inOrder, type Moment } from '../../diagnosis/timeline.ts';
 import { ConfigError } from '../../errors.ts';

@@ -2,7 +2,7 @@
  * What a follower is offered, from wherever: a list with the roots under it, as bytes that prove
  * themselves. As one piece, a bundle, it lies on a follower's disk and travels between nodes.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { decodeBase64Url, encodeBase64Url } from '../../bytes.ts';
 import { ListError } from '../../errors.ts';
 import type { FlatForm } from '../../list/flat.ts';

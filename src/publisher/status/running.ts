@@ -2,7 +2,7 @@
  * What a running publisher knows of itself and no file tells: sent to `status` on the local socket.
  * Read back by a schema, since the two may be of different versions of this program.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { defaultDamping, isSuppressed } from '../../health/damping.ts';
 import type { Complaint } from '../complaints.ts';
 import type { PeerSeen } from '../roster/peer-views.ts';
