@@ -17,13 +17,11 @@ import type { PromotionSettings, PromotionStatus, RolePorts } from './ports.ts';
 import { parseRecord, type RoleRecord, type WorkerSeen } from './record.ts';
 import { KeptMemory } from './role-memory.ts';
 import { RoleOrders } from './role-orders.ts';
-import { keysText, shownRecord } from './role-status.ts';
+import { keysText, StatusTeller, shownRecord } from './role-status.ts';
 import { RoleSwitch, type RunRole } from './role-switch.ts';
 import { promotionTopics } from './topics.ts';
 
 const lookEveryMs = 500;
-const tellEveryMs = 1_000;
-const retellMs = 5_000;
 /** After a try that failed another candidate may do better. */
 const backoffMs = 60_000;
 
@@ -48,7 +46,6 @@ export class RoleKeeper {
   #mayTake = false;
   #claimedAtMs = 0;
   #movedBeforeMs = 0;
-  #told = { text: '', atMs: 0 };
   #workers: () => readonly WorkerSeen[] = () => [];
 
   constructor(settings: PromotionSettings, ports: RolePorts) {
@@ -104,6 +101,7 @@ export class RoleKeeper {
   /** Until `signal` aborts; `run` runs the node in one role until its own signal does. */
   async run(signal: AbortSignal, run: RunRole): Promise<void> {
     const stop = new AbortController();
+    const teller = new StatusTeller(this.#ports, () => this.status());
     const until = AbortSignal.any([signal, stop.signal]);
     // What this node remembers is better than nothing, when the engine does not answer.
     void this.#office.looked().then(() => {
@@ -113,12 +111,12 @@ export class RoleKeeper {
     const parts = [
       this.#office.run(until),
       this.#switch.run(until, (...role) => this.#runRole(run, ...role)),
-      this.#tellOn(until),
+      teller.run(until),
       this.#orderOn(until),
     ].map((part) => part.finally(() => stop.abort(signal.reason)));
     await Promise.allSettled(parts);
     await this.#claim;
-    this.#tell();
+    teller.tell();
     await Promise.all(parts);
   }
 
@@ -379,21 +377,5 @@ export class RoleKeeper {
     }
     if (this.#engineTrouble === undefined) complaints.end(promotionTopics.engine);
     else complaints.begin(promotionTopics.engine, this.#engineTrouble);
-  }
-
-  async #tellOn(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      this.#tell();
-      await sleep(this.#ports.clock, tellEveryMs, signal).catch(() => undefined);
-    }
-  }
-
-  /** What is new at once, else now and then: it is written for as long as this host lives. */
-  #tell(): void {
-    const { writtenAtMs, ...news } = this.status();
-    const text = JSON.stringify(news);
-    if (text === this.#told.text && Math.abs(writtenAtMs - this.#told.atMs) < retellMs) return;
-    this.#told = { text, atMs: writtenAtMs };
-    this.#ports.book.tell({ writtenAtMs, ...news });
   }
 }
