@@ -1,8 +1,8 @@
 /**
  * One history in virtual time: three nodes with the real keeper, faults by a seed, agents that enrol
- * through workers and at the master's own authd, which outlives its node. Judged at every step (never
- * two that serve) and at the end (nothing that was acknowledged is lost, no id is given twice, what
- * only one host knows is named there).
+ * through workers and at the master's own authd, which outlives its node, peers that lie about newer
+ * masters. Judged at every step (never two that serve) and at the end (nothing that was acknowledged
+ * is lost, no id is given twice, what only one host knows is named there).
  */
 import type { Cancel, Clock } from '../../src/clock.ts';
 import { Prng } from '../../src/simulation/prng.ts';
@@ -91,6 +91,7 @@ export async function playHistory(plan: HistoryPlan): Promise<HistoryVerdict> {
 class History {
   readonly #plan: HistoryPlan;
   readonly #random: Prng;
+  readonly #liar: Prng;
   readonly #world = new World();
   readonly #hosts: readonly Host[];
   readonly #acknowledged: Given[] = [];
@@ -103,6 +104,7 @@ class History {
   constructor(plan: HistoryPlan) {
     this.#plan = plan;
     this.#random = new Prng(plan.seed);
+    this.#liar = new Prng(plan.seed + 1_000_000);
     this.#hosts = ['m', 'w', 'v'].map((name) => ({
       node: this.#world.add(name, { minIntervalMs: 0 }),
       clock: new HostClock(this.#world.clock),
@@ -116,6 +118,7 @@ class History {
     await this.#world.clock.pass(3_000);
     for (let step = 0; step < this.#plan.steps; step += 1) {
       this.#break();
+      this.#lie();
       this.#enrol();
       await this.#pass();
     }
@@ -160,6 +163,14 @@ class History {
         this.#fault(host);
       }
     }
+  }
+
+  /** Who has the cluster key tells of a master that never was: soon to come, or far away. */
+  #lie(): void {
+    if (!this.#liar.isHit(0.02)) return;
+    const { node, clock } = this.#liar.pick(this.#hosts);
+    const token = this.#liar.isHit(0.5) ? 999_999_999_999_999 : this.#world.store.revision + 1;
+    if (!clock.isStill) node.keeper?.saw(token);
   }
 
   #chanceOf({ node }: Host): number {

@@ -207,7 +207,13 @@ export function nodeIn(
   }
   const { record } = assignment;
   const there = record === undefined ? {} : { nodes: [record.address], port: record.port };
-  const fence = { ...common, token: keeper.greatestToken, holds: () => true };
+  const fence: RoleFence = {
+    ...common,
+    get token() {
+      return keeper.greatestToken; // at each connection
+    },
+    holds: () => true,
+  };
   return { config: { ...config, nodeType: 'worker', ...there }, fence };
 }
 

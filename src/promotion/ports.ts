@@ -35,7 +35,7 @@ export interface KeysFile {
 
 /** What outlives this process. */
 export interface RoleMemory {
-  /** The greatest token that any master showed. */
+  /** The greatest token that this node had of the engine: on record, or its own. No peer's word. */
   readonly greatestToken: number;
   /** The last one that this node held; 0: none. */
   readonly ownToken: number;

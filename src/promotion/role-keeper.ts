@@ -13,6 +13,7 @@ import { claimRole, refuseForgetful, undoMove } from './claim-role.ts';
 import { type Freshness, judgeFreshness, judgePromotion, type Verdict, waiting } from './judge.ts';
 import { KeysLedger, type Recorded } from './keys-ledger.ts';
 import { ownSeat } from './own-seat.ts';
+import { PeerWord } from './peer-word.ts';
 import type { PromotionSettings, PromotionStatus, RolePorts } from './ports.ts';
 import { parseRecord, type RoleRecord, type WorkerSeen } from './record.ts';
 import { KeptMemory } from './role-memory.ts';
@@ -32,6 +33,7 @@ export class RoleKeeper {
   readonly #orders: RoleOrders;
   readonly #switch: RoleSwitch;
   readonly #memory: KeptMemory;
+  readonly #peers: PeerWord;
   #record: RoleRecord | undefined;
   #isRecordUnknown = false;
   #revision = 0;
@@ -72,24 +74,32 @@ export class RoleKeeper {
       changed: (now) => this.#changed(now),
       failed: (error) => this.#engineFailed(error),
     });
+    this.#peers = new PeerWord({
+      ...{ engine: ports.engine, clock: ports.clock },
+      knownRevision: () => this.#revision,
+      lost: (own, why) => this.#office.fenced(own, why),
+    });
   }
 
-  /** The role of master at this very instant? */
+  /** The role of master at this very instant, with no word of a peer against it? */
   holds(token: number): boolean {
-    const now = this.#office.standing();
-    return now.kind === 'leader' && now.token === token;
+    return this.#hasSeat(token) && !this.#peers.isAsking;
   }
 
+  /** A master with an older one is refused. */
   get greatestToken(): number {
-    return this.#memory.now.greatestToken;
+    return Math.max(this.#memory.now.greatestToken, this.#peers.token);
   }
 
   /** A peer showed this token. */
   saw(token: number): void {
-    if (token > this.#memory.now.greatestToken) this.#memory.keep({ greatestToken: token });
     const now = this.#office.standing();
-    if (now.kind !== 'leader' || token <= now.token) return;
-    this.#office.fenced(now.token, `a peer has seen a newer master, with token ${token}`);
+    this.#peers.heard(token, now.kind === 'leader' ? now.token : undefined);
+  }
+
+  #hasSeat(token: number): boolean {
+    const now = this.#office.standing();
+    return now.kind === 'leader' && now.token === token;
   }
 
   /** As `KeysLedger.noted`. */
@@ -139,7 +149,7 @@ export class RoleKeeper {
       ...{ node, mode, isCandidate },
       role: this.#roleName(),
       ownToken: this.#memory.now.ownToken,
-      greatestToken: this.#memory.now.greatestToken,
+      greatestToken: this.greatestToken,
       ...(this.#holder === undefined ? {} : { holder: this.#holder }),
       ...(record === undefined ? {} : { record }),
       keys: keysText(this.#roleName(), this.#freshness),
@@ -166,6 +176,7 @@ export class RoleKeeper {
   /** Before the seat may be taken: all that the verdict depends on, as it is now. */
   async #seen(look: Look): Promise<void> {
     this.#learn(look);
+    this.#peers.answered();
     this.#holder = look.holder?.name;
     if (this.#office.standing().kind === 'leader') return;
     await this.#judge();
@@ -178,7 +189,7 @@ export class RoleKeeper {
   /** The seat of a process of this node that is gone: nobody else could have had its token. */
   #isOwnOld({ name, token }: Holder): boolean {
     const isOwn = name === this.#settings.node && token === this.#memory.now.ownToken;
-    return isOwn && this.#claim === undefined && !this.holds(token);
+    return isOwn && this.#claim === undefined && !this.#hasSeat(token);
   }
 
   #learn({ state, revision }: Look): void {
@@ -267,7 +278,7 @@ export class RoleKeeper {
       const recorded = await claimRole(this.#ports, this.#settings, {
         ...{ token, pauseMs },
         isForced: this.#orders.order?.force === true,
-        holds: () => this.holds(token),
+        holds: () => this.#hasSeat(token),
         fenced: () => this.#office.fenced(token),
       });
       this.#record = recorded.record;
@@ -284,11 +295,11 @@ export class RoleKeeper {
 
   #begin(token: number, recorded: Recorded): void {
     const { engine, clock, keys, seal } = this.#ports;
-    if (!this.holds(token)) return;
+    if (!this.#hasSeat(token)) return;
     this.#ledger = new KeysLedger(
       {
         ...{ engine, clock, keys, seal, token },
-        holds: () => this.holds(token),
+        holds: () => this.#hasSeat(token),
         workers: () => this.#workers(),
         fenced: () => this.#office.fenced(token),
         failed: (error) => this.#engineFailed(error),
