@@ -42,6 +42,7 @@ export class RoleSwitch {
   #current: Assignment | undefined;
   #end = new AbortController();
   #changed = Promise.withResolvers<void>();
+  #starting: Promise<void> = Promise.resolve();
   #stopping: Promise<void> = Promise.resolve();
   #hooks: 'unknown' | 'started' | 'stopped' = 'unknown';
   #hookTrouble: readonly string[] = [];
@@ -82,6 +83,12 @@ export class RoleSwitch {
     while (this.#current !== undefined && !this.#isWanted(this.#current)) {
       await sleep(this.#ports.clock, 20);
     }
+    await this.#stopped();
+  }
+
+  /** A hook that was starting something when the role ended is waited for: it is stopped after it. */
+  async #stopped(): Promise<void> {
+    await this.#starting;
     await this.#stopping;
   }
 
@@ -99,6 +106,7 @@ export class RoleSwitch {
     } finally {
       signal.removeEventListener('abort', wake);
       await settling;
+      await this.#stopped();
       if (this.#hooks !== 'stopped') this.#stopHooks();
       await this.#stopping;
     }
@@ -112,7 +120,9 @@ export class RoleSwitch {
     log.info('promotion.role', { role: assignment.kind, ...tokenOf(assignment) });
     try {
       if (assignment.kind === 'worker') await this.#beforeWorker(until);
-      const listening = (): void => void this.#startHooks(assignment, until);
+      const listening = (): void => {
+        this.#starting = this.#startHooks(assignment, until);
+      };
       if (!until.aborted) await runRole(assignment, until, listening);
     } catch (thrown) {
       if (!until.aborted) await this.#failed(assignment, messageOf(thrown));
@@ -131,14 +141,16 @@ export class RoleSwitch {
   async #startHooks(assignment: Assignment, until: AbortSignal): Promise<void> {
     const { hooks, clock } = this.#ports;
     if (assignment.kind !== 'master') return;
-    await this.#stopping;
+    await this.#stopped();
     if (until.aborted) return;
     this.#hooks = 'started';
     const startedMs = clock.monotonicMs();
     const wrong = [...(await hooks.writeRole('master')), ...(await hooks.start())];
     this.#tellHooks(wrong);
-    this.#ground.done(assignment.token, Math.round(clock.monotonicMs() - startedMs), wrong);
-    if (until.aborted) this.#stopHooks(); // demoted while they were being started
+    const tookMs = Math.round(clock.monotonicMs() - startedMs);
+    // Demoted while they were being started.
+    if (until.aborted) this.#stopHooks();
+    else this.#ground.done(assignment.token, tookMs, wrong);
   }
 
   #stopHooks(): void {
@@ -164,7 +176,7 @@ export class RoleSwitch {
 
   /** Whatever this host was before, and also after a kill in the middle of anything. */
   async #beforeWorker(until: AbortSignal): Promise<void> {
-    await this.#stopping;
+    await this.#stopped();
     if (this.#hooks !== 'stopped') this.#stopHooks();
     await this.#stopping;
     await this.#putAside(until);

@@ -187,17 +187,17 @@ class CountedHooks implements RoleHooks {
   isOn = false;
   seen: string | undefined;
   failing: readonly string[] = [];
-  start = async () => {
+  start = async (): Promise<readonly string[]> => {
     this.done.push('start');
     this.isOn = true;
     return this.failing;
   };
-  stop = async () => {
+  stop = async (): Promise<readonly string[]> => {
     this.done.push('stop');
     this.isOn = false;
     return [];
   };
-  follow = async () => {
+  follow = async (): Promise<readonly string[]> => {
     this.done.push('follow');
     return [];
   };
