@@ -48,6 +48,8 @@ export class RoleSwitch {
   #hookTrouble: readonly string[] = [];
   /** The daemons that a worker runs too were stopped. */
   #mustFollow = true;
+  /** A worker runs, all that comes before it is done. */
+  #isWorker = false;
 
   constructor(settings: PromotionSettings, ports: RolePorts, ground: SwitchGround) {
     this.#settings = settings;
@@ -120,6 +122,7 @@ export class RoleSwitch {
     log.info('promotion.role', { role: assignment.kind, ...tokenOf(assignment) });
     try {
       if (assignment.kind === 'worker') await this.#beforeWorker(until);
+      this.#isWorker = assignment.kind === 'worker';
       const listening = (): void => {
         this.#starting = this.#startHooks(assignment, until);
       };
@@ -128,6 +131,7 @@ export class RoleSwitch {
       if (!until.aborted) await this.#failed(assignment, messageOf(thrown));
     } finally {
       this.#current = undefined;
+      this.#isWorker = false;
     }
     if (!until.aborted) await sleep(clock, againMs, until).catch(() => undefined);
   }
@@ -180,19 +184,28 @@ export class RoleSwitch {
     if (this.#hooks !== 'stopped') this.#stopHooks();
     await this.#stopping;
     await this.#putAside(until);
-    const record = this.#ground.record();
-    const hasMaster = record !== undefined && record.node !== this.#settings.node;
-    if (hasMaster && !until.aborted && this.#mustFollow) this.#follow();
+    if (!until.aborted) this.#follow();
   }
 
-  /** Beside the node: what a worker runs too asks through it. Before anything else is run here. */
+  /** Beside the node: what a worker runs too asks through it. Not before a master's has stopped. */
   #follow(): void {
     const { hooks } = this.#ports;
+    const record = this.#ground.record();
+    const hasMaster = record !== undefined && record.node !== this.#settings.node;
+    if (!hasMaster || !this.#mustFollow) return;
     this.#stopping = this.#stopping.then(async () => {
+      if (this.#hooks !== 'stopped') return;
       const wrong = [...(await hooks.writeRole('worker')), ...(await hooks.follow())];
       this.#mustFollow = wrong.length > 0;
-      this.#tellHooks([...this.#hookTrouble, ...wrong]);
+      this.#tellHooks(wrong);
     });
+  }
+
+  /** What failed, one try at a time. */
+  async #hooksAgain(): Promise<void> {
+    if (this.#hooks !== 'stopped') this.#stopHooks();
+    this.#follow();
+    await this.#stopping;
   }
 
   /** Only for another master's sake: while nobody else was recorded, its own file is the newest. */
@@ -213,8 +226,9 @@ export class RoleSwitch {
     const { clock, log } = this.#ports;
     for (let turn = 1; !signal.aborted; turn += 1) {
       await sleep(clock, settleEveryMs, signal).catch(() => undefined);
-      const isWorker = this.#current?.kind === 'worker' && this.#wanted?.kind === 'worker';
-      if (turn % 5 === 0 && isWorker && this.#hooks === 'unknown') this.#stopHooks();
+      if (turn % 5 === 0 && this.#isWorker && this.#wanted?.kind === 'worker') {
+        await this.#hooksAgain();
+      }
       try {
         await this.#settleAsides();
       } catch (thrown) {

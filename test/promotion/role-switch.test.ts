@@ -96,3 +96,50 @@ test('a role that is lost and had again while hooks start ends with all of them 
   assert.ok(m.token > first);
   assert.equal(m.hooks.isOn, true);
 });
+
+/** As a hook that fails so many times, whatever it did. */
+function fail({ hooks }: WorldNode, which: 'stop' | 'follow', times: number): void {
+  const work = hooks[which];
+  let left = times;
+  hooks[which] = async () => {
+    const wrong = await work();
+    left -= 1;
+    return left >= 0 ? ['exit 1'] : wrong;
+  };
+}
+
+const failing = [
+  ['stop', 3, 'stop stop stop stop worker follow'],
+  ['follow', 2, 'stop worker follow worker follow worker follow'],
+] as const;
+for (const [which, times, expected] of failing) {
+  test(`hooks.${which} that fails is tried again until a worker has what it runs`, async (t) => {
+    const world = worldOf(t);
+    const [m, w] = [world.add('m'), world.add('w')];
+    m.start();
+    await world.clock.pass(3_000);
+    fail(w, which, times);
+    w.start();
+    await world.clock.pass(2_000);
+    assert.deepEqual(w.keeper?.status().hookTrouble, ['exit 1']);
+    await world.clock.pass(60_000);
+    assert.equal(w.hooks.done.filter((one) => !/^role /.test(one)).join(' '), expected);
+    assert.deepEqual(w.keeper?.status().hookTrouble, []);
+  });
+}
+
+test('hooks that hang and fail are tried one at a time, and hold up no role for longer', async (t) => {
+  const world = worldOf(t);
+  const [m, w] = [world.add('m'), world.add('w')];
+  m.start();
+  await world.clock.pass(3_000);
+  const { stop } = w.hooks;
+  slowDown(world, w, 'stop');
+  fail(w, 'stop', 1_000);
+  w.start();
+  await world.clock.pass(600_000);
+  m.engine.isCut = true;
+  await world.clock.pass(60_000);
+  w.hooks.stop = stop;
+  assert.deepEqual([world.servers(), w.hooks.isOn], [['w'], true]);
+});
