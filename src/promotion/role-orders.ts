@@ -26,9 +26,8 @@ export class RoleOrders {
 
   /** Takes a new one, if there is any. */
   look(): Order | undefined {
-    const { book, clock, log } = this.#ports;
-    const age = clock.nowMs() - (this.#taken?.atMs ?? 0);
-    if (this.#taken !== undefined && age > orderLastsMs) {
+    const { book, log } = this.#ports;
+    if (this.#taken !== undefined && this.#isOld(this.#taken)) {
       this.finish('refused', `not within ${orderLastsMs / 1_000} s: ${this.#lastWhy}`);
     }
     const order = book.takeOrder();
@@ -36,7 +35,14 @@ export class RoleOrders {
     log.info('promotion.ordered', { kind: order.kind, force: order.force });
     this.#taken = order;
     this.#last = { id: order.id, kind: order.kind, outcome: 'pending', text: '' };
-    return order;
+    if (!this.#isOld(order)) return order;
+    this.finish('refused', `no node took it within ${orderLastsMs / 1_000} s`);
+    return undefined;
+  }
+
+  /** Nobody waits for it any more; also one of a time to come, by a clock that was set back. */
+  #isOld({ atMs }: Order): boolean {
+    return Math.abs(this.#ports.clock.nowMs() - atMs) > orderLastsMs;
   }
 
   /** Why the ordered promotion was not begun at this look. */

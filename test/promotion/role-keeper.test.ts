@@ -213,6 +213,31 @@ test('demote gives the role to another one; it comes back only when ordered', as
   assert.deepEqual(world.servers(), ['m']);
 });
 
+const hourMs = 3_600_000;
+for (const [when, agoMs] of [
+  ['an hour ago', hourMs],
+  ['by a clock that was an hour ahead', -hourMs],
+] as const) {
+  test(`an order that was given ${when} is refused, not carried out`, async (t) => {
+    const world = worldOf(t);
+    const [m, w] = [world.add('m'), world.add('w')];
+    m.keys.text = key('001', 'a');
+    for (const node of [m, w]) node.start();
+    await world.clock.pass(3_000);
+    const atMs = world.clock.nowMs() - agoMs;
+    m.book.orders.push({ kind: 'demote', force: false, id: 'left', atMs });
+    await world.clock.pass(2_000);
+    assert.deepEqual(world.servers(), ['m']);
+    assert.equal(m.book.status?.lastOrder?.outcome, 'refused');
+    m.engine.isCut = true;
+    await world.clock.pass(60_000);
+    w.book.orders.push({ kind: 'promote', force: true, id: 'left', atMs });
+    await world.clock.pass(30_000);
+    assert.match(w.book.status?.lastOrder?.text ?? '', /no node took it within 60 s/);
+    assert.deepEqual(world.servers(), []);
+  });
+}
+
 test('two losses in a row move the role once: the second waits for minInterval', async (t) => {
   const world = worldOf(t);
   const [m, w, v] = [world.add('m'), world.add('w'), world.add('v')];
