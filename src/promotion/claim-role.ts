@@ -22,6 +22,7 @@ export interface Claim {
 }
 
 const writeTries = 5;
+const againMs = 1_000;
 
 /** Throws PeerError `master_outdated` when the seat is lost or the keys are behind; HostError. */
 export async function claimRole(
@@ -29,24 +30,43 @@ export async function claimRole(
   settings: PromotionSettings,
   claim: Claim,
 ): Promise<Recorded> {
-  const { clock, engine } = ports;
+  const { clock } = ports;
   const endMs = clock.monotonicMs() + claim.pauseMs;
   while (clock.monotonicMs() < endMs && claim.holds()) await sleep(clock, 50);
+  let failure = new PeerError('leader_unreachable', 'the record changed again and again');
   for (let turn = 0; turn < writeTries; turn += 1) {
     requireSeat(claim);
-    const { state, revision } = await engine.look(0);
-    const before = state && parseRecord(state.bytes);
-    const seen = await wholeKeys(ports, settings, claim, before);
-    const record = recordOf(settings, claim.token, seen, before, clock.nowMs());
-    requireSeat(claim);
-    const outcome = await engine.write(claim.token, revision, encodeRecord(record));
-    if (outcome.kind === 'written') {
-      return { record, revision: outcome.revision, content: seen.bytes };
+    try {
+      const recorded = await recordOnce(ports, settings, claim);
+      if (recorded !== undefined) return recorded;
+    } catch (thrown) {
+      const isSilence = thrown instanceof PeerError && thrown.reason === 'leader_unreachable';
+      if (!isSilence) throw thrown;
+      // Whether it was written is told by the next look: while the seat is held nobody else writes.
+      failure = thrown;
+      await sleep(clock, againMs);
     }
-    if (outcome.kind === 'fenced') claim.fenced();
   }
   requireSeat(claim);
-  throw new PeerError('leader_unreachable', 'the record changed again and again');
+  throw failure;
+}
+
+/** Undefined: the record is another one than a moment ago. */
+async function recordOnce(
+  ports: RolePorts,
+  settings: PromotionSettings,
+  claim: Claim,
+): Promise<Recorded | undefined> {
+  const { engine, clock } = ports;
+  const { state, revision } = await engine.look(0);
+  const before = state && parseRecord(state.bytes);
+  const seen = await wholeKeys(ports, settings, claim, before);
+  const record = recordOf(settings, claim.token, seen, before, clock.nowMs());
+  requireSeat(claim);
+  const outcome = await engine.write(claim.token, revision, encodeRecord(record));
+  if (outcome.kind === 'fenced') claim.fenced();
+  if (outcome.kind !== 'written') return undefined;
+  return { record, revision: outcome.revision, content: seen.bytes };
 }
 
 /** A move that came to nothing keeps no other candidate waiting. */
