@@ -60,6 +60,9 @@ async function recordOnce(
   const { engine, clock } = ports;
   const { state, revision } = await engine.look(0);
   const before = state && parseRecord(state.bytes);
+  if (state !== undefined && before === undefined) {
+    throw new PeerError('master_outdated', 'the record in the engine is of another version');
+  }
   const seen = await wholeKeys(ports, settings, claim, before);
   const record = recordOf(settings, claim.token, seen, before, clock.nowMs());
   requireSeat(claim);

@@ -45,3 +45,12 @@ test('an engine that answers no write gets the seat back', async (t) => {
   assert.equal(world.store.holder(), undefined);
   assert.match(w.book.status?.why ?? '', /the last try failed: .*no answer/);
 });
+
+test('a record of another version that appears meanwhile is not written over', async (t) => {
+  const world = await claiming(t);
+  const bytes = Buffer.from('{"version":2}');
+  world.store.state = { bytes, revision: ++world.store.revision };
+  await world.clock.pass(60_000);
+  assert.equal(world.store.state.bytes, bytes);
+  assert.deepEqual(world.servers(), []);
+});
