@@ -345,7 +345,9 @@ export class RoleKeeper {
   }
 
   #pauseFor(forMs: number, why: string): void {
-    this.#pausedUntilMs = this.#ports.clock.monotonicMs() + forMs;
+    const untilMs = this.#ports.clock.monotonicMs() + forMs;
+    if (untilMs < this.#pausedUntilMs) return; // an operator's word outlasts a try that failed
+    this.#pausedUntilMs = untilMs;
     this.#pausedFor = why;
   }
 
