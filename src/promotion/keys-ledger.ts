@@ -70,7 +70,7 @@ export class KeysLedger {
         failed(undefined);
       } catch (thrown) {
         if (!(thrown instanceof PilotfishError)) throw thrown;
-        failed(thrown);
+        if (!signal.aborted) failed(thrown);
       }
       await sleep(clock, lookEveryMs, signal).catch(() => undefined);
     }

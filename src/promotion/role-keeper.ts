@@ -41,6 +41,7 @@ export class RoleKeeper {
   #freshness: Freshness | undefined;
   #verdict: Verdict = waiting('the engine was not asked yet');
   #engineTrouble: string | undefined;
+  readonly #troubles = new Map<'seat' | 'ledger', string>();
   #claim: Promise<void> | undefined;
   #ledger: KeysLedger | undefined;
   #pausedUntilMs = 0;
@@ -72,7 +73,7 @@ export class RoleKeeper {
       mayTake: () => this.#mayTake,
       seen: (look) => this.#seen(look),
       changed: (now) => this.#changed(now),
-      failed: (error) => this.#engineFailed(error),
+      failed: (error) => this.#engineFailed('seat', error),
     });
     this.#peers = new PeerWord({
       ...{ engine: ports.engine, clock: ports.clock },
@@ -258,6 +259,7 @@ export class RoleKeeper {
     this.#verdict = waiting(now.why);
     this.#ledger = undefined;
     this.#follow();
+    this.#engineFailed('ledger', undefined);
   }
 
   /** A worker of whoever is on record. */
@@ -302,7 +304,7 @@ export class RoleKeeper {
         holds: () => this.#hasSeat(token),
         workers: () => this.#workers(),
         fenced: () => this.#office.fenced(token),
-        failed: (error) => this.#engineFailed(error),
+        failed: (error) => this.#engineFailed('ledger', error),
         written: (record, revision) => {
           this.#record = record;
           this.#revision = revision;
@@ -381,9 +383,12 @@ export class RoleKeeper {
     this.#orders.finish('done', `this node gave the role back${more}`);
   }
 
-  #engineFailed(error: PilotfishError | undefined): void {
+  /** Each of both tells of its own: one that works ends no trouble of the other. */
+  #engineFailed(part: 'seat' | 'ledger', error: PilotfishError | undefined): void {
     const { complaints } = this.#ports;
-    this.#engineTrouble = error && `${error.code} ${error.reason}: ${error.message}`;
+    if (error === undefined) this.#troubles.delete(part);
+    else this.#troubles.set(part, `${error.code} ${error.reason}: ${error.message}`);
+    this.#engineTrouble = [...this.#troubles.values()][0];
     if (this.#engineTrouble !== undefined) {
       this.#verdict = waiting(this.#engineTrouble);
       this.#orders.heard(this.#engineTrouble, false);

@@ -1,7 +1,7 @@
 /** The role from its first holder to the next, in virtual time. */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { HostError } from '../../src/errors.ts';
+import { HostError, PeerError } from '../../src/errors.ts';
 import { pauseMs, ttlMs, World } from './world.ts';
 
 function worldOf(t: TestContext): World {
@@ -247,6 +247,34 @@ test('a node that is demoted before it is the master keeps the pause of an opera
   await world.clock.pass(120_000);
   assert.deepEqual(world.servers(), []);
   assert.equal(w.book.status?.lastOrder?.outcome, 'done');
+});
+
+test('an engine that takes no writes is told of until it does, whatever else it answers', async (t) => {
+  const world = worldOf(t);
+  const m = world.add('m');
+  m.start();
+  await world.clock.pass(3_000);
+  const write = m.engine.write.bind(m.engine);
+  m.engine.write = async () => {
+    throw new PeerError('leader_full', 'no space');
+  };
+  m.keys.text = key('001', 'a');
+  await world.clock.pass(1_000);
+  for (let passed = 0; passed < 5_000; passed += 50) {
+    assert.match(m.keeper?.status().engineTrouble ?? '', /no space/);
+    await world.clock.pass(50);
+  }
+  m.engine.write = write;
+  await world.clock.pass(1_000);
+  assert.equal(m.keeper?.status().engineTrouble, undefined);
+  m.engine.write = async () => {
+    throw new PeerError('leader_full', 'no space');
+  };
+  m.keys.text += key('002', 'b');
+  await world.clock.pass(1_000);
+  m.order('demote');
+  await world.clock.pass(3_000);
+  assert.equal(m.keeper?.status().engineTrouble, undefined, 'no ledger, no trouble of it');
 });
 
 test('two losses in a row move the role once: the second waits for minInterval', async (t) => {
