@@ -5,7 +5,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
-import { isJsonObject, systemCodeOf } from '../guards.ts';
+import { isJsonObject, messageOf, systemCodeOf } from '../guards.ts';
 import type { Log } from '../log.ts';
 import type { StrayKey } from '../promotion/client-keys.ts';
 import type {
@@ -17,6 +17,7 @@ import type {
 } from '../promotion/ports.ts';
 import { parseRecord } from '../promotion/record.ts';
 import { readJson, writeJson } from './cluster-books.ts';
+import { asHostErrors } from './host-error.ts';
 import { writeDurably } from './two-generation-file.ts';
 
 const orderShape = z.object({
@@ -38,7 +39,9 @@ const strayShape = /^stray-(\d{1,15})\.json$/;
 export class RoleBookFiles implements RoleBook {
   readonly #folder: string;
   readonly #log: Log;
-  #strays: readonly StrayFile[] | undefined;
+  /** By path, as read last. */
+  #strays: ReadonlyMap<string, StrayFile> = new Map();
+  #whyUnread = '';
 
   constructor(folder: string, log: Log) {
     this.#folder = folder;
@@ -86,32 +89,49 @@ export class RoleBookFiles implements RoleBook {
     return isJsonObject(value) ? (value as unknown as PromotionStatus) : undefined;
   }
 
-  async putAside(token: number, bytes: Buffer): Promise<void> {
-    const path = this.#pathOf(`client.keys.${token}`);
-    // One that was not settled is older, and may hold what a sync has taken out of the file since.
-    if (!existsSync(path)) await writeDurably(path, bytes);
+  putAside(token: number, bytes: Buffer): Promise<void> {
+    return asHostErrors(names.folder, async () => {
+      const path = this.#pathOf(`client.keys.${token}`);
+      // One that was not settled is older, and may hold what a sync has taken out of the file since.
+      if (!existsSync(path)) await writeDurably(path, bytes);
+    });
   }
 
-  async aside(): Promise<readonly { readonly token: number; readonly bytes: Buffer }[]> {
-    return this.#list(copyShape).map(({ token, path }) => ({ token, bytes: readFileSync(path) }));
+  aside(): Promise<readonly { readonly token: number; readonly bytes: Buffer }[]> {
+    return asHostErrors(names.folder, async () =>
+      this.#list(copyShape).map(({ token, path }) => ({ token, bytes: readFileSync(path) })),
+    );
   }
 
-  async settleAside(token: number, strays: readonly StrayKey[]): Promise<string> {
-    const path = this.#pathOf(`stray-${token}.json`);
-    if (strays.length > 0) {
-      await writeDurably(path, Buffer.from(`${JSON.stringify({ keys: strays }, undefined, 2)}\n`));
-    }
-    rmSync(this.#pathOf(`client.keys.${token}`), { force: true });
-    this.#strays = undefined;
-    return path;
+  settleAside(token: number, strays: readonly StrayKey[]): Promise<string> {
+    return asHostErrors(names.folder, async () => {
+      const path = this.#pathOf(`stray-${token}.json`);
+      const text = `${JSON.stringify({ keys: strays }, undefined, 2)}\n`;
+      if (strays.length > 0) await writeDurably(path, Buffer.from(text));
+      rmSync(this.#pathOf(`client.keys.${token}`), { force: true });
+      this.#strays = new Map();
+      return path;
+    });
   }
 
   /** Read once; an operator who removes a file is seen by its absence. */
   strays(): readonly StrayFile[] {
-    const paths = this.#list(strayShape).map(({ path }) => path);
-    const known = new Map(this.#strays?.map((one) => [one.path, one]));
-    this.#strays = paths.map((path) => known.get(path) ?? this.#readStrays(path));
-    return this.#strays;
+    try {
+      const paths = this.#list(strayShape).map(({ path }) => path);
+      this.#strays = new Map(
+        paths.map((path) => [path, this.#strays.get(path) ?? this.#readStrays(path)]),
+      );
+      this.#whyUnread = '';
+    } catch (error) {
+      this.#tellUnread(messageOf(error));
+    }
+    return [...this.#strays.values()];
+  }
+
+  /** It is asked for every second. */
+  #tellUnread(reason: string): void {
+    if (reason !== this.#whyUnread) this.#log.warn('promotion.strays_unreadable', { reason });
+    this.#whyUnread = reason;
   }
 
   #readStrays(path: string): StrayFile {

@@ -1,11 +1,20 @@
 /** The files, hooks and settings of the role on a real disk with real programs. */
 import assert from 'node:assert/strict';
-import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { hooksOf, type PromotionGround } from '../../src/cli/build-promotion.ts';
 import { parsePublisherConfig } from '../../src/cli/publisher-config.ts';
 import { clusterConfigOf } from '../../src/cluster/config.ts';
+import { HostError } from '../../src/errors.ts';
 import { openClientKeys } from '../../src/host/client-keys-file.ts';
 import { RoleBookFiles } from '../../src/host/role-book.ts';
 import { systemClock } from '../../src/host/system-clock.ts';
@@ -82,6 +91,25 @@ test('memory, orders and copies of keys survive the process; a damaged memory is
   assert.equal(book.write(memory), true);
   const nowhere = new RoleBookFiles('/dev/null/x', silentLog);
   assert.equal(nowhere.write(memory), false, 'told to whoever must not go on without it');
+});
+
+test('a folder of copies that cannot be read or written is told, and ends no node', async (t) => {
+  const folder = scratchDirectory(t);
+  const told: string[] = [];
+  const log = { ...silentLog, warn: (event: string) => void told.push(event) };
+  const book = new RoleBookFiles(folder, log);
+  await book.putAside(7, Buffer.from('001 a any k\n'));
+  const stray = { id: '001', name: 'a', kind: 'missing', line: '001 a any k' } as const;
+  const keys = [{ id: '001', name: 'a', kind: 'missing' }];
+  const path = await book.settleAside(7, [stray]);
+  assert.deepEqual(book.strays(), [{ path, keys }]);
+  renameSync(join(folder, 'stray-keys'), join(folder, 'away'));
+  writeFileSync(join(folder, 'stray-keys'), 'no folder');
+  for (let turn = 0; turn < 3; turn += 1) assert.deepEqual(book.strays(), [{ path, keys }]);
+  assert.deepEqual(told, ['promotion.strays_unreadable']);
+  await assert.rejects(book.aside(), HostError);
+  await assert.rejects(book.putAside(8, Buffer.from('x')), HostError);
+  await assert.rejects(book.settleAside(7, [stray]), HostError);
 });
 
 test('hooks: each is tried, has its time, says what went wrong; the node type goes with them', async (t) => {
