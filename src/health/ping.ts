@@ -26,6 +26,11 @@ export function readFramedPong(received: Uint8Array): PongReading {
   return seen.length === framedPong.length ? 'pong' : 'more';
 }
 
+/** Nothing but pongs, from byte `offset` of a stream that held nothing else before it. */
+export function isFramedPongs(bytes: Uint8Array, offset: number): boolean {
+  return bytes.every((byte, index) => byte === framedPong[(offset + index) % framedPong.length]);
+}
+
 export function isBarePong(datagram: Uint8Array): boolean {
   return equalBytes(datagram, pong);
 }

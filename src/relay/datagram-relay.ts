@@ -6,6 +6,7 @@
  */
 import type { Cancel } from '../clock.ts';
 import { HostError } from '../errors.ts';
+import { isBarePong } from '../health/ping.ts';
 import { Avoided } from './avoid.ts';
 import { isLoopback } from './loopback.ts';
 import { isOutdated } from './outdated.ts';
@@ -31,6 +32,7 @@ interface Flow {
   readonly openedAtMs: number;
   bytesUp: number;
   bytesDown: number;
+  isAnswered: boolean;
   lastFromAgentAtMs: number;
   lastFromManagerAtMs: number;
   unansweredSinceAtMs: number | undefined;
@@ -131,6 +133,7 @@ export class DatagramRelay {
       openedAtMs: nowMs,
       bytesUp: 0,
       bytesDown: 0,
+      isAnswered: false,
       lastFromAgentAtMs: nowMs,
       lastFromManagerAtMs: nowMs,
       unansweredSinceAtMs: undefined,
@@ -160,6 +163,7 @@ export class DatagramRelay {
     const flow = this.#flows.get(key);
     if (flow === undefined) return;
     flow.bytesDown += datagram.length;
+    flow.isAnswered ||= !isBarePong(datagram);
     flow.lastFromManagerAtMs = this.#nowMs();
     flow.unansweredSinceAtMs = undefined;
     this.#local?.send(datagram, to);

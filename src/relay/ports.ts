@@ -163,6 +163,8 @@ export interface SessionSample {
   readonly openedAtMs: number;
   readonly bytesUp: number;
   readonly bytesDown: number;
+  /** The manager said more than `#pong`: that it says to anybody, the rest to an agent with a key. */
+  readonly isAnswered: boolean;
   /** Instant of the first byte of the agent that the manager has not said anything after. */
   readonly unansweredSinceAtMs: number | undefined;
   readonly lastFromAgentAtMs: number;

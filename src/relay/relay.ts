@@ -158,7 +158,7 @@ export class Relay {
   #makeRoom(): boolean {
     const latestMs = this.#nowMs() - this.#settings.quietMs;
     const unanswered = [...this.#sessions.values()].find(
-      ({ sample, openedAtMs }) => sample.bytesDown === 0 && openedAtMs <= latestMs,
+      ({ sample, openedAtMs }) => !sample.isAnswered && openedAtMs <= latestMs,
     );
     if (unanswered === undefined) return false;
     this.#sessions.delete(unanswered.number); // its place is free now, its end is told when it comes

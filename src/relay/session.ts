@@ -50,7 +50,8 @@ export class Session {
   }
 
   get sample(): SessionSample {
-    const { bytesUp, bytesDown, lastFromAgentAtMs, lastFromManagerAtMs } = this.#splice;
+    const { bytesUp, bytesDown, isAnswered } = this.#splice;
+    const { lastFromAgentAtMs, lastFromManagerAtMs } = this.#splice;
     const { unansweredSinceAtMs, waitingSinceAtMs, waitingBytes } = this.#splice;
     return {
       session: this.number,
@@ -60,6 +61,7 @@ export class Session {
       openedAtMs: this.openedAtMs,
       bytesUp,
       bytesDown,
+      isAnswered,
       unansweredSinceAtMs,
       lastFromAgentAtMs,
       lastFromManagerAtMs,

@@ -4,11 +4,14 @@
  * what the socket was already given waits per direction.
  */
 import type { Clock } from '../clock.ts';
+import { isFramedPongs } from '../health/ping.ts';
 import type { Connection } from './ports.ts';
 
 export interface Splice {
   readonly bytesUp: number;
   readonly bytesDown: number;
+  /** See `SessionSample`. */
+  readonly isAnswered: boolean;
   readonly lastFromAgentAtMs: number;
   readonly lastFromManagerAtMs: number;
   readonly unansweredSinceAtMs: number | undefined;
@@ -52,6 +55,7 @@ class RunningSplice implements Splice {
   #isSentAway = false;
   bytesUp = 0;
   bytesDown = 0;
+  isAnswered = false;
   lastFromAgentAtMs: number;
   lastFromManagerAtMs: number;
   unansweredSinceAtMs: number | undefined;
@@ -119,6 +123,7 @@ class RunningSplice implements Splice {
   }
 
   #fromManager(bytes: Uint8Array): void {
+    this.isAnswered ||= !isFramedPongs(bytes, this.bytesDown);
     this.bytesDown += bytes.length;
     this.lastFromManagerAtMs = this.#clock.monotonicMs();
     this.unansweredSinceAtMs = undefined;

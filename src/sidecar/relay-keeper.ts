@@ -239,7 +239,7 @@ class Keeper implements RelayKeeper {
 
 /** Any user here may dial the relay, but no manager answers whoever has no key of an agent. */
 function newestOf(sessions: readonly SessionSample[]): SessionSample | undefined {
-  return sessions.findLast(({ bytesDown }) => bytesDown > 0) ?? sessions.at(-1);
+  return sessions.findLast(({ isAnswered }) => isAnswered) ?? sessions.at(-1);
 }
 
 function planned(thrown: unknown): PilotfishError {

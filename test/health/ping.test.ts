@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { framedPing, isBarePong, readFramedPong } from '../../src/health/ping.ts';
+import { framedPing, isBarePong, isFramedPongs, readFramedPong } from '../../src/health/ping.ts';
 
 const pong = Buffer.from('0500000023706f6e67', 'hex');
 
@@ -24,6 +24,16 @@ test('any other byte is wrong at once, whatever length it announces', () => {
     assert.equal(readFramedPong(other.subarray(0, index + 1)), 'wrong', `first ${index + 1} bytes`);
   }
   assert.equal(readFramedPong(Buffer.from('HTTP/1.1 400')), 'wrong');
+});
+
+test('a stream of pongs is told from an answer, however it is cut', () => {
+  const stream = Buffer.concat([pong, pong, pong]);
+  for (let cut = 0; cut <= stream.length; cut += 1) {
+    assert.ok(isFramedPongs(stream.subarray(0, cut), 0));
+    assert.ok(isFramedPongs(stream.subarray(cut), cut));
+  }
+  assert.equal(isFramedPongs(Buffer.concat([pong, Buffer.of(6)]), 0), false);
+  assert.equal(isFramedPongs(pong, 1), false);
 });
 
 test('over UDP a pong is five characters and nothing else', () => {

@@ -7,7 +7,7 @@ import { systemClock } from '../../src/host/system-clock.ts';
 import type { Connection } from '../../src/relay/ports.ts';
 import type { StallSettings } from '../../src/relay/stall.ts';
 import { eventually } from '../fakes/processes.ts';
-import { RelayWorld } from './world.ts';
+import { framedPing, framedPong, RelayWorld } from './world.ts';
 
 /** Nothing is a stall. */
 const patient: StallSettings = {
@@ -68,6 +68,26 @@ test('silent connections of a stranger take no place for longer than an answer t
   await silent[0]?.is('reset');
   assert.deepEqual([silent[1]?.end, answered.end, relay.sessions.length], ['open', 'open', 3]);
   assert.deepEqual(world.of('refused'), []);
+});
+
+test('whoever is answered with pongs only, as anybody is, holds no place either', async () => {
+  world.managers = [
+    await world.manager('a', (socket) => {
+      socket.on('data', (bytes: Buffer) =>
+        socket.write(bytes.equals(framedPing) ? framedPong : `a\n${bytes}`),
+      );
+    }),
+  ];
+  const { relay, port } = await world.open({ maxSessions: 2, quietMs: 0 });
+  const strangers = [world.agent(port, ''), world.agent(port, '')];
+  for (const { socket } of strangers) socket.write(framedPing);
+  await Promise.all(strangers.map((stranger) => stranger.hears('#pong')));
+  await world.agent(port, 'startup').hears('a\nstartup');
+  await strangers[0]?.is('reset');
+  assert.deepEqual(
+    relay.sessions.map(({ isAnswered }) => isAnswered),
+    [false, true],
+  );
 });
 
 test('a session that may be answered still makes no room', async () => {

@@ -92,6 +92,24 @@ test('datagrams go to the best manager and its answers come back, each flow to i
   );
 });
 
+test('a pong answers nobody: whoever asks is given one', async () => {
+  const pongs = await socketAt('127.0.0.1');
+  pongs.on('message', (bytes, from) => {
+    pongs.send(String(bytes) === '#ping' ? '#pong' : 'ack', from.port, from.address);
+  });
+  managers = [{ id: 'a', address: '127.0.0.1', port: pongs.address().port, protocol: 'udp' }];
+  const { relay, port } = await open();
+  const [own, stranger] = [await agent(port), await agent(port)];
+  own.send('startup');
+  await own.hears('ack');
+  stranger.send('#ping');
+  await stranger.hears('#pong');
+  assert.deepEqual(
+    relay.sessions.map(({ isAnswered }) => isAnswered),
+    [true, false],
+  );
+});
+
 test('a manager that is a name is looked up, and what was sent meanwhile arrives', async () => {
   managers = [await manager('a', 'localhost')];
   const { port } = await open();

@@ -13,6 +13,7 @@ const calm: SessionSample = {
   openedAtMs: 0,
   bytesUp: 10_000,
   bytesDown: 500,
+  isAnswered: true,
   unansweredSinceAtMs: undefined,
   lastFromAgentAtMs: 0,
   lastFromManagerAtMs: 0,

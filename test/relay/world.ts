@@ -9,7 +9,7 @@ import { Relay } from '../../src/relay/relay.ts';
 import { defaultRelaySettings, type RelaySettings } from '../../src/relay/settings.ts';
 import { eventually } from '../fakes/processes.ts';
 
-const framedPing = Buffer.from('050000002370696e67', 'hex');
+export const framedPing = Buffer.from('050000002370696e67', 'hex');
 export const framedPong = Buffer.from('0500000023706f6e67', 'hex');
 
 /** Deadlines that a slow machine does not miss; what a test is about it sets itself. */

@@ -14,7 +14,7 @@ import { defaultRelaySettings } from '../../src/relay/settings.ts';
 import { Bell } from '../../src/sidecar/bell.ts';
 import { buildRelayKeeper, type RelayKeeper } from '../../src/sidecar/relay-keeper.ts';
 import { eventually } from '../fakes/processes.ts';
-import { RelayWorld } from '../relay/world.ts';
+import { framedPing, framedPong, RelayWorld } from '../relay/world.ts';
 
 /** Judgements come again at once, everything else in its time. */
 const clock: Clock = {
@@ -151,6 +151,27 @@ test('a stranger whom no manager answers is not taken for the agent', async (con
   one.managers = [b]; // `a` is not offered for a moment
   world.agent(one.port(), 'no key');
   await eventually('the stranger is led', () => isStrangerLed);
+  const seen = one.keeper.seen();
+  assert.ok(seen.kind === 'open');
+  assert.deepEqual([seen.managerId, seen.session?.number], ['a', 1]);
+});
+
+test('a stranger who was given a pong is not taken for the agent', async (context) => {
+  const world = new RelayWorld();
+  context.after(() => world.close());
+  const one = scene(context, { kind: 'inherited', fd: 3 });
+  one.managers = [await world.echo('a')];
+  await one.keeper.opened;
+  await eventually('it is open', () => one.keeper.seen().kind === 'open');
+  await world.agent(one.port(), 'startup').hears('a\nstartup');
+  one.managers = [
+    await world.manager('b', (socket) => socket.on('data', () => socket.write(framedPong))),
+  ];
+  const stranger = world.agent(one.port(), '');
+  for (const pongs of [1, 2]) {
+    stranger.socket.write(framedPing);
+    await eventually('a pong', () => stranger.received.length === pongs * framedPong.length);
+  }
   const seen = one.keeper.seen();
   assert.ok(seen.kind === 'open');
   assert.deepEqual([seen.managerId, seen.session?.number], ['a', 1]);
