@@ -105,11 +105,13 @@ class SocketConnection implements Connection {
   readonly #socket: Socket;
   #events: ConnectionEvents = deaf;
   readonly peerAddress: string;
+  readonly peerPort: number;
 
   /** `socket` is paused: the data listener must not start it. */
   constructor(socket: Socket) {
     this.#socket = socket;
     this.peerAddress = socket.remoteAddress ?? '';
+    this.peerPort = socket.remotePort ?? 0;
     socket.on('data', (bytes: Buffer) => this.#events.bytes(bytes));
     socket.on('drain', () => this.#events.drained());
     socket.on('end', () => this.#events.ended());

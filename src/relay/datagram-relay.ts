@@ -29,6 +29,7 @@ interface Flow {
   readonly number: number;
   readonly manager: RelayManager;
   readonly upstream: Datagrams;
+  readonly agentPort: number;
   readonly openedAtMs: number;
   bytesUp: number;
   bytesDown: number;
@@ -130,6 +131,7 @@ export class DatagramRelay {
       number,
       manager,
       upstream,
+      agentPort: from.port,
       openedAtMs: nowMs,
       bytesUp: 0,
       bytesDown: 0,

@@ -40,6 +40,8 @@ export interface SendQueue {
 export interface Connection {
   /** IP literal of the other side, empty when it is gone already. */
   readonly peerAddress: string;
+  /** With it; 0 when it is gone. */
+  readonly peerPort: number;
   /** Bytes taken by `write` that the kernel has not taken yet. */
   readonly waitingBytes: number;
   /** Undefined where the platform does not say. Costs a look into a table of all connections. */
@@ -160,6 +162,8 @@ export interface SessionSample {
   /** Where it was dialled. */
   readonly address: string;
   readonly protocol: 'tcp' | 'udp';
+  /** Of the other end of the agent's side: whose it is, the kernel may know. */
+  readonly agentPort: number;
   readonly openedAtMs: number;
   readonly bytesUp: number;
   readonly bytesDown: number;

@@ -19,6 +19,7 @@ export class Session {
   readonly manager: RelayManager;
   readonly openedAtMs: number;
   readonly #clock: Clock;
+  readonly #agentPort: number;
   readonly #upstream: Connection;
   readonly #splice: Splice;
   #queue: SendQueue | undefined;
@@ -42,6 +43,7 @@ export class Session {
     events: SessionEvents,
   ) {
     this.#clock = clock;
+    this.#agentPort = agent.peerPort;
     this.#upstream = upstream;
     this.number = number;
     this.manager = manager;
@@ -58,6 +60,7 @@ export class Session {
       managerId: this.manager.id,
       address: this.manager.address,
       protocol: 'tcp',
+      agentPort: this.#agentPort,
       openedAtMs: this.openedAtMs,
       bytesUp,
       bytesDown,

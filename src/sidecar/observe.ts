@@ -13,7 +13,7 @@ export async function observe(world: Eyes, list: RankedList): Promise<Seen> {
   const lostSinceAtMs = world.loss.sinceAtMs(agent, world.clock.nowMs());
   const foundAtMs = world.loss.foundAtMs();
   const stuckForMs = world.loss.stuckForMs(agent, world.clock.monotonicMs());
-  const relay = world.relay?.seen();
+  const relay = world.relay?.seen(agent.peers);
   const holders = world.holders?.seen();
   const sinceAtMs = world.loss.sameSinceAtMs(agent, world.clock.nowMs());
   const isOlder = [...(holders?.values() ?? [])].some(

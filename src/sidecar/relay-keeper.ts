@@ -18,6 +18,7 @@ import type {
 } from '../relay/ports.ts';
 import { Relay } from '../relay/relay.ts';
 import type { RelaySettings } from '../relay/settings.ts';
+import type { AgentPeer } from '../wazuh/agent-facts.ts';
 import type { Bell } from './bell.ts';
 import type { RelaySeen } from './seen.ts';
 import type { RelayView } from './world.ts';
@@ -88,10 +89,12 @@ class Keeper implements RelayKeeper {
     });
   }
 
-  seen(): RelaySeen {
+  seen(peers: readonly AgentPeer[]): RelaySeen {
     if (this.#seen.kind !== 'open') return this.#seen;
-    const newest = newestOf(this.#relay?.sessions ?? []);
-    if (newest !== undefined) return { ...this.#seen, ...this.#leadOf(newest) };
+    const { port } = this.#seen;
+    const ends = peers.flatMap((peer) => (peer.port === port ? [peer.localPort] : []));
+    const session = sessionOf(this.#relay?.sessions ?? [], ends);
+    if (session !== undefined) return { ...this.#seen, ...this.#leadOf(session) };
     const { admitsInMs, keepsForMs }: Partial<Pick<Relay, 'admitsInMs' | 'keepsForMs'>> =
       this.#relay instanceof Relay ? this.#relay : {};
     const nowMs = this.#parts.clock.nowMs();
@@ -237,9 +240,17 @@ class Keeper implements RelayKeeper {
   }
 }
 
-/** Any user here may dial the relay, but no manager answers whoever has no key of an agent. */
-function newestOf(sessions: readonly SessionSample[]): SessionSample | undefined {
-  return sessions.findLast(({ isAnswered }) => isAnswered) ?? sessions.at(-1);
+/**
+ * Any user here may dial the relay. The kernel knows which end is the agent's, over TCP; else no
+ * manager answers whoever has no key of an agent, and the newest is the likeliest.
+ */
+function sessionOf(
+  sessions: readonly SessionSample[],
+  agentEnds: readonly (number | undefined)[],
+): SessionSample | undefined {
+  const isAgents = ({ agentPort }: SessionSample): boolean => agentEnds.includes(agentPort);
+  const isAnswered = (session: SessionSample): boolean => session.isAnswered;
+  return sessions.findLast(isAgents) ?? sessions.findLast(isAnswered) ?? sessions.at(-1);
 }
 
 function planned(thrown: unknown): PilotfishError {

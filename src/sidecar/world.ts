@@ -6,7 +6,7 @@ import type { HostError } from '../errors.ts';
 import type { Health } from '../health/judge.ts';
 import type { Manager } from '../list/model.ts';
 import type { Log } from '../log.ts';
-import type { AgentFacts } from '../wazuh/agent-facts.ts';
+import type { AgentFacts, AgentPeer } from '../wazuh/agent-facts.ts';
 import type { LocalPolicy } from './decide-view.ts';
 import type { Memory } from './memory.ts';
 import type { FileSeen, HolderSeen, Pause, RelaySeen } from './seen.ts';
@@ -61,7 +61,8 @@ export interface HealthView {
 
 /** The relay as decisions see it and act on it. */
 export interface RelayView {
-  seen(): RelaySeen;
+  /** `peers`: of the agent, of whose end the kernel may know which session it is. */
+  seen(peers: readonly AgentPeer[]): RelaySeen;
   /** `planned`: nothing may be lost by it. */
   switchAway(managerId: string, why: 'failed' | 'planned'): void;
   /** Only this one; its manager may be dialled again, at another address. */

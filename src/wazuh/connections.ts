@@ -60,22 +60,24 @@ const establishedWords = ['ESTABLISHED', 'HERGESTELLT', 'ESTABLECIDO', 'ESTABELE
 /** Peers of process `pid` in `netstat -ano` output (Windows). */
 export function parseNetstat(text: string, pid: number): readonly AgentPeer[] {
   return text.split(/\r?\n/).flatMap((line) => {
-    const [protocol, , remote = '', state = '', owner] = line.trim().split(/\s+/);
+    const [protocol, local = '', remote = '', state = '', owner] = line.trim().split(/\s+/);
     if (protocol !== 'TCP' || owner !== String(pid)) return [];
-    return establishedWords.includes(state.toUpperCase()) ? parsePeer(remote) : [];
+    return establishedWords.includes(state.toUpperCase()) ? parsePeer(remote, local) : [];
   });
 }
 
 /** Peers in `lsof -nP -a -p PID -iTCP -sTCP:ESTABLISHED -Fn` output (macOS). */
 export function parseLsof(text: string): readonly AgentPeer[] {
   return text.split('\n').flatMap((line) => {
-    const remote = /^n.*->(\S+)$/.exec(line)?.[1];
-    return remote === undefined ? [] : parsePeer(remote);
+    const [, local = '', remote] = /^n(.*)->(\S+)$/.exec(line) ?? [];
+    return remote === undefined ? [] : parsePeer(remote, local);
   });
 }
 
-function parsePeer(text: string): readonly AgentPeer[] {
-  const match = /^\[?([0-9A-Fa-f:.%]+?)\]?:(\d{1,5})$/.exec(text);
+function parsePeer(remote: string, local: string): readonly AgentPeer[] {
+  const match = /^\[?([0-9A-Fa-f:.%]+?)\]?:(\d{1,5})$/.exec(remote);
+  const localPort = /:(\d{1,5})$/.exec(local)?.[1];
   if (match?.[1] === undefined) return [];
-  return [{ address: canonicalAddress(match[1]), port: Number(match[2]) }];
+  const own = localPort === undefined ? {} : { localPort: Number(localPort) };
+  return [{ address: canonicalAddress(match[1]), port: Number(match[2]), ...own }];
 }

@@ -103,6 +103,7 @@ test('a peer that is not on this host is reset before anything else', async () =
   const ends: string[] = [];
   const stranger: Connection = {
     peerAddress: '192.0.2.7',
+    peerPort: 40_000,
     waitingBytes: 0,
     sendQueue: () => undefined,
     attach: () => void ends.push('attach'),

@@ -14,6 +14,7 @@ const calm: SessionSample = {
   bytesUp: 10_000,
   bytesDown: 500,
   isAnswered: true,
+  agentPort: 40_000,
   unansweredSinceAtMs: undefined,
   lastFromAgentAtMs: 0,
   lastFromManagerAtMs: 0,

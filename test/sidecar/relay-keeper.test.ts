@@ -13,6 +13,7 @@ import type { ListenPlace, RelayManager, RelayNetwork } from '../../src/relay/po
 import { defaultRelaySettings } from '../../src/relay/settings.ts';
 import { Bell } from '../../src/sidecar/bell.ts';
 import { buildRelayKeeper, type RelayKeeper } from '../../src/sidecar/relay-keeper.ts';
+import type { AgentPeer } from '../../src/wazuh/agent-facts.ts';
 import { eventually } from '../fakes/processes.ts';
 import { framedPing, framedPong, RelayWorld } from '../relay/world.ts';
 
@@ -84,22 +85,22 @@ test('a refused relay with a kept socket sends the agent away at once, and opens
   one.permission = nobody;
   one.managers = [await world.echo('a')];
   await one.keeper.opened;
-  await eventually('it is refused', () => one.keeper.seen().kind === 'refused');
+  await eventually('it is refused', () => one.keeper.seen([]).kind === 'refused');
   const agent = connect(one.port(), '127.0.0.1');
   const [error] = (await once(agent, 'error')) as [NodeJS.ErrnoException];
   assert.equal(error.code, 'ECONNRESET');
 
   one.permission = { kind: 'allowed' };
-  await eventually('it is open', () => one.keeper.seen().kind === 'open');
+  await eventually('it is open', () => one.keeper.seen([]).kind === 'open');
   await world.agent(one.port(), 'hello').hears('a\nhello');
-  const seen = one.keeper.seen();
+  const seen = one.keeper.seen([]);
   assert.ok(seen.kind === 'open');
   assert.deepEqual([seen.address, seen.port, seen.managerId], ['127.0.0.1', one.port(), 'a']);
   assert.deepEqual([seen.session?.number, seen.session?.address], [1, '127.0.0.1']);
 
   one.permission = nobody; // an operator turned enrollment on meanwhile
   await eventually('its session ends', () => world.events.length >= 0 && !isLed(one.keeper));
-  assert.equal(one.keeper.seen().kind, 'refused');
+  assert.equal(one.keeper.seen([]).kind, 'refused');
 });
 
 test('an agent that is kept is told as such, and only one that is turned away is lost', async (context) => {
@@ -109,18 +110,18 @@ test('an agent that is kept is told as such, and only one that is turned away is
   await one.keeper.opened;
   const turned = connect(one.port(), '127.0.0.1');
   await once(turned, 'error');
-  const refused = one.keeper.seen();
+  const refused = one.keeper.seen([]);
   assert.ok(refused.kind === 'open' && refused.refusedAtMs !== undefined);
 
   one.patienceMs = 300_000;
   const agent = world.agent(one.port(), 'hello');
-  const kept = () => one.keeper.seen();
+  const kept = () => one.keeper.seen([]);
   await eventually('it is kept', () => 'keptUntilMs' in kept());
   const seen = kept();
   assert.ok(seen.kind === 'open' && (seen.keptUntilMs ?? 0) > Date.now());
   one.managers = [await world.echo('a')];
   await agent.hears('a\nhello');
-  const led = one.keeper.seen();
+  const led = one.keeper.seen([]);
   assert.ok(led.kind === 'open');
   assert.deepEqual([led.managerId, led.keptUntilMs, led.refusedAtMs], ['a', undefined, undefined]);
 
@@ -139,7 +140,7 @@ test('a stranger whom no manager answers is not taken for the agent', async (con
   const one = scene(context, { kind: 'inherited', fd: 3 });
   one.managers = [await world.echo('a')];
   await one.keeper.opened;
-  await eventually('it is open', () => one.keeper.seen().kind === 'open');
+  await eventually('it is open', () => one.keeper.seen([]).kind === 'open');
   await world.agent(one.port(), 'startup').hears('a\nstartup');
 
   let isStrangerLed = false;
@@ -151,7 +152,7 @@ test('a stranger whom no manager answers is not taken for the agent', async (con
   one.managers = [b]; // `a` is not offered for a moment
   world.agent(one.port(), 'no key');
   await eventually('the stranger is led', () => isStrangerLed);
-  const seen = one.keeper.seen();
+  const seen = one.keeper.seen([]);
   assert.ok(seen.kind === 'open');
   assert.deepEqual([seen.managerId, seen.session?.number], ['a', 1]);
 });
@@ -162,7 +163,7 @@ test('a stranger who was given a pong is not taken for the agent', async (contex
   const one = scene(context, { kind: 'inherited', fd: 3 });
   one.managers = [await world.echo('a')];
   await one.keeper.opened;
-  await eventually('it is open', () => one.keeper.seen().kind === 'open');
+  await eventually('it is open', () => one.keeper.seen([]).kind === 'open');
   await world.agent(one.port(), 'startup').hears('a\nstartup');
   one.managers = [
     await world.manager('b', (socket) => socket.on('data', () => socket.write(framedPong))),
@@ -172,13 +173,35 @@ test('a stranger who was given a pong is not taken for the agent', async (contex
     stranger.socket.write(framedPing);
     await eventually('a pong', () => stranger.received.length === pongs * framedPong.length);
   }
-  const seen = one.keeper.seen();
+  const seen = one.keeper.seen([]);
   assert.ok(seen.kind === 'open');
   assert.deepEqual([seen.managerId, seen.session?.number], ['a', 1]);
 });
 
+test('the kernel tells which session is that of the agent, where several are answered', async (context) => {
+  const world = new RelayWorld();
+  context.after(() => world.close());
+  const one = scene(context, { kind: 'address', address: '127.0.0.1', port: 0 });
+  one.managers = [await world.echo('a')];
+  await one.keeper.opened;
+  const own = world.agent(one.port(), 'startup');
+  await own.hears('a\nstartup');
+  one.managers = [await world.echo('b')];
+  const other = world.agent(one.port(), 'another agent, with a key of its own');
+  await other.hears('b\n');
+  const localPort = own.socket.localPort ?? 0;
+  const here = { address: '127.0.0.1', port: one.port(), localPort };
+  const managerOf = (peers: readonly AgentPeer[]) => {
+    const seen = one.keeper.seen(peers);
+    return seen.kind === 'open' ? seen.managerId : seen.why;
+  };
+  assert.equal(managerOf([here]), 'a');
+  assert.equal(managerOf([{ ...here, port: one.port() - 1 }]), 'b', 'an end of something else');
+  assert.equal(managerOf([{ address: here.address, port: here.port }]), 'b', 'not told');
+});
+
 function isLed(keeper: RelayKeeper): boolean {
-  const seen = keeper.seen();
+  const seen = keeper.seen([]);
   return seen.kind === 'open' && seen.managerId !== undefined;
 }
 
@@ -198,10 +221,10 @@ test('a list that speaks UDP gets a relay for UDP, and another one when it chang
   one.protocol = 'udp';
   one.managers = [{ id: 'a', address: '127.0.0.1', port: manager.address().port, protocol: 'udp' }];
   await eventually('a relay for UDP', () => {
-    const seen = one.keeper.seen();
+    const seen = one.keeper.seen([]);
     return seen.kind === 'open' && seen.protocol === 'udp';
   });
-  const seen = one.keeper.seen();
+  const seen = one.keeper.seen([]);
   assert.ok(seen.kind === 'open');
   const answered = once(agent, 'message');
   agent.send('hello', seen.port, seen.address);
@@ -210,7 +233,7 @@ test('a list that speaks UDP gets a relay for UDP, and another one when it chang
 
   one.protocol = 'tcp';
   await eventually('a relay for TCP', () => {
-    const now = one.keeper.seen();
+    const now = one.keeper.seen([]);
     return now.kind === 'open' && now.protocol === undefined;
   });
 });

@@ -39,17 +39,17 @@ test('netstat -ano: only established lines of that process, also in German', () 
     '  UDP    0.0.0.0:500            *:*                                    4242',
   ].join('\r\n');
   assert.deepEqual(parseNetstat(text, 4242), [
-    { address: '10.0.0.1', port: 1514 },
-    { address: '2001:db8::7', port: 1514 },
+    { address: '10.0.0.1', port: 1514, localPort: 50_123 },
+    { address: '2001:db8::7', port: 1514, localPort: 50_124 },
   ]);
 });
 
-test('lsof field output gives the far ends', () => {
+test('lsof field output gives both ends', () => {
   const text =
     'p501\nf9\nn127.0.0.1:47969->127.50.0.1:1514\nf10\nn[::1]:50000->[::1]:1515\nf11\nn*:80\n';
   assert.deepEqual(parseLsof(text), [
-    { address: '127.50.0.1', port: 1514 },
-    { address: '::1', port: 1515 },
+    { address: '127.50.0.1', port: 1514, localPort: 47_969 },
+    { address: '::1', port: 1515, localPort: 50_000 },
   ]);
 });
 
