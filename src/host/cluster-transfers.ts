@@ -3,7 +3,7 @@
  * own numbers. Whatever a link leaves behind goes when it ends, and all of it at the next start.
  */
 import { constants, mkdirSync, readdirSync, rmSync } from 'node:fs';
-import { type FileHandle, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readFile, rename, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Random } from '../clock.ts';
 import type { StoreStep } from '../cluster/session/output.ts';
@@ -20,6 +20,7 @@ const copiesPerByte = 2.4;
 
 /** `queueFolder`: `queue/cluster` of the home. */
 export class ClusterTransfers implements TransferFolder {
+  readonly #nodeFolder: string;
   readonly #folder: string;
   readonly #kept: string;
   readonly #open = new Map<number, FileHandle>();
@@ -28,10 +29,11 @@ export class ClusterTransfers implements TransferFolder {
 
   constructor(queueFolder: string, node: string, random: Random) {
     const name = Buffer.from(random.bytes(8)).toString('hex');
-    this.#folder = join(queueFolder, node, name);
-    this.#kept = join(queueFolder, node, 'kept.part');
-    // A stock peer of the same name expects the folder of the node to be there.
-    mkdirSync(join(queueFolder, node), { recursive: true, mode: 0o770 });
+    this.#nodeFolder = join(queueFolder, node);
+    this.#folder = join(this.#nodeFolder, name);
+    this.#kept = join(this.#nodeFolder, 'kept.part');
+    // Now, so that a disk without room for it is known before anything is uploaded.
+    mkdirSync(this.#nodeFolder, { recursive: true, mode: 0o770 });
   }
 
   pathOf(transfer: number): string {
@@ -74,10 +76,17 @@ export class ClusterTransfers implements TransferFolder {
     this.#hasEnded = true;
     await Promise.all([...this.#open.keys()].map((transfer) => this.#close(transfer)));
     await rm(this.#folder, { recursive: true, force: true });
+    await this.#leaveNode();
   }
 
   async dropKept(): Promise<void> {
     await rm(this.#kept, { force: true });
+    await this.#leaveNode();
+  }
+
+  /** Names of nodes may change without end; another link of this one may be using the folder. */
+  async #leaveNode(): Promise<void> {
+    await rmdir(this.#nodeFolder).catch(() => undefined);
   }
 
   async #create(transfer: number): Promise<void> {

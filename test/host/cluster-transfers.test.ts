@@ -1,6 +1,14 @@
 /** What is kept of a cut upload, on disk: only our own file is gone on with. */
 import assert from 'node:assert/strict';
-import { linkSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  linkSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -20,6 +28,30 @@ async function cut(t: TestContext) {
   t.after(() => next.end());
   return { folder, kept: join(folder, 'w', 'kept.part'), next };
 }
+
+test('a link that left leaves no folder, whatever its name was, but for what is kept', async (t) => {
+  const { folder, next } = await cut(t);
+  for (let number = 0; number < 3; number += 1) {
+    const link = new ClusterTransfers(folder, `w${number}`, systemRandom);
+    if (number > 0) await link.perform({ action: 'open', transfer: 1 });
+    await link.end();
+  }
+  assert.deepEqual(readdirSync(folder), ['w']);
+  await next.dropKept();
+  await next.end();
+  assert.deepEqual(readdirSync(folder), []);
+});
+
+test('the end of a link takes nothing from the next one under its name', async (t) => {
+  const { folder, next } = await cut(t);
+  await next.dropKept();
+  const gone = new ClusterTransfers(folder, 'w', systemRandom);
+  await gone.perform({ action: 'open', transfer: 1 });
+  await Promise.all([gone.end(), next.perform({ action: 'open', transfer: 1 })]);
+  await next.perform({ action: 'append', transfer: 1, bytes: Buffer.from('whole') });
+  await next.perform({ action: 'close', transfer: 1 });
+  assert.equal((await next.read(1)).toString(), 'whole');
+});
 
 const adopt = { action: 'adopt', transfer: 1, bytes: 4 } as const;
 
