@@ -20,6 +20,7 @@ import { fault, faultText } from '../wire/fault.ts';
 import type { TaskFault } from '../wire/payload-transfer.ts';
 import { contentOf, splitKeys } from './client-keys.ts';
 import type { MasterDesk } from './desk.ts';
+import { ReadAgain } from './read-again.ts';
 import { Wishes } from './wishes.ts';
 import { noSpan, type Span, type WorkerStatus } from './worker-status.ts';
 
@@ -65,6 +66,7 @@ export class RemoteIntegrity {
   readonly #deletions: Deletions;
   readonly #zip: ZipBudget;
   readonly #wishes = new Wishes();
+  readonly #readAgain: ReadAgain;
   #lastCheck: Span = noSpan;
   #lastSync: WorkerStatus['lastSync'] = { ...noSpan, missing: 0, shared: 0, extra: 0 };
   #inStepWith: number | undefined;
@@ -81,6 +83,7 @@ export class RemoteIntegrity {
     this.#permission = new IntegrityPermission({ maxLockedMs });
     this.#deletions = new Deletions({ book: desk.ports.heldBook, peer: worker.name, catalogue });
     this.#zip = new ZipBudget(communication);
+    this.#readAgain = new ReadAgain(desk.ports.clock, () => this.nudge());
   }
 
   get hasHeldDeletions(): boolean {
@@ -110,6 +113,11 @@ export class RemoteIntegrity {
       return;
     }
     link.request('integrityUnchanged', undefined).catch(() => undefined);
+  }
+
+  /** The link ended. */
+  end(): void {
+    this.#readAgain.end();
   }
 
   /** The answer to `mayCheckIntegrity`. */
@@ -261,9 +269,11 @@ export class RemoteIntegrity {
       `Files to create in worker: ${missing.length} | Files to update in worker: ${shared.length} | ` +
         `Files to delete in worker: ${extra.size}`,
     );
+    let isWhole = true;
     for (const part of this.#worker.peer === 'ours' ? splitKeys(order) : [order]) {
-      await this.#send(part, contentOf(part, report), log);
+      if (!(await this.#send(part, contentOf(part, report), log))) isWhole = false;
     }
+    if (this.#worker.link.isOpen) this.#readAgain.packed(isWhole);
     log.info(`Finished in ${seconds(clock.monotonicMs() - startedMs)}s.`);
     this.#lastSync = {
       startAtMs,
@@ -274,7 +284,8 @@ export class RemoteIntegrity {
     };
   }
 
-  async #send(order: Order, content: string, log: NodeLog): Promise<void> {
+  /** False: there were files in it that could not be read. */
+  async #send(order: Order, content: string, log: NodeLog): Promise<boolean> {
     const { shelf, ports } = this.#desk;
     const files = order.missing.length + order.shared.length;
     log.debug(
@@ -284,7 +295,7 @@ export class RemoteIntegrity {
     const isOwn = features.has(blocksFeature);
     const { name: worker } = this.#worker;
     const wish = { order, content, zipBytes: this.#zip.limitBytes, isOwn, worker };
-    await shelf.use(wish, async (bundle) => {
+    return await shelf.use(wish, async (bundle) => {
       log.debug('Sending zip file.');
       this.#isAnswered = true;
       const trip = await this.#worker.sending.run(
@@ -300,11 +311,12 @@ export class RemoteIntegrity {
       );
       log.debug('Zip file sent.');
       this.#zip.learn(trip, log);
-      if (trip.isInterrupted) return;
+      if (trip.isInterrupted) return true;
       const { left } = await bundle.packed();
       for (const { text } of left.filter((one) => one.text !== '').slice(0, mostLeftTold))
         log.warning(text);
       if (left.some(({ kind }) => kind === 'no_room')) this.#changedDuringCheck = true;
+      return !left.some(({ kind }) => kind === 'unreadable');
     });
   }
 }

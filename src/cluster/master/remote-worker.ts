@@ -142,6 +142,7 @@ export class RemoteWorker implements IntegrityPeer {
   end(): void {
     this.#stop.abort(new PeerError('link_closed', 'the link ended'));
     this.receiving.end();
+    this.integrity.end();
     this.transfers.end().catch((error: unknown) => {
       this.log.error(`What it uploaded could not be removed: ${messageOf(error)}`);
     });
