@@ -57,6 +57,7 @@ export class IntegrityLoop {
   /** The master has begun the check that is open: what it says from here on can be the answer. */
   #isShown = false;
   #settling: Cancel | undefined;
+  #hasEnded = false;
 
   constructor(parts: IntegrityLoopParts) {
     this.#parts = parts;
@@ -81,6 +82,7 @@ export class IntegrityLoop {
     } catch (error) {
       if (!signal.aborted) throw error;
     } finally {
+      this.#hasEnded = true;
       this.#settling?.();
     }
   }
@@ -116,6 +118,7 @@ export class IntegrityLoop {
   /** Files were put in place: what scans see now is that; show it once, after `delayMs`. */
   settle(delayMs: number): void {
     this.#settling?.();
+    if (this.#hasEnded) return; // an update may end after the link: nobody is left to be shown anything
     this.#settling = this.#parts.clock.after(delayMs, () => {
       this.#settling = undefined;
       this.#wasDenied = false; // the last scan will not do: it was before

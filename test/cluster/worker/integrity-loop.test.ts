@@ -145,3 +145,10 @@ test('a check that the master could not finish is made again after the usual tim
   world.stop.abort(new Error('done'));
   await running;
 });
+
+test('an update that fails after the link has ended keeps nothing alive', async () => {
+  const world = new World();
+  await world.run();
+  world.loop.settle(9_000);
+  assert.equal(world.clock.timers, 0);
+});
