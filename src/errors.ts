@@ -309,7 +309,7 @@ const reasons = {
   peer_changed: {
     code: 'E825',
     exit: 4,
-    fix: 'the peer was or must be one of ours and answers otherwise; `peers: any` allows that',
+    fix: 'a peer that was one of ours may be a stock one after `cluster forget-peer`, any after `peers: any`',
   },
   master_outdated: {
     code: 'E827',

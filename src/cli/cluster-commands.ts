@@ -211,11 +211,11 @@ function addForget(
   cluster
     .command('forget-peer')
     .argument('<node>', 'worker, or address of the master')
-    .description('a node that was one of ours may be a stock one; takes effect at the next start')
+    .description('a node that was one of ours may be a stock one; it is let in when it comes again')
     .option('--dir <dir>', 'directory of the publisher', defaultDirectory)
     .action(async (node: string, flags: { readonly dir: string }) => {
       if (await host.forgetPeer(flags, node)) {
-        terminal.out(`${node} is forgotten; restart the node\n`);
+        terminal.out(`${node} is forgotten: it may be a stock node from now on\n`);
         return;
       }
       outcome.exit = 1;

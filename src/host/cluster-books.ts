@@ -10,6 +10,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -22,34 +23,60 @@ import type { Log } from '../log.ts';
 
 const mostPeers = 10_000;
 
+/** The file is looked at before every answer: the command that forgets is another process. */
 export class PeerBookFile implements PeerBook {
   readonly #path: string;
   readonly #log: Log;
-  readonly #names: Set<string>;
+  #names: Set<string> = new Set();
+  #stamp = '';
 
   constructor(folder: string, log: Log) {
     this.#path = join(folder, 'cluster-peers.json');
     this.#log = log;
-    const value = readJson(this.#path, log);
-    const names = isJsonObject(value) && Array.isArray(value.ours) ? value.ours : [];
-    this.#names = new Set(names.filter((name): name is string => typeof name === 'string'));
   }
 
   isOurs(node: string): boolean {
+    this.#read();
     return this.#names.has(node);
   }
 
   remember(node: string): void {
+    this.#read();
     if (this.#names.has(node) || this.#names.size >= mostPeers) return;
     this.#names.add(node);
-    writeJson(this.#path, { ours: [...this.#names] }, this.#log);
+    this.#write();
   }
 
   /** The operator's word: this node may be a stock one from now on. */
   forget(node: string): boolean {
+    this.#read();
     const wasKnown = this.#names.delete(node);
-    if (wasKnown) writeJson(this.#path, { ours: [...this.#names] }, this.#log);
+    if (wasKnown) this.#write();
     return wasKnown;
+  }
+
+  /** What cannot be read changes nothing. */
+  #read(): void {
+    const stamp = stampOf(this.#path);
+    if (stamp === undefined || stamp === this.#stamp) return;
+    this.#stamp = stamp;
+    const value = readJson(this.#path, this.#log);
+    if (!isJsonObject(value) || !Array.isArray(value.ours)) return;
+    this.#names = new Set(value.ours.filter((name): name is string => typeof name === 'string'));
+  }
+
+  #write(): void {
+    if (writeJson(this.#path, { ours: [...this.#names] }, this.#log)) this.#stamp = '';
+  }
+}
+
+/** Every change makes another file. Undefined: there is none, or it may not be looked at. */
+function stampOf(path: string): string | undefined {
+  try {
+    const { ino, mtimeNs } = statSync(path, { bigint: true });
+    return `${ino} ${mtimeNs}`;
+  } catch {
+    return undefined;
   }
 }
 

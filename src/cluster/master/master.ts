@@ -16,6 +16,7 @@ import { BundleShelf } from '../tasks/bundle-shelf.ts';
 import { LocalIntegrity } from '../tasks/local-integrity.ts';
 import { NodeLog } from '../tasks/node-log.ts';
 import { type NodePorts, type NodeSettings, ownFeatures } from '../tasks/node-ports.ts';
+import { changedText } from '../tasks/peer-changed.ts';
 import { Quiet } from '../tasks/quiet.ts';
 import type { SealedSpool } from '../tasks/sealed-pack.ts';
 import { type Handlers, type Service, Services, unhandledText } from '../tasks/services.ts';
@@ -293,6 +294,8 @@ export class Master {
     this.#services.left(worker);
     if (error === undefined) worker.log.debug(`Disconnected ${worker.name}.`);
     else worker.log.error(`Error during connection with '${worker.name}': ${error.message}.`);
+    const changed = changedText(worker.name, error, this.#ports.peerBook);
+    if (changed !== undefined) worker.log.error(changed);
     worker.log.info('Cancelling pending tasks.');
     this.#ports.events.info('cluster.worker_left', {
       worker: worker.name,

@@ -13,6 +13,7 @@ import { Deletions } from '../tasks/deletions.ts';
 import { LocalIntegrity } from '../tasks/local-integrity.ts';
 import { NodeLog } from '../tasks/node-log.ts';
 import type { NodePorts, NodeSettings } from '../tasks/node-ports.ts';
+import { changedText } from '../tasks/peer-changed.ts';
 import type { Service } from '../tasks/services.ts';
 import { expectOk } from '../upload.ts';
 import { leavingWord } from '../wire/command.ts';
@@ -255,5 +256,7 @@ export class Worker {
       : `Connection closed due to an unhandled error: ${error.message}`;
     if (isReset) this.#log.warning(what);
     else this.#log.error(what);
+    const changed = changedText(this.#masterHost, error, this.#ports.peerBook);
+    if (changed !== undefined) this.#log.error(changed);
   }
 }

@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
 import { fault } from '../../../src/cluster/wire/fault.ts';
 import { createSeal } from '../../../src/cluster/wire/seal.ts';
-import { HeldBookFile } from '../../../src/host/cluster-books.ts';
+import { HeldBookFile, PeerBookFile } from '../../../src/host/cluster-books.ts';
 import { silentLog } from '../../../src/log.ts';
 import { Home, key, startMaster, startWorker, until } from './nodes.ts';
 import { admitAll, dialAs, emptyManifest, rawDial, requestBytes, sendManifest } from './peers.ts';
@@ -273,7 +273,7 @@ test('hazard killed-midway: a worker that ends during a large bundle leaves no h
 const equalKeys = (left: Home, right: Home): boolean =>
   left.tree()['etc/client.keys'] === right.tree()['etc/client.keys'];
 
-test('a node once seen as ours is never again taken as a stock one', async (t) => {
+test('a node once seen as ours is taken as a stock one only when it is forgotten, as the log says', async (t) => {
   const [mine, theirs] = [new Home(t, files), new Home(t)];
   const master = await startMaster(t, mine);
   const worker = startWorker(t, theirs, { name: 'w', port: master.port });
@@ -285,6 +285,12 @@ test('a node once seen as ours is never again taken as a stock one', async (t) =
   const asked = link.request('mayCheckIntegrity', undefined);
   await assert.rejects(asked, /the link ended/);
   await until('said', () => master.log.has('must be one of ours'));
+  assert.ok(master.log.has('pilotfish-publisher cluster forget-peer w'));
+
+  assert.ok(new PeerBookFile(mine.state, silentLog).forget('w')); // the command, beside the node
+  const stock = await dialAs(t, master.port);
+  await stock.request('hello', { node: 'w', cluster: 'wazuh', type: 'worker', version: '4.14.8' });
+  assert.equal((await stock.request('mayCheckIntegrity', undefined)).kind, 'ok');
 });
 
 test('peers: ours admits no stock worker, and follows no stock master', async (t) => {
