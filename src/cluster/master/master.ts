@@ -23,7 +23,7 @@ import { type Handlers, type Service, Services, unhandledText } from '../tasks/s
 import { commands } from '../wire/command.ts';
 import { type Fault, faultText } from '../wire/fault.ts';
 import { createSeal, type Seal } from '../wire/seal.ts';
-import { ConnectionCounts } from './connection-counts.ts';
+import { ConnectionCounts, type Seat } from './connection-counts.ts';
 import type { MasterDesk } from './desk.ts';
 import { masterExtraValid } from './extra-valid.ts';
 import { masterIntegrity } from './integrity.ts';
@@ -170,7 +170,8 @@ export class Master {
 
   #accept(socket: Socket): void {
     const address = socket.remoteAddress ?? '';
-    if (!this.#counts.enter(address)) {
+    const seat = { address, end: () => void socket.destroy() };
+    if (!this.#counts.enter(seat)) {
       socket.destroy();
       const unsaid = this.#quiet.ask(`full ${address}`);
       if (unsaid === undefined) return;
@@ -183,10 +184,10 @@ export class Master {
     const unsaid = this.#quiet.ask(`open ${address}`);
     const from = `('${address}', ${socket.remotePort ?? 0})`;
     if (unsaid !== undefined) this.#strangerLog.info(`Connection from ${from}${more(unsaid)}`);
-    this.#open(socket, address);
+    this.#open(socket, seat);
   }
 
-  #open(socket: Socket, address: string): void {
+  #open(socket: Socket, seat: Seat): void {
     const { clock, random } = this.#ports;
     const store = new LateStore();
     const node = this.#settings.config.nodeName;
@@ -196,16 +197,16 @@ export class Master {
     const link = new Link(
       socket,
       { role: 'master', seal: this.#seal, offer },
-      { clock, random, store, handler: this.#handler(store), budget: this.#budget },
+      { clock, random, store, handler: this.#handler(store, seat), budget: this.#budget },
     );
     this.#links.set(link, undefined);
     void link.ended.then(({ error }) => {
-      this.#counts.leave(address);
+      this.#counts.leave(seat);
       this.#ended(link, error);
     });
   }
 
-  #handler(store: LateStore): LinkHandler {
+  #handler(store: LateStore, seat: Seat): LinkHandler {
     const worker = (link: Link): RemoteWorker | undefined => this.#links.get(link);
     return {
       asked: (asked, link) => this.#asked(asked, link, store),
@@ -220,7 +221,9 @@ export class Master {
       cancelled: (taskId, reason, link) => worker(link)?.cancelled(taskId, reason),
       ready: (link) => {
         const one = worker(link);
-        if (one !== undefined) void this.#services.run(one, one.signal);
+        if (one === undefined) return;
+        this.#counts.known(seat);
+        void this.#services.run(one, one.signal);
       },
     };
   }

@@ -1,6 +1,7 @@
 /** What goes wrong with stock nodes must not go wrong with ours (cluster-protocol.md 9). */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -211,18 +212,33 @@ test('hazard merged-name: a file called *.merged is an ordinary file', async (t)
   await until('first', () => equal(theirs, mine));
 });
 
-test('hazard ten-connections: the limit per address is configurable and gives places back', async (t) => {
+test('hazard ten-connections: the limit per address is configurable, and silent strangers take no place of a node', async (t) => {
   const more = { maxConnectionsPerAddress: 2 };
   const master = await startMaster(t, new Home(t), { more });
-  const [first] = [await rawDial(t, master.port), await rawDial(t, master.port)];
-  const third = await rawDial(t, master.port);
-  await new Promise((resolve) => third.once('close', resolve));
+  const hello = { node: 'w', cluster: 'wazuh', type: 'worker', version: '4.14.8' } as const;
+  const strangers = [await rawDial(t, master.port), await rawDial(t, master.port)];
+  const evicted = strangers.map((one) => once(one, 'close'));
+  for (const node of ['w1', 'w2']) {
+    const link = await dialAs(t, master.port);
+    assert.equal((await link.request('hello', { ...hello, node })).kind, 'ok');
+  }
+  await Promise.all(evicted);
+  const fifth = await rawDial(t, master.port);
+  await new Promise((resolve) => fifth.once('close', resolve));
   assert.ok(master.log.has(/WARNING.*Too many connections from 127\.0\.0\.1 \(2\), rejecting\./));
-  first?.destroy();
-  await until('place', () => master.log.has('Error during handshake'));
-  const link = await dialAs(t, master.port);
-  const hello = { node: 'w', cluster: 'wazuh', type: 'worker', version: '4.14.8' };
-  assert.equal((await link.request('hello', hello)).kind, 'ok');
+  assert.equal(master.role.workers().length, 2);
+});
+
+test('a place that a node leaves is free at once', async (t) => {
+  const more = { maxConnectionsPerAddress: 1 };
+  const master = await startMaster(t, new Home(t), { more });
+  const hello = { node: 'w', cluster: 'wazuh', type: 'worker', version: '4.14.8' } as const;
+  for (let turn = 0; turn < 3; turn++) {
+    const link = await dialAs(t, master.port);
+    assert.equal((await link.request('hello', hello)).kind, 'ok');
+    await link.close();
+    await until('left', () => master.role.workers().length === 0);
+  }
 });
 
 test('hazard log-flood: strangers by the hundred cost a few lines', async (t) => {
