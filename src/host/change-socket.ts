@@ -4,7 +4,7 @@
  * lost message is found within a second by looking at the file.
  */
 import { chmod, unlink } from 'node:fs/promises';
-import { connect, createServer, type Socket } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import { type Clock, deadline } from '../clock.ts';
 import { messageOf } from '../guards.ts';
 import type { Log } from '../log.ts';
@@ -18,24 +18,33 @@ const maxSaidBytes = 1024 * 1024;
 const maxConnections = 16;
 const idleMs = 2_000;
 
+/** Never rejects: a publisher without it is slower by a second. */
 export function buildChangeSocket(path: string, log: Log): ChangeNotices {
   return {
     async listen(handlers) {
       const server = createServer((socket) => answer(socket, handlers));
       server.maxConnections = maxConnections;
-      await unlink(path).catch(() => undefined); // left by a kill; the lock says that nobody lives
-      const isListening = await new Promise<boolean>((resolve) => {
-        server.once('error', (error) => {
-          log.warn('notices.unavailable', { path, message: messageOf(error) });
-          resolve(false);
-        });
-        server.listen(path, () => resolve(true));
-      });
-      if (!isListening) return async () => undefined;
-      await chmod(path, 0o600);
-      return () => new Promise((resolve) => server.close(() => resolve()));
+      const close = () => new Promise<void>((resolve) => server.close(() => resolve()));
+      try {
+        await openPrivate(server, path);
+        return close;
+      } catch (error) {
+        log.warn('notices.unavailable', { path, message: messageOf(error) });
+        await close();
+        return async () => undefined;
+      }
     },
   };
+}
+
+async function openPrivate(server: Server, path: string): Promise<void> {
+  await unlink(path).catch(() => undefined); // left by a kill; the lock says that nobody lives
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(path, resolve);
+  });
+  server.removeAllListeners('error').on('error', () => undefined); // of one connection only
+  await chmod(path, 0o600);
 }
 
 function answer(socket: Socket, handlers: NoticeHandlers): void {

@@ -85,6 +85,22 @@ export async function runDaemon(world: DaemonWorld, signal: AbortSignal): Promis
   await publishFirst(world, daemon);
   daemon.serveNewest();
   const port = await front.listen(world.listen.host, world.listen.port);
+  try {
+    await runListening(world, daemon, port, signal);
+  } finally {
+    service.stop();
+    await front.close(); // else a publisher that failed would serve its last list for ever
+    log.info('publisher.stopped');
+  }
+}
+
+/** Hears what it is told, and does what is due. */
+async function runListening(
+  world: DaemonWorld,
+  daemon: Daemon,
+  port: number,
+  signal: AbortSignal,
+): Promise<void> {
   const stopNotices = await world.notices.listen({
     async changed() {
       await daemon.followRoot();
@@ -93,15 +109,12 @@ export async function runDaemon(world: DaemonWorld, signal: AbortSignal): Promis
     status: async () => world.status(),
   });
   const stopReloads = world.onReload(() => void daemon.reload());
-  log.info('publisher.listening', { host: world.listen.host, port });
+  world.log.info('publisher.listening', { host: world.listen.host, port });
   try {
     await runRounds(world, daemon, signal);
   } finally {
     stopReloads();
     await stopNotices();
-    service.stop();
-    await front.close();
-    log.info('publisher.stopped');
   }
 }
 

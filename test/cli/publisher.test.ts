@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import {
   chmodSync,
   cpSync,
+  existsSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -27,7 +28,7 @@ import { verifyPinnedRoot } from '../../src/list/root.ts';
 import { parseToken } from '../../src/list/token.ts';
 import { verifyList } from '../../src/list/verify.ts';
 import { leaveWindowMs } from '../../src/sidecar/decide-admission.ts';
-import { freePort, ownAddress, StandIns } from '../fakes/processes.ts';
+import { eventually, freePort, ownAddress, StandIns } from '../fakes/processes.ts';
 import { scratchDirectory } from '../publisher/fixture.ts';
 import { initPublisherDirectory, runPublisher, TestPublisher } from './publisher-fixture.ts';
 
@@ -314,7 +315,9 @@ test('the running publisher signs anew long before a list ends', async (t) => {
 test('a change whose message is lost is found by looking at the history', async (t) => {
   const publisher = await initPublisherDirectory(t);
   await publisher.start();
-  rmSync(join(publisher.directory, 'publisher.sock'));
+  const socket = join(publisher.directory, 'publisher.sock');
+  await eventually('it may be told', () => existsSync(socket)); // a moment after it serves
+  rmSync(socket);
   const { etag = '' } = await publisher.get('/v1/list');
   const waiting = publisher.get('/v1/list?wait=55', { 'if-none-match': etag });
   assert.match((await publisher.run('drain', '10-0-0-3')).out, /no publisher answered/);

@@ -1,7 +1,7 @@
 /** What the rounds of a publisher that runs make up for. */
 import assert from 'node:assert/strict';
 import { createServer } from 'node:https';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { HostError } from '../../src/errors.ts';
 import type { VerifiedRoot } from '../../src/list/root.ts';
 import { silentLog } from '../../src/log.ts';
@@ -14,15 +14,16 @@ import { VirtualClock } from '../sidecar/scene.ts';
 import { configuredOf, listKey, openDesk, rootOf, verifiedRoot } from './fixture.ts';
 import { looseLimits } from './server-fixture.ts';
 
-test('a list that could not be signed under a new root is signed when it can be', async (t) => {
+/** A publisher on a clock of the test's own, whose disk may be full. */
+async function worldOf(t: TestContext) {
   const bare = await openDesk(t);
   const clock = new VirtualClock(bare.clock.nowMs());
   const local = buildLocalWriter(bare.history);
-  let isFull = false;
+  const disk = { isFull: false };
   const writer: typeof local = {
     ...local,
     async append(...words) {
-      if (isFull) throw new HostError('store_failed', 'database or disk is full');
+      if (disk.isFull) throw new HostError('store_failed', 'database or disk is full');
       return local.append(...words);
     },
   };
@@ -48,6 +49,23 @@ test('a list that could not be signed under a new root is signed when it can be'
     renewCertificate: async () => undefined,
     onReload: () => () => undefined,
   };
+  return { world, clock, service, news, disk };
+}
+
+test('a publisher that fails after it began to listen listens no more', async (t) => {
+  const ended: string[] = [];
+  const { world } = await worldOf(t);
+  const failing: DaemonWorld = {
+    ...world,
+    front: { ...world.front, close: async () => void ended.push('front') },
+    notices: { listen: () => Promise.reject(new Error('no socket')) },
+  };
+  await assert.rejects(runDaemon(failing, new AbortController().signal), /no socket/);
+  assert.deepEqual(ended, ['front']);
+});
+
+test('a list that could not be signed under a new root is signed when it can be', async (t) => {
+  const { world, clock, service, news, disk } = await worldOf(t);
   const stop = new AbortController();
   const running = runDaemon(world, stop.signal);
   t.after(async () => {
@@ -56,11 +74,11 @@ test('a list that could not be signed under a new root is signed when it can be'
   });
   await clock.pass(2_000);
   assert.equal(service.served()?.entry.rootVersion, 1);
-  isFull = true;
+  disk.isFull = true;
   news.push(await verifiedRoot({ ...rootOf(), version: 2, epoch: 2 }));
   await clock.pass(2_000);
   assert.equal(service.served()?.entry.rootVersion, 1);
-  isFull = false;
+  disk.isFull = false;
   await clock.pass(60_000);
   const { rootVersion, epoch } = service.served()?.entry ?? {};
   assert.deepEqual([rootVersion, epoch], [2, 2]);
