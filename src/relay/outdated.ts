@@ -2,10 +2,10 @@
 import type { RelayManager } from './ports.ts';
 
 /** `chosen`: whom the relay would dial now; an empty choice says nothing. */
-export function isOutdated(
-  { id, address, port }: RelayManager,
-  chosen: readonly RelayManager[],
-): boolean {
-  if (chosen.length === 0) return false;
-  return !chosen.some((one) => one.id === id && one.address === address && one.port === port);
+export function isOutdated(manager: RelayManager, chosen: readonly RelayManager[]): boolean {
+  return chosen.length > 0 && !chosen.some((one) => isSamePlace(one, manager));
+}
+
+export function isSamePlace(left: RelayManager, right: RelayManager): boolean {
+  return left.id === right.id && left.address === right.address && left.port === right.port;
 }

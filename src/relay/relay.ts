@@ -311,7 +311,7 @@ export class Relay {
       this.#stopWatch = undefined;
       const nowMs = this.#nowMs();
       for (const session of [...this.#sessions.values()]) this.#look(session, nowMs);
-      if (this.#settings.standby) this.#standby.want(this.#next());
+      if (this.#settings.standby) this.#standby.want(this.#next(), this.#choose());
       if (this.#sessions.size > 0) this.#watch();
     });
   }

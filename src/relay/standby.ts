@@ -3,6 +3,7 @@
  * less. Off by default: every agent then holds two connections, one of them idle on a manager.
  */
 import { type DialPorts, deaf, dialOne } from './dial.ts';
+import { isOutdated, isSamePlace } from './outdated.ts';
 import type { Connection, RelayManager } from './ports.ts';
 
 /** A spare that ended, or could not be made, is made again after so long. */
@@ -23,11 +24,15 @@ export class Standby {
     return this.#spare?.manager.id;
   }
 
-  /** Called now and then with who would be next; keeps, replaces or makes the spare. */
-  want(manager: RelayManager | undefined): void {
+  /**
+   * Called now and then with who would be next, and all who may be dialled; keeps, replaces, makes
+   * or ends the spare.
+   */
+  want(manager: RelayManager | undefined, chosen: readonly RelayManager[]): void {
     const nowMs = this.#ports.clock.monotonicMs();
+    if (this.#spare !== undefined && isOutdated(this.#spare.manager, chosen)) this.#drop();
     if (manager === undefined || this.#isDialling || this.#stop.signal.aborted) return;
-    if (this.#spare?.manager.id === manager.id || nowMs < this.#notBeforeMs) return;
+    if (this.#leadsTo(manager) || nowMs < this.#notBeforeMs) return;
     this.#notBeforeMs = nowMs + pauseMs;
     this.#isDialling = true;
     void this.#dial(manager);
@@ -35,7 +40,7 @@ export class Standby {
 
   /** The spare, when it leads to `manager`; it is the caller's from here on. */
   take(manager: RelayManager): Connection | undefined {
-    if (this.#spare?.manager.id !== manager.id) return undefined;
+    if (this.#spare === undefined || !this.#leadsTo(manager)) return undefined;
     const { connection } = this.#spare;
     this.#spare = undefined;
     connection.attach(deaf);
@@ -45,6 +50,10 @@ export class Standby {
   close(): void {
     this.#stop.abort(new Error('the relay closes'));
     this.#drop();
+  }
+
+  #leadsTo(manager: RelayManager): boolean {
+    return this.#spare !== undefined && isSamePlace(this.#spare.manager, manager);
   }
 
   async #dial(manager: RelayManager): Promise<void> {

@@ -4,7 +4,7 @@
  * is told with its reason, and the agent is led by its own list instead.
  */
 import { type Clock, sleep } from '../clock.ts';
-import { ConfigError, PilotfishError } from '../errors.ts';
+import { ConfigError, HostError, PilotfishError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { DatagramRelay } from '../relay/datagram-relay.ts';
 import type { RelayPermission } from '../relay/guard.ts';
@@ -120,7 +120,7 @@ class Keeper implements RelayKeeper {
   async run(signal: AbortSignal): Promise<void> {
     try {
       for (;;) {
-        if (this.#protocol !== undefined && this.#protocol !== this.#parts.protocol()) {
+        if (this.#protocol !== undefined && this.#protocol !== this.#wantedProtocol) {
           await this.#close(); // another list, other sockets
           this.#seen = {
             kind: 'refused',
@@ -141,7 +141,22 @@ class Keeper implements RelayKeeper {
     }
   }
 
+  /** A socket that is kept for us speaks TCP, whatever the list does. */
+  get #wantedProtocol(): 'tcp' | 'udp' {
+    return this.#isKept ? 'tcp' : this.#parts.protocol();
+  }
+
+  get #isKept(): boolean {
+    return this.#parts.place.kind === 'inherited';
+  }
+
   async #refusal(): Promise<PilotfishError | undefined> {
+    if (this.#wantedProtocol !== this.#parts.protocol()) {
+      return new HostError(
+        'listen_failed',
+        'a relay for UDP takes no socket of the service manager',
+      );
+    }
     try {
       const permission = await this.#parts.judge();
       if (permission.kind === 'allowed') return undefined;
@@ -174,7 +189,7 @@ class Keeper implements RelayKeeper {
     const report = (event: RelayEvent): void => this.#report(event);
     const isCrowd = (): boolean => this.#parts.isCrowd();
     const ports = { clock, network, choose, admission, patienceMs, isCrowd, report };
-    const protocol = this.#parts.protocol();
+    const protocol = this.#wantedProtocol;
     const relay =
       protocol === 'udp' ? new DatagramRelay(ports, settings) : new Relay(ports, settings);
     this.#at = await relay.open(place);
@@ -194,7 +209,7 @@ class Keeper implements RelayKeeper {
 
   /** Nobody comes in any more. A port of our own is given back, one that is kept for us answers no. */
   async #bar(): Promise<void> {
-    if (this.#parts.place.kind !== 'inherited') return this.#close();
+    if (!this.#isKept) return this.#close();
     this.#isBarred = true;
     await this.#listen().catch(() => undefined); // the refusal that is told is the first one
     const inUse = new Set(this.#relay?.sessions.map(({ managerId }) => managerId));

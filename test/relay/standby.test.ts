@@ -51,6 +51,28 @@ test('a spare that its manager ended is thrown away, and the agent gets a new co
   assert.deepEqual(world.of('suspect'), []);
 });
 
+test('a spare whose address left the list is closed, and leads no agent there', async () => {
+  const [a, b, moved] = [await patient('a'), await patient('b'), await patient('moved')];
+  world.managers = [a.manager, b.manager];
+  const { relay, port } = await world.open({ standby: true, watchMs: 10 });
+  await world.agent(port).hears('a:hi');
+  await eventually('the spare is proven', () => b.sockets[0]?.bytesWritten === pong.length);
+  world.managers = [a.manager, { ...moved.manager, id: 'b' }];
+  await eventually('the spare is gone', () => b.sockets[0]?.destroyed);
+  relay.switchAway('a', 'failed');
+  await world.agent(port).hears('moved:hi');
+});
+
+test('a spare whose manager left the list is closed, also where nobody is next', async () => {
+  const [a, b] = [await patient('a'), await patient('b')];
+  world.managers = [a.manager, b.manager];
+  const { port } = await world.open({ standby: true, watchMs: 10 });
+  await world.agent(port).hears('a:hi');
+  await eventually('the spare is proven', () => b.sockets[0]?.bytesWritten === pong.length);
+  world.managers = [a.manager];
+  await eventually('the spare is gone', () => b.sockets[0]?.destroyed);
+});
+
 test('without the setting no manager sees a connection that no agent uses', async () => {
   const [a, b] = [await patient('a'), await patient('b')];
   world.managers = [a.manager, b.manager];

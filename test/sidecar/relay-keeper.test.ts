@@ -200,6 +200,27 @@ test('the kernel tells which session is that of the agent, where several are ans
   assert.equal(managerOf([{ address: here.address, port: here.port }]), 'b', 'not told');
 });
 
+test('a kept socket is TCP: while the list speaks UDP it sends the agent away at once, and leads it after', async (context) => {
+  const world = new RelayWorld();
+  context.after(() => world.close());
+  const one = scene(context, { kind: 'inherited', fd: 3 });
+  one.managers = [await world.echo('a')];
+  await one.keeper.opened;
+  await world.agent(one.port(), 'hello').hears('a\nhello');
+  const port = one.port();
+
+  one.protocol = 'udp';
+  await eventually('it is refused', () => one.keeper.seen([]).kind === 'refused');
+  const agent = connect(port, '127.0.0.1');
+  const [error] = (await once(agent, 'error')) as [NodeJS.ErrnoException];
+  assert.equal(error.code, 'ECONNRESET');
+
+  one.protocol = 'tcp';
+  await eventually('it is open', () => one.keeper.seen([]).kind === 'open');
+  await world.agent(port, 'again').hears('a\nagain');
+  assert.equal(one.port(), port, 'such a socket cannot be opened twice');
+});
+
 function isLed(keeper: RelayKeeper): boolean {
   const seen = keeper.seen([]);
   return seen.kind === 'open' && seen.managerId !== undefined;
