@@ -50,14 +50,20 @@ export interface Written {
   readonly hash: string;
 }
 
+/** What a write under way would leave. */
+export interface Intended extends Written {
+  /** An operator puts it back: nobody goes behind it, even once his hold is over. */
+  readonly byOperator?: true;
+}
+
 export interface ApplierMemory {
   readonly trust: TrustMemory;
   /** Group and site of the token that this host joined with. */
   readonly audience?: Audience;
   /** Server entries as we left them, or as we met them when we began to write. */
   readonly written?: Written;
-  /** What a write under way would leave; after a kill either may be in the file. */
-  readonly intended?: Written;
+  /** After a kill in the middle of a write either may be in the file. */
+  readonly intended?: Intended;
   readonly restarts: readonly Restart[];
   readonly foreign: ForeignMemory;
   readonly badChoices: readonly BadChoice[];
@@ -138,7 +144,7 @@ function readDocument(value: unknown): ApplierMemory {
     trust: readTrust(object(document.trust)),
     ...(audience === undefined ? {} : { audience: readAudience(object(audience)) }),
     ...(written === undefined ? {} : { written: readWritten(object(written)) }),
-    ...(intended === undefined ? {} : { intended: readWritten(object(intended)) }),
+    ...(intended === undefined ? {} : { intended: readIntended(object(intended)) }),
     restarts: list(document.restarts).map(readRestart),
     foreign: readForeign(object(document.foreign)),
     badChoices: list(document.badChoices).map((one) => ({
@@ -189,6 +195,11 @@ function readPosition(position: JsonObject): Position {
 
 function readWritten(written: JsonObject): Written {
   return { servers: list(written.servers).map(readServer), hash: string(written.hash) };
+}
+
+function readIntended(intended: JsonObject): Intended {
+  const { byOperator } = intended;
+  return { ...readWritten(intended), ...(byOperator === true ? { byOperator } : {}) };
 }
 
 function readServer(value: JsonValue): WrittenServer {

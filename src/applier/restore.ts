@@ -137,7 +137,11 @@ async function replaceFile(
   const { version } = facts;
   await remember(run, {
     written: { servers: readServers(before.bytes, version).servers, hash: before.hash },
-    intended: { servers: readServers(bytes, version).servers, hash: sha256Tag(bytes) },
+    intended: {
+      servers: readServers(bytes, version).servers,
+      hash: sha256Tag(bytes),
+      byOperator: true,
+    },
     ...(before.owner === undefined ? {} : { owner: before.owner }),
   });
   progress.notes.push(...(await world.file.replace(before, bytes)).notes);

@@ -9,11 +9,11 @@ import type { Earlier, Run } from './run.ts';
 
 /** Undefined unless the file is exactly what was intended, and the newest backup what it replaced. */
 export async function unconfirmedWrite(
-  { world, memory: { written, intended, restoredAt } }: Run,
+  { world, memory: { written, intended } }: Run,
   hash: string,
   agentVersion: string | undefined,
 ): Promise<Earlier | undefined> {
-  if (restoredAt !== undefined) return undefined; // what an operator put back stays
+  if (intended?.byOperator === true) return undefined; // what an operator put back stays
   if (written === undefined || intended?.hash !== hash || written.hash === hash) return undefined;
   try {
     const bytes = await world.backups.read(1);

@@ -157,6 +157,26 @@ test('killed at any touch of a restore: the file is whole, the agent comes back,
   }
 });
 
+test('killed at any touch of a restore, the choice of a newer list that fails goes back to what the operator put there', async () => {
+  const whole = await applied();
+  const before = whole.touches;
+  await restore(whole.world(), newest, true);
+  for (let killAt = before + 1; killAt <= whole.touches; killAt += 1) {
+    const host = await applied();
+    host.killAt = killAt;
+    await assert.rejects(restore(host.world(), newest, true), Killed);
+    host.killAt = Number.POSITIVE_INFINITY;
+    await resume(host.world());
+    const left = host.config.toString();
+    host.exitsWith = (config) => config.toString() !== left;
+    const listEnvelope = signedList(list({ version: 4212 }));
+    const order = [...names].reverse();
+    const failed = await apply(host.world(), request({ listEnvelope, order }));
+    assert.equal(failed.outcome, 'restored', JSON.stringify(failed));
+    assert.equal(host.config.toString(), left, `killed at touch ${killAt}`);
+  }
+});
+
 test('a memory written before owners and restores were remembered is read as ever', async () => {
   const host = await applied();
   const document = JSON.parse(Buffer.from(host.memory ?? '').toString());
