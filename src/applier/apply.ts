@@ -11,7 +11,7 @@ import { readyAgent } from './agent-ready.ts';
 import type { ConfigSnapshot } from './config-file.ts';
 import { type Draft, draftConfig } from './draft.ts';
 import { precheck, precheckRestart } from './precheck.ts';
-import { moveAndRemember, needsMove } from './remember-move.ts';
+import { finishPutBack, moveAndRemember, needsMove } from './remember-move.ts';
 import type { ApplyRequest } from './request.ts';
 import type { ApplyResult } from './result.ts';
 import type { End, GiveUp, Run } from './run.ts';
@@ -64,6 +64,8 @@ async function applyUnderLock(run: Run, request: ApplyRequest): Promise<End> {
   await respectRestore(run, proven.position);
   progress.notes.push(...(await world.file.recover()));
   const facts = await readyAgent(world);
+  const undone = await finishPutBack(run, facts);
+  if (undone !== undefined) return undone;
   const before = await world.file.read();
   const draft = render(run, { proven, request, facts, before });
   const earlier = await unconfirmedWrite(run, before.hash, facts.version);

@@ -54,6 +54,8 @@ export interface Written {
 export interface Intended extends Written {
   /** An operator puts it back: nobody goes behind it, even once his hold is over. */
   readonly byOperator?: true;
+  /** It was tried and failed; what stood there before is being put back. */
+  readonly isBad?: true;
 }
 
 export interface ApplierMemory {
@@ -198,8 +200,12 @@ function readWritten(written: JsonObject): Written {
 }
 
 function readIntended(intended: JsonObject): Intended {
-  const { byOperator } = intended;
-  return { ...readWritten(intended), ...(byOperator === true ? { byOperator } : {}) };
+  const { byOperator, isBad } = intended;
+  return {
+    ...readWritten(intended),
+    ...(byOperator === true ? { byOperator } : {}),
+    ...(isBad === true ? { isBad } : {}),
+  };
 }
 
 function readServer(value: JsonValue): WrittenServer {

@@ -11,6 +11,7 @@ import { type Moved, moveAgent } from './move.ts';
 import type { ApplyRequest } from './request.ts';
 import type { Earlier, End, Run, Situation } from './run.ts';
 import { remember, rememberIfPossible, settle, withBadChoice } from './standing.ts';
+import { unconfirmedWrite } from './unconfirmed.ts';
 
 /**
  * A stopped agent is started only if we stopped it or if it could not have run with its file;
@@ -59,8 +60,7 @@ export async function moveAndRemember(run: Run, situation: Situation): Promise<E
   }
   const back = backOf(situation);
   if (back === undefined || !(await mayRestore(run, { back, draft }, moved))) {
-    await settle(run, written);
-    await rememberDown(run, moved);
+    await settle(run, written, isDown(moved));
     return { outcome: draft.changed ? 'written' : 'held', reason: failure };
   }
   return putBack(run, { written, back, purse }, failure);
@@ -73,8 +73,8 @@ function backOf({ before, draft, earlier }: Situation): Earlier | undefined {
 }
 
 /** An agent that did not come up after our restart is ours to start: the next run tries again. */
-export async function rememberDown(run: Run, moved: Moved): Promise<void> {
-  if (moved.verdict.kind === 'fault') await markUnfinished(run);
+export function isDown({ verdict }: Moved): boolean {
+  return verdict.kind === 'fault';
 }
 
 /**
@@ -170,15 +170,46 @@ export interface WayBack {
   readonly purse: Purse;
 }
 
-/** The previous bytes, a restart that no budget forbids, and the choice marked bad. */
-export async function putBack(
+/**
+ * The previous bytes, a restart that no budget forbids, and the choice marked bad. The mark comes
+ * first: who finds this cut off finishes it, and does not try the choice once more.
+ */
+export async function putBack(run: Run, way: WayBack, reason: PilotfishError): Promise<End> {
+  const { written } = way;
+  const badChoices = withBadChoice(run, written.servers);
+  await rememberIfPossible(run, { badChoices, intended: { ...written, isBad: true } });
+  return undo(run, way, reason);
+}
+
+/**
+ * What a kill, or a disk that took nothing, left of a putting back. Undefined: nothing, or the agent
+ * is connected with the file as it is, or that is somebody else's by now.
+ */
+export async function finishPutBack(run: Run, facts: AgentFacts): Promise<End | undefined> {
+  const { intended, written } = run.memory;
+  if (intended?.isBad !== true) return undefined;
+  const { bytes, hash } = await run.world.file.read();
+  const reading = readServers(bytes, facts.version);
+  const reason = new AgentError('not_connected', 'what was tried before had to be undone first');
+  const back = await unconfirmedWrite(run, hash, facts.version);
+  const isConnected = facts.running && !facts.waiting && talksToOneOf(facts.peers, reading.servers);
+  if (back !== undefined && !isConnected) {
+    return undo(run, { written: intended, back, purse: 'urgent' }, reason);
+  }
+  if (hash === written?.hash && !isConnected) {
+    return restartBack(run, { bytes, hash, reading }, 'urgent', reason);
+  }
+  const isOurs = hash === intended.hash || hash === written?.hash;
+  await settle(run, isOurs ? { servers: reading.servers, hash } : intended, !facts.running);
+  return undefined;
+}
+
+async function undo(
   run: Run,
   { written, back, purse }: WayBack,
   reason: PilotfishError,
 ): Promise<End> {
   const { world, progress } = run;
-  const { servers } = back.reading;
-  const bad = { badChoices: withBadChoice(run, written.servers) };
   try {
     const current = await world.file.read();
     if (current.hash !== written.hash) {
@@ -187,17 +218,25 @@ export async function putBack(
     await world.file.replace(current, back.bytes);
   } catch (error) {
     if (!(error instanceof PilotfishError)) throw error;
-    progress.notes.push(`not restored: ${error.message}`);
-    await settle(run, written, bad);
+    progress.notes.push(`not restored: ${error.message}`); // the mark stands: tried again
     return { outcome: 'written', reason };
   }
+  return restartBack(run, back, purse, reason);
+}
+
+async function restartBack(
+  run: Run,
+  { bytes, hash, reading: { servers } }: Earlier,
+  purse: Purse,
+  reason: PilotfishError,
+): Promise<End> {
+  const { world, progress } = run;
   progress.servers = servers;
-  progress.afterHash = back.hash;
+  progress.afterHash = hash;
   const facts = await world.agent.readFacts();
-  const moved = await moveOnce(run, { facts, config: back.bytes, purse });
+  const moved = await moveOnce(run, { facts, config: bytes, purse });
   progress.connected = moved.verdict.kind === 'connected';
-  await settle(run, { servers, hash: back.hash }, bad);
-  await rememberDown(run, moved);
+  await settle(run, { servers, hash }, isDown(moved));
   world.log.warn('apply.restored', { connected: progress.connected, code: reason.code });
   return { outcome: 'restored', reason };
 }

@@ -19,11 +19,11 @@ import type { Moved } from './move.ts';
 import { precheck } from './precheck.ts';
 import {
   failureOf,
+  finishPutBack,
   markUnfinished,
   moveOnce,
   type OneMove,
   putBack,
-  rememberDown,
 } from './remember-move.ts';
 import { planModulesd, runRestart } from './restart.ts';
 import type { ApplyResult } from './result.ts';
@@ -176,6 +176,8 @@ export async function resume(world: ApplierWorld): Promise<ApplyResult> {
     const { progress } = run;
     progress.notes.push(...(await world.file.recover()));
     const facts = await readyAgent(world);
+    const undone = await finishPutBack(run, facts);
+    if (undone !== undefined) return undone;
     if (run.memory.unfinishedSinceMs === undefined) return { outcome: 'unchanged' };
     if (facts.running) {
       await startModulesd(run, facts);
@@ -216,7 +218,6 @@ async function restartIn(run: Run, order: OneMove): Promise<Moved> {
   const moved = await moveOnce(run, order);
   run.progress.connected = moved.verdict.kind === 'connected';
   if (run.progress.connected) await remember(run, {}, ['unfinishedSinceMs']);
-  await rememberDown(run, moved);
   return moved;
 }
 

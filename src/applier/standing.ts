@@ -5,7 +5,7 @@ import type { Position } from '../list/model.ts';
 import { comparePositions } from '../list/position.ts';
 import type { Draft } from './draft.ts';
 import { judgeForeign } from './foreign.ts';
-import { type ApplierMemory, encodeMemory } from './memory.ts';
+import { type ApplierMemory, encodeMemory, type Written } from './memory.ts';
 import type { WrittenServer } from './result.ts';
 import type { Run } from './run.ts';
 
@@ -59,18 +59,17 @@ export async function rememberIfPossible(
   }
 }
 
-/** The file and our memory of it agree: nothing is under way any more. */
-export async function settle(
-  run: Run,
-  written: { readonly servers: readonly WrittenServer[]; readonly hash: string },
-  news: Partial<ApplierMemory> = {},
-): Promise<void> {
+/**
+ * The file and our memory of it agree: nothing is under way any more, but for the start of an agent
+ * that is down.
+ */
+export async function settle(run: Run, { servers, hash }: Written, isDown = false): Promise<void> {
   const { memory } = run;
-  const over = memory.intended === undefined && memory.unfinishedSinceMs === undefined;
-  const known = over && memory.written?.hash === written.hash;
-  if (known && memory.foreign.accepted === undefined && Object.keys(news).length === 0) return;
+  const over = memory.intended === undefined && (isDown || memory.unfinishedSinceMs === undefined);
+  if (over && memory.written?.hash === hash && memory.foreign.accepted === undefined) return;
   const foreign = { revertsAtMs: memory.foreign.revertsAtMs }; // whoever comes next comes anew
-  await remember(run, { ...news, foreign, written }, ['intended', 'unfinishedSinceMs']);
+  const forget = isDown ? (['intended'] as const) : (['intended', 'unfinishedSinceMs'] as const);
+  await remember(run, { foreign, written: { servers, hash } }, forget);
 }
 
 /**

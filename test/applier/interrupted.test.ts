@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { apply } from '../../src/applier/apply.ts';
 import { restore, resume } from '../../src/applier/restore.ts';
+import { HostError } from '../../src/errors.ts';
 import { addressOf, configOf, HostInMemory, Killed, names, request } from './host-in-memory.ts';
 
 const old = configOf('10.0.0.1');
@@ -51,6 +52,40 @@ test('`resume` itself goes back to the file that was replaced, and the choice co
   }
   assert.fail('no kill left the agent stopped in our file');
 });
+
+/** Where it is put back after our file was tried, killed at each touch of that. */
+async function* killedWhilePuttingBack(prepare: Prepare): AsyncGenerator<HostInMemory> {
+  let hasTried = false;
+  for await (const host of killedAtEachTouch(prepare)) {
+    hasTried ||= host.log !== '' || host.loaded.length > 1;
+    if (hasTried) yield host;
+  }
+}
+
+const cases: readonly (readonly [string, Prepare])[] = [
+  ['a file that the agent exits with', exitsWithOurs],
+  [
+    'a file whose managers do not answer',
+    (host) => {
+      host.up = ['10.0.0.1'];
+      host.settings = { ...host.settings, maxConfirmMs: 3_000 }; // fewer touches
+    },
+  ],
+];
+for (const [what, prepare] of cases) {
+  test(`${what} is not tried again once a kill has cut off its putting back`, async () => {
+    for await (const host of killedWhilePuttingBack(prepare)) {
+      const isBack = !isOurs(host.config);
+      await resume(host.world());
+      const { pid } = host;
+      const next = await apply(host.world(), request());
+      assert.deepEqual([host.config.toString(), host.connectedTo], [old, '10.0.0.1']);
+      if (!isBack) continue;
+      assert.match(next.reason?.message ?? '', /tried and undone/, `killed at ${host.touches}`);
+      assert.equal(host.pid, pid);
+    }
+  });
+}
 
 test('an unconnected agent goes back as well, where a kill came between write and verdict', async () => {
   for await (const host of killedAtEachTouch(() => undefined)) {
@@ -141,4 +176,60 @@ test('a file that the agent exits with is taken back by `resume` also while the 
     await resume(host.worldOnFullDisk());
     assert.equal(host.running, true);
   }
+});
+
+test('a file that could not be put back is put back by the next run, whatever that is', async () => {
+  for (const next of [apply, resume] as const) {
+    const host = await HostInMemory.make();
+    host.exitsWith = isOurs;
+    const world = host.world();
+    const replace: typeof world.file.replace = async (before, bytes) => {
+      if (Buffer.from(bytes).toString() === old)
+        throw new HostError('write_failed', 'no space left');
+      return world.file.replace(before, bytes);
+    };
+    const full = { ...world, file: { ...world.file, replace } };
+    assert.match((await apply(full, request())).notes.join(), /not restored: no space left/);
+    assert.equal(host.running, false);
+    assert.equal((await next(host.world(), request())).outcome, 'restored');
+    assert.deepEqual([host.config.toString(), host.connectedTo], [old, '10.0.0.1']);
+    assert.match((await apply(host.world(), request())).reason?.message ?? '', /tried and undone/);
+  }
+});
+
+test('an agent that is down in a file with no way back is started after a kill at any touch too', async () => {
+  const make = async () => {
+    const host = await HostInMemory.make();
+    await apply(host.world(), request({ move: false }));
+    host.exitsWith = () => true;
+    return host;
+  };
+  const whole = await make();
+  const before = whole.touches;
+  await apply(whole.world(), request());
+  for (let killAt = before + 1; killAt <= whole.touches; killAt += 1) {
+    const host = await make();
+    host.killAt = killAt;
+    await assert.rejects(apply(host.world(), request()), Killed);
+    host.killAt = Number.POSITIVE_INFINITY;
+    host.exitsWith = lives;
+    await resume(host.world());
+    assert.equal(host.running, true, `killed at touch ${killAt} it stays down`);
+  }
+});
+
+test('what somebody else put into the file meanwhile is not put back, and its agent is started', async () => {
+  const host = await HostInMemory.make();
+  host.exitsWith = isOurs;
+  const edited = configOf('10.9.9.9');
+  let writes = 0;
+  host.beforeReplace = () => {
+    writes += 1;
+    if (writes === 2) host.config = Buffer.from(edited);
+  };
+  assert.equal((await apply(host.world(), request())).outcome, 'written');
+  host.exitsWith = lives;
+  host.up.push('10.9.9.9');
+  assert.equal((await resume(host.world())).outcome, 'moved');
+  assert.deepEqual([host.config.toString(), host.connectedTo], [edited, '10.9.9.9']);
 });
