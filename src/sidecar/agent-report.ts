@@ -2,6 +2,7 @@
 import type { AgentReport } from '../list/agent-report.ts';
 import type { Platform } from '../wazuh/agent-home.ts';
 import type { CycleReport } from './cycle.ts';
+import { heldNow } from './held.ts';
 import type { StatusReport } from './report.ts';
 
 /** Who reports; the same for the life of the process. */
@@ -90,7 +91,7 @@ function stepWord(step: StatusReport['step']): string {
 const maxErrors = 8;
 
 function errorCodes({ faults }: StatusReport, { memory, seen, atMs }: CycleReport) {
-  const held = memory.held !== undefined && atMs < memory.held.untilMs ? memory.held.why : '';
+  const held = heldNow(memory, seen?.pause, atMs)?.why ?? '';
   const codes = [
     ...faults.map(({ error }) => error.code),
     /^E\d{3}/.exec(held)?.[0],

@@ -16,8 +16,9 @@ import { type Answer, hold, pass, type Rule, step } from './decide-rule.ts';
 import { type Situation, type View, viewOf } from './decide-view.ts';
 import { freeHalfOpen } from './decide-vip.ts';
 import { keepOwnOrder, mendMembership, mendTuning } from './decide-writes.ts';
-import { heldNow } from './held.ts';
-import { type Decision, type StayReason, stepKey } from './step.ts';
+import { heldStep, isTuning } from './held.ts';
+import type { Held } from './memory.ts';
+import type { Decision, StayReason, Step } from './step.ts';
 
 const rules: readonly Rule[] = [
   { name: 'pause', ask: obeyPause },
@@ -46,20 +47,19 @@ export function decide(situation: Situation): Decision {
   for (const rule of rules) {
     const answer = rule.ask(view);
     trace.push(`${rule.name}: ${answer.why}`);
-    if (answer.kind === 'step') return notAgainYet(view, { step: answer.step, trace });
+    if (answer.kind === 'pass') continue;
+    const { step: wanted } = answer;
+    const held = heldStep(view.memory, wanted, view.list.hash, view.seen.pause, view.nowMs);
+    if (held === undefined) return { step: wanted, trace };
+    trace.push(`applier: ${held.why}; asked again later`);
+    if (!isTuning(wanted)) return { step: notAgainYet(held), trace };
   }
   return { step: { kind: 'stay', reason: 'nothing_known' }, trace };
 }
 
 /** What the applier refused or held is not asked again before its time, unless it is another thing. */
-function notAgainYet({ memory, list, seen, nowMs }: View, decision: Decision): Decision {
-  const held = heldNow(memory, seen.pause, nowMs);
-  if (held?.key !== stepKey(decision.step, list.hash)) return decision;
-  const reason = held.reason === 'restart_budget' ? 'budget' : 'apply_held';
-  return {
-    step: { kind: 'hold', reason, untilMs: held.untilMs },
-    trace: [...decision.trace, `applier: ${held.why}; asked again later`],
-  };
+function notAgainYet({ reason, untilMs }: Held): Step {
+  return { kind: 'hold', reason: reason === 'restart_budget' ? 'budget' : 'apply_held', untilMs };
 }
 
 function obeyPause({ seen, nowMs }: View): Answer {

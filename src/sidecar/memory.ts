@@ -32,6 +32,17 @@ export interface Attempt {
   readonly outcome: 'begun' | 'done' | 'failed';
 }
 
+/** What the applier refused or held, and until when it is not asked again. */
+export interface Held {
+  readonly key: string;
+  readonly untilMs: number;
+  /** When it was answered so. */
+  readonly atMs?: number;
+  readonly why: string;
+  /** Reason name of the applier's answer, where it had one. */
+  readonly reason?: string;
+}
+
 export interface Memory {
   /** The join token, verbatim: organisation, group, site, first publishers. */
   readonly token: string;
@@ -57,16 +68,9 @@ export interface Memory {
   readonly lastManager?: string;
   /** Newest last, at most `maxAttempts`. */
   readonly attempts: readonly Attempt[];
-  /** What the applier refused or held, and until when it is not asked again. */
-  readonly held?: {
-    readonly key: string;
-    readonly untilMs: number;
-    /** When it was answered so. */
-    readonly atMs?: number;
-    readonly why: string;
-    /** Reason name of the applier's answer, where it had one. */
-    readonly reason?: string;
-  };
+  readonly held?: Held;
+  /** The same of a write that is for tuning alone. */
+  readonly heldTuning?: Held;
 }
 
 /** Port: `host/two-generation-file.ts` has this shape. */
@@ -125,7 +129,8 @@ function readDocument(value: unknown): Memory {
   if (document.spec !== 1) throw new TypeError('unknown spec');
   const token = text(document.token);
   parseToken(token);
-  const { list, pending, freshAtMs, staleAtMs, lastPublisher, lastManager, held } = document;
+  const { list, pending, freshAtMs, staleAtMs, lastPublisher, lastManager } = document;
+  const { held, heldTuning } = document;
   return {
     token,
     rootPin: text(document.rootPin),
@@ -140,6 +145,7 @@ function readDocument(value: unknown): Memory {
     ...(lastManager === undefined ? {} : { lastManager: text(lastManager) }),
     attempts: array(document.attempts).map(readAttempt),
     ...(held === undefined ? {} : { held: readHeld(object(held)) }),
+    ...(heldTuning === undefined ? {} : { heldTuning: readHeld(object(heldTuning)) }),
   };
 }
 
@@ -171,7 +177,7 @@ function readAttempt(value: JsonValue): Attempt {
   };
 }
 
-function readHeld({ key, untilMs, atMs, why, reason }: JsonObject): NonNullable<Memory['held']> {
+function readHeld({ key, untilMs, atMs, why, reason }: JsonObject): Held {
   return {
     key: text(key),
     untilMs: number(untilMs),

@@ -5,7 +5,8 @@ import type { ReasonName } from '../errors.ts';
 import { parseEnvelope } from '../list/envelope.ts';
 import { raiseFloorMs } from '../list/freshness.ts';
 import { isInWave } from '../list/rollout.ts';
-import { type Attempt, type Memory, maxAttempts, maxRoots } from './memory.ts';
+import { isTuning } from './held.ts';
+import { type Attempt, type Held, type Memory, maxAttempts, maxRoots } from './memory.ts';
 import type { News } from './source.ts';
 import { type Step, stepKey } from './step.ts';
 
@@ -83,12 +84,13 @@ export function rememberResult(memory: Memory, ending: Ending): Memory {
   // Held back before anything was done: that says nothing about the target.
   const isUntried = ['held', 'refused'].includes(result.outcome) && result.restarts === 0;
   const attempts = endAttempt(memory.attempts, isUntried ? undefined : outcomeOf(isGood));
-  const { held: _, ...rest } = memory;
+  const place = isTuning(step) ? 'heldTuning' : 'held';
+  const { [place]: _, ...rest } = memory;
   return {
     ...rest,
     attempts,
     ...(isMove && isGood ? { lastManager: step.to } : {}),
-    ...(isDone ? {} : { held: heldOf(step, listHash, result, nowMs) }),
+    ...(isDone ? {} : { [place]: heldOf(step, listHash, result, nowMs) }),
   };
 }
 
@@ -118,7 +120,12 @@ const retryMs: Readonly<Partial<Record<ReasonName, number>>> = {
 const heldMs = 30_000;
 const refusedMs = 600_000;
 
-function heldOf(step: Step, listHash: string, { outcome, reason }: ApplyResult, nowMs: number) {
+function heldOf(
+  step: Step,
+  listHash: string,
+  { outcome, reason }: ApplyResult,
+  nowMs: number,
+): Held {
   const fallbackMs = outcome === 'held' ? heldMs : refusedMs;
   const waitMs = reason === undefined ? fallbackMs : (retryMs[reason.name] ?? fallbackMs);
   const why = reason === undefined ? outcome : `${reason.code} ${reason.message}`;

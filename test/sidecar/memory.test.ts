@@ -22,6 +22,7 @@ async function fullMemory(): Promise<Memory> {
     ...rememberStep(known, step, 5),
     lastManager: 'wm-01',
     held: { key: 'k', untilMs: 7, atMs: 3, why: 'w' },
+    heldTuning: { key: 't', untilMs: 8, why: 'w', reason: 'config_invalid' },
     ...(known.list === undefined ? {} : { pending: known.list }),
   };
 }
