@@ -42,7 +42,7 @@ function ackLimitMs({ notifySec = defaultNotifySec }: AgentRhythm): number {
 /** With events waiting, so long without one leaving is no pause of the agent's. */
 const stuckWithEventsMs = 15_000;
 /** A state file older than this is of an agent that died, or of one that writes none. */
-const freshStateMs = 30_000;
+export const freshStateMs = 30_000;
 
 /** Undefined: the agent's own files speak against nobody. */
 export function judgeAgent(

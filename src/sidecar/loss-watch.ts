@@ -1,26 +1,34 @@
 /** Since when the agent has had no connection, or sends nothing, as far as this process saw. */
+import { freshStateMs } from '../health/passive.ts';
 import type { AgentFacts } from '../wazuh/agent-facts.ts';
 import type { LossWatch } from './world.ts';
 
+/** Wall and monotonic clock part by no more without having been set. */
+const slewMs = 1_000;
+
 export function buildLossWatch(): LossWatch {
-  let lostSinceAtMs: number | undefined;
+  /** `aheadMs`: wall minus monotonic clock, by which a clock that was set since is noticed. */
+  let lost: { readonly sinceAtMs: number; readonly aheadMs: number } | undefined;
   let foundAtMs: number | undefined;
   let isFirstLook = true;
   let same: { readonly key: string; readonly sinceAtMs: number } | undefined;
   let stuck: { readonly key: string; readonly sinceMs: number } | undefined;
   return {
-    sinceAtMs(facts, nowMs) {
-      // A process that just started was not there when it happened: the last ack tells.
-      const heardAtMs = isFirstLook ? (facts.lastAckAtMs ?? nowMs) : nowMs;
-      const isNews = isFirstLook || lostSinceAtMs !== undefined;
+    sinceAtMs(facts, nowMs, monotonicMs) {
+      const heardAtMs = isFirstLook ? (lastHeardAtMs(facts, nowMs) ?? nowMs) : nowMs;
+      const isNews = isFirstLook || lost !== undefined;
       isFirstLook = false;
       if (!isLost(facts)) {
         if (isNews) foundAtMs = nowMs;
-        lostSinceAtMs = undefined;
-      } else if (lostSinceAtMs === undefined || lostSinceAtMs > nowMs) {
-        lostSinceAtMs = Math.min(heardAtMs, nowMs);
+        lost = undefined;
+        return undefined;
       }
-      return lostSinceAtMs;
+      const aheadMs = nowMs - monotonicMs;
+      lost ??= { sinceAtMs: heardAtMs, aheadMs };
+      const setByMs = aheadMs - lost.aheadMs;
+      if (Math.abs(setByMs) > slewMs) lost = { sinceAtMs: lost.sinceAtMs + setByMs, aheadMs };
+      if (lost.sinceAtMs > nowMs) lost = { sinceAtMs: nowMs, aheadMs };
+      return lost.sinceAtMs;
     },
     foundAtMs: () => foundAtMs,
     sameSinceAtMs({ peers }, nowMs) {
@@ -37,6 +45,16 @@ export function buildLossWatch(): LossWatch {
       return stuck === undefined ? undefined : monotonicMs - stuck.sinceMs;
     },
   };
+}
+
+/**
+ * A process that just started was not there when it happened: the last ack tells. Not one of an
+ * earlier run of the agent: the file that holds it lies there from before this host was started.
+ */
+function lastHeardAtMs({ stateWrittenAtMs, lastAckAtMs }: AgentFacts, nowMs: number) {
+  const isOfNow =
+    stateWrittenAtMs !== undefined && Math.abs(nowMs - stateWrittenAtMs) <= freshStateMs;
+  return isOfNow ? lastAckAtMs : undefined;
 }
 
 /** `.wait` is immediate; the state file lags and lies (real-agent-lab.md 2). */

@@ -10,7 +10,7 @@ export async function observe(world: Eyes, list: RankedList): Promise<Seen> {
     world.health.probe(list.list.managers),
     world.agent.readPause(),
   ]);
-  const lostSinceAtMs = world.loss.sinceAtMs(agent, world.clock.nowMs());
+  const lostSinceAtMs = world.loss.sinceAtMs(agent, world.clock.nowMs(), world.clock.monotonicMs());
   const foundAtMs = world.loss.foundAtMs();
   const stuckForMs = world.loss.stuckForMs(agent, world.clock.monotonicMs());
   const relay = world.relay?.seen(agent.peers);

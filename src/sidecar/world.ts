@@ -102,8 +102,8 @@ export interface World {
 
 /** Remembers between cycles what the agent's files do not say: since when. */
 export interface LossWatch {
-  /** Wall clock since when the agent has had no connection. */
-  sinceAtMs(facts: AgentFacts, nowMs: number): number | undefined;
+  /** Wall clock since when the agent has had no connection; as it is set now, should it be set meanwhile. */
+  sinceAtMs(facts: AgentFacts, nowMs: number, monotonicMs: number): number | undefined;
   /** Wall clock when it was first seen to have one, or again after a loss; undefined before that. */
   foundAtMs(): number | undefined;
   /** For how long its counter of sent messages has stood still; by the monotonic clock. */

@@ -257,6 +257,8 @@ function jump(world: World, agent: number, byMs: number): void {
   const { fleet, nowMs } = world;
   fleet.clockOffsetMs[agent] = (fleet.clockOffsetMs[agent] ?? 0) + byMs;
   if (byMs > 0) fleet.hasJumped[agent] = 1;
+  // As the loss watch has it; neither never nor not at all is changed by it.
+  fleet.lostSinceMs[agent] = (fleet.lostSinceMs[agent] ?? Number.NaN) + byMs;
   const isCalm = fleet.state[agent] === agentState.connected;
   world.scheduleCycle(agent, nowMs + chanceOf(agent, nowMs) * fastMs * (isCalm ? calmLooks : 1));
 }

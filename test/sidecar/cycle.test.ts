@@ -186,6 +186,20 @@ test('what was held by a clock that was ahead is asked again when the clock is r
   assert.notEqual(scene.agent.connectedTo, left);
 });
 
+test('a clock that leaps forward while the agent dials anew does not have it restarted', async () => {
+  const scene = joinedScene();
+  const world = scene.world();
+  await runCycle(world);
+  scene.agent.connectedTo = undefined;
+  await runCycle(world);
+  await scene.clock.pass(2_000);
+  scene.clock.jumpTo(scene.clock.nowMs() + 86_400_000);
+  const { step } = (await runCycle(world)).decision;
+  assert.equal('reason' in step && step.reason, 'agent_reconnecting');
+  await scene.clock.pass(20_000);
+  assert.equal((await runCycle(world)).decision.step.kind, 'move');
+});
+
 test('a disk that takes nothing keeps no agent on a dead manager, and is told of once', async () => {
   const scene = joinedScene();
   const warned: string[] = [];
