@@ -14,6 +14,7 @@ import { asHostErrors } from './host-error.ts';
 import { processStamp } from './process-identity.ts';
 
 export interface Lock {
+  /** Never fails: a claim that the disk keeps is swept when this process claims again, or is gone. */
   release(): Promise<void>;
 }
 
@@ -61,15 +62,34 @@ async function claim(request: LockRequest): Promise<ClaimOutcome> {
   }
   const own = `${basename(request.path)}.${process.pid}-${stamp}-${nonce}`;
   await createClaim(directory, own);
-  const others = (await listClaims(request.path)).filter(({ name }) => name !== own);
+  try {
+    const rival = await sweepOthers(request.path, own);
+    if (rival === undefined) return { kind: 'held', lock: { release: () => drop(directory, own) } };
+    await drop(directory, own);
+    return { kind: 'taken', pid: rival.pid };
+  } catch (error) {
+    await drop(directory, own);
+    throw error;
+  }
+}
+
+/** The first other claim of somebody alive; those of the dead, and our dropped ones, are removed. */
+async function sweepOthers(path: string, own: string): Promise<Claim | undefined> {
+  const directory = dirname(path);
+  const others = (await listClaims(path)).filter(({ name }) => name !== own);
   for (const other of others) {
-    if ((await processStamp(other.pid)) === other.stamp) {
-      await removeClaim(directory, own);
-      return { kind: 'taken', pid: other.pid };
-    }
+    const isDropped = dropped.has(join(directory, other.name));
+    if (!isDropped && (await processStamp(other.pid)) === other.stamp) return other;
     await removeClaim(directory, other.name);
   }
-  return { kind: 'held', lock: { release: () => removeClaim(directory, own) } };
+  return undefined;
+}
+
+/** Claims of this process that could not be removed (a disk gone read-only): they hold nothing. */
+const dropped = new Set<string>();
+
+async function drop(directory: string, name: string): Promise<void> {
+  await removeClaim(directory, name).catch(() => dropped.add(join(directory, name)));
 }
 
 async function createClaim(directory: string, name: string): Promise<void> {
@@ -96,4 +116,5 @@ async function removeClaim(directory: string, name: string): Promise<void> {
   await unlink(join(directory, name)).catch((error: unknown) => {
     if (systemCodeOf(error) !== 'ENOENT') throw error;
   });
+  dropped.delete(join(directory, name));
 }

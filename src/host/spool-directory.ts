@@ -96,9 +96,9 @@ export async function submitRequest(directory: string, bytes: Uint8Array): Promi
   return sha256Tag(bytes);
 }
 
-/** Takes a request back: one that is being confirmed is given up, and still reported. */
+/** Takes a request back: one that is being confirmed is given up, and still reported. Throws HostError. */
 export async function withdrawRequest(directory: string): Promise<void> {
-  await rm(join(directory, requestName), { force: true });
+  await asHostErrors(directory, () => rm(join(directory, requestName), { force: true }));
 }
 
 /** Every write leaves a copy in the place of results; one that fails costs only a stale status. */

@@ -15,6 +15,7 @@ import {
   readSharedMemory,
   sharedMemory,
   submitRequest,
+  withdrawRequest,
 } from '../../src/host/spool-directory.ts';
 import { configOf, HostInMemory, names, request } from './host-in-memory.ts';
 
@@ -96,4 +97,10 @@ test('a copy that cannot be written costs nothing; a memory that cannot be is to
   };
   await assert.rejects(sharedMemory(full, results).write(Buffer.from('z')), /no space/);
   assert.equal((await readSharedMemory(results))?.toString(), 'y');
+});
+
+test('a request that cannot be taken back is a fault with a code, not the end of the sidecar', async (context) => {
+  const noFolder = join(temporary(context), 'file');
+  writeFileSync(noFolder, '');
+  await assert.rejects(withdrawRequest(noFolder), { reason: 'write_failed' });
 });

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, rmdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { acquireLock, type LockRequest } from '../../src/host/lock.ts';
 import { processStamp } from '../../src/host/process-identity.ts';
@@ -54,6 +54,35 @@ test('a claim whose pid now belongs to another process is stale', () =>
     await writeFile(`${request.path}.${process.pid}-00000000-00000000`, '');
     await (await acquireLock(request)).release();
     assert.deepEqual(await readdir(join(request.path, '..')), []);
+  }));
+
+/** A claim that cannot be removed, as on a file system that was remounted read-only. */
+async function jam(path: string): Promise<string> {
+  const folder = join(path, '..');
+  const [name = ''] = await readdir(folder);
+  await rm(join(folder, name));
+  await mkdir(join(folder, name));
+  return join(folder, name);
+}
+
+test('a claim that cannot be removed fails no release, and is gone once it can be', () =>
+  withLock(async (request) => {
+    const lock = await acquireLock(request);
+    const claim = await jam(request.path);
+    await lock.release();
+    await assert.rejects(acquireLock(request), failsWith('write_failed', /apply\.lock/));
+    await rmdir(claim);
+    await writeFile(claim, '');
+    await (await acquireLock(request)).release();
+    assert.deepEqual(await readdir(join(request.path, '..')), []);
+  }));
+
+test('a claimant that meets a fault while it looks leaves no claim behind', () =>
+  withLock(async (request) => {
+    const stale = `${request.path}.${process.pid}-00000000-00000000`;
+    await mkdir(stale);
+    await assert.rejects(acquireLock(request), failsWith('write_failed', /apply\.lock/));
+    assert.deepEqual(await readdir(join(request.path, '..')), [basename(stale)]);
   }));
 
 test('of many that start together at most one holds', () =>
