@@ -15,6 +15,7 @@ import { syncDirectory, writeDurably, writeFully } from './two-generation-file.t
 import { decodeJournal, encodeJournal, judgeJournal } from './write-journal.ts';
 
 const journalName = 'conf.journal';
+const tornName = 'conf.torn';
 
 /** Throws E502 when the file is no longer `before`, E506 with the old content put back. */
 export async function writeInPlace(
@@ -37,7 +38,10 @@ export async function writeInPlace(
   await removeJournal(stateDirectory);
 }
 
-/** Finishes an in-place write that a crash cut short. Returns notes; never touches foreign bytes. */
+/**
+ * Finishes an in-place write that a crash cut short. Returns notes; never touches foreign bytes. An
+ * edit made since may look torn, byte for byte, so what is overwritten is kept beside.
+ */
 export async function replayJournal(
   stateDirectory: string,
   original: FileHandle,
@@ -48,8 +52,11 @@ export async function replayJournal(
   const journal = decodeJournal(written);
   if (journal === undefined) return [];
   const { size } = await original.stat();
-  const verdict = judgeJournal(await readAll(original, size), journal);
+  const current = await readAll(original, size);
+  const verdict = judgeJournal(current, journal);
+  const notes = [`an interrupted in-place write was found: the file was ${verdict}`];
   if (verdict === 'torn') {
+    notes.push(await keepTorn(stateDirectory, current));
     const target = await openForWriting(original);
     try {
       await overwrite(target, journal.before, journal.after);
@@ -58,7 +65,16 @@ export async function replayJournal(
     }
   }
   await removeJournal(stateDirectory);
-  return [`an interrupted in-place write was found: the file was ${verdict}`];
+  return notes;
+}
+
+/** A disk that does not take it keeps no agent from a whole file: nearly always it is our own torso. */
+async function keepTorn(stateDirectory: string, bytes: Uint8Array): Promise<string> {
+  const path = join(stateDirectory, tornName);
+  return writeDurably(path, bytes).then(
+    () => `finished; should you have edited it since: what stood there is kept in ${path}`,
+    (error: unknown) => `finished; what stood there could not be kept: ${messageOf(error)}`,
+  );
 }
 
 /** The very file that was read, by its descriptor: no name is looked up again. */

@@ -191,6 +191,21 @@ test('case 78: a journal never overwrites bytes that somebody else wrote since',
     assert.equal(await readFile(path, 'utf8'), foreign);
   }));
 
+test('case 78: an edit that looks like a torn write is kept beside, and said where', () =>
+  withConfig(async ({ open, path, stateDirectory }) => {
+    const after = Buffer.from(oldText.replace('10.0.0.1', '20.0.0.2'));
+    const journal = encodeJournal({ before: Buffer.from(oldText), after });
+    await writeFile(join(stateDirectory, 'conf.journal'), journal);
+    const edited = oldText.replace('10.0.0.1', '10.0.0.2');
+    await writeFile(path, edited);
+    const notes = (await open().recover()).join();
+    assert.equal(await readFile(path, 'utf8'), after.toString());
+    const kept = join(stateDirectory, 'conf.torn');
+    assert.ok(notes.includes(kept), notes);
+    assert.equal(await readFile(kept, 'utf8'), edited);
+    assert.equal((await stat(kept)).mode & 0o777, 0o600);
+  }));
+
 /** POSIX ACL, version 2: owner rw, user `uid` r, group r, mask r, others none. */
 function aclFor(uid: number): string {
   const entries = [
