@@ -93,6 +93,7 @@ async function replace(
       throw new AgentError('changed_meanwhile', `${options.path} was changed since it was read`);
     }
     await callReplace(options, temp, backup);
+    await refuseOtherThan(before, backup, options.path);
     if (!equalBytes(await readFile(options.path), bytes)) {
       throw new HostError('write_failed', 'the new file does not read back as it was written');
     }
@@ -100,6 +101,18 @@ async function replace(
   } finally {
     await recover(options); // leftovers on success, the old file back after a half replace
   }
+}
+
+/** The call takes long enough for an editor to save: then what it replaced goes back. */
+async function refuseOtherThan(
+  before: ConfigSnapshot,
+  backup: string,
+  path: string,
+): Promise<void> {
+  const replaced = await readFile(backup).catch(() => undefined);
+  if (replaced === undefined || sha256Tag(replaced) === before.hash) return;
+  await rename(backup, path);
+  throw new AgentError('changed_meanwhile', `${path} was changed while it was replaced`);
 }
 
 async function writeTemp(

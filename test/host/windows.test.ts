@@ -100,6 +100,23 @@ test('a kill in the middle of the call is recovered at the next start', () =>
     assert.deepEqual((await readdir(directory)).sort(), ['ossec.conf']);
   }));
 
+test('what an editor saved while the replace waited for it stays, also when the call itself works', async () => {
+  const edited = oldText.replace('10.0.0.1', '10.9.9.9');
+  let calls = 0;
+  const saved: Replace = async (target, ...names) => {
+    calls += 1;
+    if (calls < 3) return 32;
+    await writeFile(target, edited);
+    return works(target, ...names);
+  };
+  await withFile(saved, async (file, directory) => {
+    const replacing = file.replace(await file.read(), fresh);
+    await assert.rejects(replacing, failsWith('changed_meanwhile'));
+    assert.equal(await contentOf(directory), edited);
+    assert.deepEqual((await readdir(directory)).sort(), ['ossec.conf', 'state']);
+  });
+});
+
 test('a sharing violation is tried again, ten times at most', async () => {
   let calls = 0;
   const busy: Replace = (...names) => {
