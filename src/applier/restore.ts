@@ -5,6 +5,7 @@
  */
 import { dialectOf } from '../agent-config/dialect.ts';
 import { extractClientSections, restoreClientSections } from '../agent-config/original.ts';
+import { readConfig } from '../agent-config/servers.ts';
 import { sha256Tag } from '../bytes.ts';
 import { AgentError, HostError, PilotfishError } from '../errors.ts';
 import type { Position } from '../list/model.ts';
@@ -133,8 +134,9 @@ async function replaceFile(
   bytes: Uint8Array,
 ): Promise<void> {
   const { world, progress } = run;
-  await precheck(world, before.bytes, bytes);
   const { version } = facts;
+  refuseUnreadable(version, before.bytes, bytes);
+  await precheck(world, before.bytes, bytes);
   await remember(run, {
     written: { servers: readServers(before.bytes, version).servers, hash: before.hash },
     intended: {
@@ -145,6 +147,25 @@ async function replaceFile(
     ...(before.owner === undefined ? {} : { owner: before.owner }),
   });
   progress.notes.push(...(await world.file.replace(before, bytes)).notes);
+}
+
+/**
+ * A backup may be older than the agent, and a section of 4.x stops one of 5.x. Throws AgentError
+ * `agent_refuses` where the file as it stands is better.
+ */
+function refuseUnreadable(
+  version: string | undefined,
+  before: Uint8Array,
+  bytes: Uint8Array,
+): void {
+  const dialect = dialectOf(version);
+  const reading = readConfig(bytes, dialect);
+  if (reading.kind !== 'refused' || readConfig(before, dialect).kind === 'refused') return;
+  const { line, said } = reading.problem;
+  throw new AgentError(
+    'agent_refuses',
+    `an agent of ${version} does not read it: line ${line}: ${said}`,
+  );
 }
 
 /** No agent starts without its file, so a doubtful one is better than none and only noted. */
@@ -238,5 +259,7 @@ async function wantedBytes(
   }
   if (current === undefined) return original;
   const dialect = dialectOf(facts.version);
-  return restoreClientSections(current, extractClientSections(original, dialect), dialect);
+  // From before an upgrade: its sections are put back although its other ones stop this agent.
+  const itsDialect = readConfig(original, dialect).kind === 'refused' ? '4' : dialect;
+  return restoreClientSections(current, extractClientSections(original, itsDialect), dialect);
 }

@@ -86,6 +86,36 @@ test('restore --to N puts back that generation', async () => {
   assert.equal(host.connectedTo, addressOf('wm-03'));
 });
 
+const labels = '<labels><label key="site">eu</label></labels>';
+const fiveText =
+  '<ossec_config><agent><manager><address>10.5.5.5</address></manager></agent></ossec_config>\n';
+
+/** A 4.x host whose first file holds a section that 5.x does not know, upgraded since. */
+async function upgraded(): Promise<HostInMemory> {
+  const host = await HostInMemory.make({}, configOf('10.0.0.1').replace('<!-- kept -->', labels));
+  await apply(host.world(), request({ move: false }));
+  host.version = '5.0.0';
+  host.config = Buffer.from(fiveText);
+  return host;
+}
+
+test('a generation of before an upgrade, with which the agent would not start, is refused', async () => {
+  const host = await upgraded();
+  const back = await restore(host.world(), newest, true);
+  assert.deepEqual([back.outcome, back.reason?.name], ['refused', 'agent_refuses']);
+  assert.match(back.reason?.message ?? '', /5\.0\.0.*line 7.*labels/);
+  assert.deepEqual([host.config.toString(), host.pid], [fiveText, 100]);
+  assert.equal(host.remembered.restoredAt, undefined);
+});
+
+test('restore --original after an upgrade puts back the section, whatever else stood in that file', async () => {
+  const host = await upgraded();
+  const back = await restore(host.world(), { kind: 'original' }, false);
+  assert.deepEqual([back.outcome, back.reason?.message], ['restored', undefined]);
+  assert.deepEqual(host.servers, ['10.0.0.1']);
+  assert.doesNotMatch(host.config.toString(), /labels/);
+});
+
 test('restore without anything to go back to says so', async () => {
   const host = await HostInMemory.make();
   const none = await restore(host.world(), { kind: 'original' }, true);
