@@ -26,7 +26,8 @@ type Slot =
   | { readonly kind: 'good'; readonly generation: number; readonly bytes: Uint8Array };
 
 const headerPattern = /^pf-state 1 (\d{1,15}) (\d{1,9}) ([0-9a-f]{8})$/;
-const maxStateBytes = 4 * 1024 * 1024;
+/** Holds the largest state that limits elsewhere allow: a sidecar's 64 roots and two lists, in base64. */
+const maxStateBytes = 8 * 1024 * 1024;
 
 /** Pure: the bytes of one generation file. */
 export function encodeGeneration(generation: number, bytes: Uint8Array): Uint8Array {

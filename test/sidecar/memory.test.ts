@@ -5,7 +5,14 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { HostError } from '../../src/errors.ts';
 import { openTwoGenerationFile } from '../../src/host/two-generation-file.ts';
-import { encodeMemory, type Memory, parseMemory, readMemory } from '../../src/sidecar/memory.ts';
+import { listLimits } from '../../src/list/model.ts';
+import {
+  encodeMemory,
+  type Memory,
+  maxRoots,
+  parseMemory,
+  readMemory,
+} from '../../src/sidecar/memory.ts';
 import { buildMemoryStore } from '../../src/sidecar/memory-store.ts';
 import { rememberNews, rememberStep } from '../../src/sidecar/remember.ts';
 import { readTrust } from '../../src/sidecar/trust.ts';
@@ -120,4 +127,21 @@ test('what a full disk did not take is in mind at once, told of once, and writte
   disk.write = write;
   assert.equal(await store.keep(news), undefined);
   assert.equal((await readMemory(disk))?.stalePolls, 7);
+});
+
+test('the largest roots and lists that are legal fit into the state, and are read back', async (context) => {
+  const folder = mkdtempSync(join(tmpdir(), 'pf-memory-'));
+  context.after(() => rmSync(folder, { recursive: true, maxRetries: 9 }));
+  const { maxEnvelopeBytes, maxReceiptLength } = listLimits;
+  const envelope = new Uint8Array(maxEnvelopeBytes).fill(255);
+  const { list } = await fullMemory();
+  assert.ok(list);
+  const receipt = { compact: 'r'.repeat(maxReceiptLength), nonce: 'n'.repeat(256) };
+  const largest = { ...list, envelope, root: { ...list.root, envelope }, receipt };
+  const roots = Array.from({ length: maxRoots }, () => envelope);
+  const memory = { ...(await fullMemory()), roots, list: largest, pending: largest };
+  const file = openTwoGenerationFile(join(folder, 'memory'));
+  await file.write(encodeMemory(memory));
+  const back = await readMemory(file);
+  assert.deepEqual(back && wireOf(back), wireOf(memory));
 });
