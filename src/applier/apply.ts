@@ -24,7 +24,7 @@ import {
   settleForeign,
 } from './standing.ts';
 import { unconfirmedWrite } from './unconfirmed.ts';
-import { type Proven, verifyAgain } from './verify-again.ts';
+import { followRoots, type Proven, verifyAgain } from './verify-again.ts';
 import { chooseServers, makeWish } from './wanted.ts';
 import type { ApplierWorld } from './world.ts';
 
@@ -54,6 +54,8 @@ export function applyUnless(
 /** request -> verify again -> render -> pre-check -> replace -> restart, confirm -> remember | restore */
 async function applyUnderLock(run: Run, request: ApplyRequest): Promise<End> {
   const { world, progress } = run;
+  const followed = await followRoots(request, run.memory.trust);
+  if (followed !== run.memory.trust) await remember(run, { trust: followed });
   const proven = await verifyAgain(request, {
     trust: run.memory.trust,
     audience: { group: world.settings.group, site: world.settings.site },

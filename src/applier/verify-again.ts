@@ -41,6 +41,18 @@ export async function trustRoot(
   return { org: pin.org, root: { envelope: rootEnvelope, hash }, floorMs: nowMs };
 }
 
+/**
+ * As far as the roots of a request lead; the same object where none is newer. They prove themselves,
+ * whatever comes of the list: who is further behind than one request reaches gets there in several.
+ */
+export async function followRoots(
+  { rootEnvelopes }: ApplyRequest,
+  trust: TrustMemory,
+): Promise<TrustMemory> {
+  const { stored, advanced } = await newestRoot(rootEnvelopes, trust);
+  return advanced ? { ...trust, root: stored } : trust;
+}
+
 /** Throws ListError with the reason of the first check that failed. */
 export async function verifyAgain(request: ApplyRequest, ground: Ground): Promise<Proven> {
   const nowMs = Math.max(ground.nowMs, ground.trust.floorMs);
@@ -95,7 +107,7 @@ async function newestRoot(
 }
 
 /** As the envelope says, unproven: good for passing over what is old, for nothing else. */
-function versionOf(envelope: Uint8Array): number {
+export function versionOf(envelope: Uint8Array): number {
   return parseRoot(parseEnvelope(envelope).payloadBytes).version;
 }
 

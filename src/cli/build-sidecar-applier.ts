@@ -29,6 +29,7 @@ import { openTwoGenerationFile, type TwoGenerationFile } from '../host/two-gener
 import type { Audience } from '../list/model.ts';
 import type { Log } from '../log.ts';
 import { applyWithFewestRoots } from '../sidecar/fewest-roots.ts';
+import { closeRootGap, type RootGap } from '../sidecar/root-gap.ts';
 import type { Applier } from '../sidecar/world.ts';
 import type { AgentHome } from '../wazuh/agent-home.ts';
 
@@ -84,25 +85,32 @@ async function countHealthy(
   return outcomes.filter(({ kind }) => kind === 'alive').length;
 }
 
+/** `readRoots` has those that the sidecar has forgotten, see `root-gap.ts`. */
+export type ReadRoots = RootGap['read'];
+
 /** The applier in this process. */
-export function buildDirectApplier(world: ApplierWorld): Applier {
+export function buildDirectApplier(world: ApplierWorld, readRoots: ReadRoots): Applier {
+  const ownRoot = async (): Promise<Uint8Array | undefined> => rootOf(await world.memory.read());
   return {
     async apply(request: ApplyRequest, signal?: AbortSignal) {
-      const rootEnvelopes = await newerRoots(world, request.rootEnvelopes);
+      await closeRootGap({ ownRoot, read: readRoots }, request, (step) => apply(world, step));
+      const rootEnvelopes = rootsAfter(await ownRoot(), request.rootEnvelopes);
       return apply(world, { ...request, rootEnvelopes }, signal);
     },
     restoreNewest: () => restoreMissing(world),
   };
 }
 
-/** Only roots behind the applier's own are worth sending: it refuses older ones. */
-async function newerRoots(
-  { memory }: ApplierWorld,
+function rootOf(memory: Uint8Array | undefined): Uint8Array | undefined {
+  return memory && parseMemory(memory).trust.root.envelope;
+}
+
+/** Only roots behind the applier's own are worth sending: it passes over older ones. */
+function rootsAfter(
+  own: Uint8Array | undefined,
   roots: readonly Uint8Array[],
-): Promise<readonly Uint8Array[]> {
-  const bytes = await memory.read();
-  if (bytes === undefined) return roots;
-  const own = parseMemory(bytes).trust.root.envelope;
+): readonly Uint8Array[] {
+  if (own === undefined) return roots;
   return roots.slice(roots.findIndex((root) => equalBytes(root, own)) + 1);
 }
 
@@ -141,17 +149,20 @@ export interface SpoolParts {
 }
 
 /** An applier that runs as another user: it finds the request by file, we find its report. */
-export function buildSpoolApplier({ spool, results, timeoutMs }: SpoolParts): Applier {
+export function buildSpoolApplier(parts: SpoolParts, readRoots: ReadRoots): Applier {
+  const { results } = parts;
+  const ownRoot = async (): Promise<Uint8Array | undefined> =>
+    rootOf(await readSharedMemory(results));
   return {
     async apply(request: ApplyRequest, signal?: AbortSignal) {
-      const hasRun = (await readSharedMemory(results)) !== undefined;
-      return applyWithFewestRoots(
-        request,
-        (one) => askThroughSpool(encodeApplyRequest(one), { spool, results, timeoutMs }, signal),
-        hasRun ? 0 : 1,
-      );
+      const submit = (one: ApplyRequest): Promise<ApplyResult> =>
+        askThroughSpool(encodeApplyRequest(one), parts, signal);
+      await closeRootGap({ ownRoot, read: readRoots }, request, submit);
+      const own = await ownRoot();
+      const first = own === undefined ? 1 : rootsAfter(own, request.rootEnvelopes).length;
+      return applyWithFewestRoots(request, submit, first);
     },
-    restoreNewest: () => askThroughSpool(restoreRequest, { spool, results, timeoutMs }),
+    restoreNewest: () => askThroughSpool(restoreRequest, parts),
   };
 }
 

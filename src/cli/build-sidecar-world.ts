@@ -27,15 +27,17 @@ import { buildMemoryStore, type OwnedMemory } from '../sidecar/memory-store.ts';
 import { observe } from '../sidecar/observe.ts';
 import { buildPoller } from '../sidecar/poller.ts';
 import { reportOf, type StatusReport } from '../sidecar/report.ts';
+import { readOldRoots } from '../sidecar/root-gap.ts';
 import type { FileSeen } from '../sidecar/seen.ts';
 import { rankedList, situationOf } from '../sidecar/situation.ts';
-import { pollSources, type SourceFault } from '../sidecar/source.ts';
+import { pollSources, type SourceFault, type SourceWorld } from '../sidecar/source.ts';
 import { TrustReader } from '../sidecar/trust.ts';
 import type { AgentView, Applier, ListSource, MemoryStore, World } from '../sidecar/world.ts';
 import {
   buildApplierWorld,
   buildDirectApplier,
   buildSpoolApplier,
+  type ReadRoots,
   resumeApplier,
 } from './build-sidecar-applier.ts';
 import { openDnsSource } from './build-sidecar-dns.ts';
@@ -54,7 +56,7 @@ export async function cycleOnce(rooms: Rooms): Promise<CycleReport> {
   const source: ListSource = {
     news: async (memory, trust) => [await pollSources(sources, memory, trust, { waitMs: 0 })],
   };
-  const world = await buildWorld(rooms, source, await openMemory(rooms));
+  const world = await buildWorld(rooms, { source, sources }, await openMemory(rooms));
   const report = await runCycle(world);
   await publishStatus(rooms, reportOf(report, rooms.place.agentId));
   return report;
@@ -90,7 +92,7 @@ export async function runForever(rooms: Rooms, stop: AbortSignal): Promise<void>
       intervalMs: interval === undefined ? undefined : parseDurationMs(interval),
     },
   });
-  const plain = await buildWorld(rooms, poller, memory);
+  const plain = await buildWorld(rooms, { source: poller, sources }, memory);
   const world = { ...plain, health: watch, holders, ...(relay === undefined ? {} : { relay }) };
   const writeStatus = buildStatusWriter(rooms, memory);
   await showMetrics(rooms, stop);
@@ -260,11 +262,24 @@ async function openMemory(rooms: Rooms): Promise<OwnedMemory> {
   return buildMemoryStore(rooms.memoryFile);
 }
 
-async function buildWorld(rooms: Rooms, source: ListSource, memory: MemoryStore): Promise<World> {
+interface Sources {
+  readonly source: ListSource;
+  readonly sources: SourceWorld;
+}
+
+async function buildWorld(
+  rooms: Rooms,
+  { source, sources }: Sources,
+  memory: MemoryStore,
+): Promise<World> {
   const trust = new TrustReader(rooms.place.zone);
   const { audience } = await trust.read(await memory.read(), clock.nowMs());
   const agent = buildAgentView(rooms);
   const { version } = await agent.readFacts();
+  const readRoots: ReadRoots = async (...versions) => {
+    const { newest } = await trust.read(await memory.read(), clock.nowMs());
+    return readOldRoots(sources, newest.root.publishers, versions);
+  };
   return {
     clock,
     log: rooms.log,
@@ -275,15 +290,19 @@ async function buildWorld(rooms: Rooms, source: ListSource, memory: MemoryStore)
     source,
     agent,
     health: buildHealth(rooms),
-    applier: await buildApplier(rooms, settingsOf(rooms, audience)),
+    applier: await buildApplier(rooms, settingsOf(rooms, audience), readRoots),
     loss: buildLossWatch(),
   };
 }
 
-async function buildApplier(rooms: Rooms, settings: ApplierSettings): Promise<Applier> {
+async function buildApplier(
+  rooms: Rooms,
+  settings: ApplierSettings,
+  readRoots: ReadRoots,
+): Promise<Applier> {
   if (rooms.apart !== undefined) {
     const timeoutMs = 2 * rooms.config.apply.confirm + 120_000;
-    return buildSpoolApplier({ ...rooms.apart, timeoutMs });
+    return buildSpoolApplier({ ...rooms.apart, timeoutMs }, readRoots);
   }
   const world = buildApplierWorld({
     ...rooms,
@@ -294,7 +313,7 @@ async function buildApplier(rooms: Rooms, settings: ApplierSettings): Promise<Ap
   if (resumed.outcome !== 'unchanged') {
     rooms.log.warn('apply.resumed', { outcome: resumed.outcome, code: resumed.reason?.code });
   }
-  return buildDirectApplier(world);
+  return buildDirectApplier(world, readRoots);
 }
 
 function buildHealth({ config, log, prober }: Rooms) {

@@ -1,7 +1,7 @@
 /**
- * An applier behind a spool does not say which root it trusts, and refuses a chain that begins
- * before it. So it is offered none first, then the newest, then the two newest …, until the list
- * proves itself there. A refused request changes nothing, and roots are few and rare.
+ * Which root an applier behind a spool trusts is known by a copy that may be old. So it is offered as
+ * many as it seems to lack, then one more, then another …, until the list proves itself there. A
+ * refused request moves nobody, and roots are few and rare.
  */
 import type { ApplyRequest } from '../applier/request.ts';
 import type { ApplyResult } from '../applier/result.ts';
@@ -16,7 +16,7 @@ const wantsOtherRoots: readonly ReasonName[] = [
   'root_threshold',
 ];
 
-/** `first`: so many roots in the first offer; one for an applier that trusts nothing yet. */
+/** `first`: so many of the newest roots in the first offer; one for an applier that trusts nothing yet. */
 export async function applyWithFewestRoots(
   request: ApplyRequest,
   submit: (request: ApplyRequest) => Promise<ApplyResult>,

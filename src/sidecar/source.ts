@@ -36,7 +36,7 @@ export interface SourceWorld {
 }
 
 /** Any key that the root pins for a publisher will do at an address of the operator's own. */
-function publishersOf(
+export function publishersOf(
   { publishers: own = [] }: SourceWorld,
   known: readonly PublisherAddress[],
 ): readonly PublisherAddress[] {
