@@ -53,8 +53,8 @@ export async function applySpool(
     if (spooled === undefined) return results;
     const result = await applySpooled(world, spooled);
     const report: SpoolReport = { request: sha256Tag(spooled.bytes), result };
-    await spool.report(encodeUtf8(`${JSON.stringify(report)}\n`));
-    await spooled.done(); // after the report: a kill in between only repeats an idempotent request
+    // After the report, and whatever came of it: a request that stays is carried out over and over.
+    await spool.report(encodeUtf8(`${JSON.stringify(report)}\n`)).finally(() => spooled.done());
     results.push(result);
   }
   return results;

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { apply } from '../../src/applier/apply.ts';
 import { applierAlarms, readApplierReport } from '../../src/applier/report.ts';
-import { restoreRequest } from '../../src/applier/request.ts';
+import { encodeApplyRequest, restoreRequest } from '../../src/applier/request.ts';
 import { applySpool } from '../../src/applier/spool.ts';
 import { HostError } from '../../src/errors.ts';
 import {
@@ -103,4 +103,17 @@ test('a request that cannot be taken back is a fault with a code, not the end of
   const noFolder = join(temporary(context), 'file');
   writeFileSync(noFolder, '');
   await assert.rejects(withdrawRequest(noFolder), { reason: 'write_failed' });
+});
+
+test('a result that no disk takes has its request carried out once, not again and again', async (context) => {
+  const [directory, results] = [temporary(context), temporary(context)];
+  const host = await HostInMemory.make();
+  await submitRequest(directory, encodeApplyRequest(request({ renew: true, urgent: true })));
+  const report = () => Promise.reject(new HostError('write_failed', 'no space left'));
+  const spool = { ...openSpool(directory, results), report };
+  await assert.rejects(applySpool(host.world(), spool), { reason: 'write_failed' });
+  const { pid } = host;
+  assert.equal(pid, 101);
+  assert.deepEqual(await applySpool(host.world(), spool), []);
+  assert.equal(host.pid, pid);
 });
