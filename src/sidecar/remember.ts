@@ -81,8 +81,10 @@ export function rememberResult(memory: Memory, ending: Ending): Memory {
   const isDone = isBack || ['unchanged', 'written', 'moved'].includes(result.outcome);
   // Kept although unconfirmed: the file is right, the target did not take the agent.
   const isGood = isDone && !(isMove && result.outcome === 'written' && !result.connected);
-  // Held back before anything was done: that says nothing about the target.
-  const isUntried = ['held', 'refused'].includes(result.outcome) && result.restarts === 0;
+  // Held back before anything was done: that says nothing about the target, unless it is known to
+  // have failed before (E610).
+  const isHeld = ['held', 'refused'].includes(result.outcome) && result.restarts === 0;
+  const isUntried = isHeld && result.reason?.name !== 'not_connected';
   const attempts = endAttempt(memory.attempts, isUntried ? undefined : outcomeOf(isGood));
   const place = isTuning(step) ? 'heldTuning' : 'held';
   const { [place]: _, ...rest } = memory;

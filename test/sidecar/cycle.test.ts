@@ -128,6 +128,21 @@ test('what the applier holds is not asked again before its time, then it is', as
   assert.equal((await runCycle(world)).decision.step.kind, 'move');
 });
 
+test('a target whose order the applier knows to have failed keeps no agent from another one', async () => {
+  const scene = joinedScene();
+  const world = scene.world();
+  await runCycle(world);
+  const left = scene.agent.connectedTo ?? '';
+  scene.managers.dead.add(left);
+  scene.agent.next = () => aResult('held', new AgentError('not_connected', 'tried and undone'));
+  const refused = (await runCycle(world)).decision.step;
+  assert.equal(scene.agent.connectedTo, left);
+  const { step } = (await runCycle(world)).decision;
+  assert.ok(refused.kind === 'move' && step.kind === 'move');
+  assert.notEqual(step.to, refused.to);
+  assert.notEqual(scene.agent.connectedTo, left);
+});
+
 test('a target that did not take the agent is tried last the next time', async () => {
   const scene = joinedScene();
   const world = scene.world();
