@@ -71,7 +71,8 @@ async function applyUnderLock(run: Run, request: ApplyRequest): Promise<End> {
   const before = await world.file.read();
   const draft = render(run, { proven, request, facts, before });
   const earlier = await unconfirmedWrite(run, before.hash, facts.version);
-  refuseBadChoice(run, draft);
+  const urgent = request.urgent ?? false;
+  refuseBadChoice(run, draft, urgent);
   await settleForeign(run, draft);
   const move = needsMove(run, request, { facts, draft });
   if (draft.changed) {
@@ -80,7 +81,6 @@ async function applyUnderLock(run: Run, request: ApplyRequest): Promise<End> {
   } else if (move && facts.running) {
     await precheckRestart(world, before.bytes);
   }
-  const urgent = request.urgent ?? false;
   if (move) return moveAndRemember(run, { facts, before, draft, earlier, urgent });
   await settle(run, { servers: draft.after.servers, hash: draft.hash });
   return { outcome: draft.changed ? 'written' : 'unchanged' };

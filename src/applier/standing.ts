@@ -11,6 +11,8 @@ import type { Run } from './run.ts';
 
 /** How long a choice that had to be undone is not tried again (E610). */
 const badForMs = 24 * 3_600_000;
+/** The same for an agent in need: what failed then may be all that is left, and well by now. */
+const badInNeedMs = 3_600_000;
 const maxBadChoices = 32;
 
 /**
@@ -87,12 +89,13 @@ export async function respectRestore(run: Run, offered: Position): Promise<void>
 }
 
 /** Throws AgentError `not_connected` while the very same choice is known to have failed. */
-export function refuseBadChoice(run: Run, draft: Draft): void {
+export function refuseBadChoice(run: Run, draft: Draft, inNeed: boolean): void {
   const nowMs = run.world.clock.nowMs();
   const key = choiceKey(run, draft.after.servers);
-  const bad = run.memory.badChoices.find((one) => one.key === key && nowMs < one.untilMs);
-  if (bad === undefined) return;
-  const until = new Date(bad.untilMs).toISOString();
+  const bad = run.memory.badChoices.find((one) => one.key === key);
+  const untilMs = (bad?.untilMs ?? 0) - (inNeed ? badForMs - badInNeedMs : 0);
+  if (nowMs >= untilMs) return;
+  const until = new Date(untilMs).toISOString();
   throw new AgentError(
     'not_connected',
     `this order was tried and undone; not again before ${until}`,
@@ -105,8 +108,10 @@ export function withBadChoice(
   servers: readonly WrittenServer[],
 ): ApplierMemory['badChoices'] {
   const nowMs = run.world.clock.nowMs();
-  const still = run.memory.badChoices.filter(({ untilMs }) => nowMs < untilMs);
   const bad = { key: choiceKey(run, servers), untilMs: nowMs + badForMs };
+  const still = run.memory.badChoices.filter(
+    ({ key, untilMs }) => nowMs < untilMs && key !== bad.key,
+  );
   return [...still, bad].slice(-maxBadChoices);
 }
 

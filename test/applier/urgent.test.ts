@@ -136,3 +136,21 @@ test('urgency survives its travel in request and memory; a word is no urgency', 
   const memory = { ...remembered, restarts: [...spent(1, true), ...spent(1, false)] };
   assert.deepEqual(parseMemory(encodeMemory(memory)).restarts, memory.restarts);
 });
+
+test('an agent in need tries an order that failed again after an hour, one of choice after a day', async () => {
+  const host = await HostInMemory.make({ maxConfirmMs: 3_000, restartsPerDay: 100 });
+  host.up = ['10.0.0.1'];
+  const old = host.config.toString();
+  assert.equal((await apply(host.world(), request())).outcome, 'restored');
+  host.up = names.map(addressOf);
+  host.loaded = [{ address: '10.0.0.1', port: 1514 }];
+  const ask = async (afterMs: number, urgent: boolean) => {
+    host.now += afterMs;
+    return (await apply(host.world(), request({ urgent }))).outcome;
+  };
+  assert.equal(await ask(0.9 * hourMs, true), 'held');
+  assert.equal(await ask(0.2 * hourMs, false), 'held');
+  assert.equal(host.config.toString(), old);
+  assert.equal(await ask(0, true), 'moved');
+  assert.equal(host.connectedTo, addressOf('wm-01'));
+});
