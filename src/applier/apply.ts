@@ -13,10 +13,11 @@ import { type Draft, draftConfig } from './draft.ts';
 import { precheck, precheckRestart } from './precheck.ts';
 import { finishPutBack, moveAndRemember, needsMove } from './remember-move.ts';
 import type { ApplyRequest } from './request.ts';
+import { startStopped } from './restore.ts';
 import type { ApplyResult } from './result.ts';
 import type { End, GiveUp, Run } from './run.ts';
 import {
-  refuseBadChoice,
+  badChoice,
   remember,
   rememberIfPossible,
   respectRestore,
@@ -72,7 +73,12 @@ async function applyUnderLock(run: Run, request: ApplyRequest): Promise<End> {
   const draft = render(run, { proven, request, facts, before });
   const earlier = await unconfirmedWrite(run, before.hash, facts.version);
   const urgent = request.urgent ?? false;
-  refuseBadChoice(run, draft, urgent);
+  const bad = badChoice(run, draft, urgent);
+  if (bad !== undefined) {
+    const isOurs = !facts.running && run.memory.unfinishedSinceMs !== undefined;
+    if (isOurs && request.move) return startStopped(run, facts);
+    throw bad;
+  }
   await settleForeign(run, draft);
   const move = needsMove(run, request, { facts, draft });
   if (draft.changed) {

@@ -21,6 +21,7 @@ import { precheck } from './precheck.ts';
 import {
   failureOf,
   finishPutBack,
+  isDown,
   markUnfinished,
   moveOnce,
   type OneMove,
@@ -122,8 +123,10 @@ async function putTarget(run: Run, facts: AgentFacts, { target, move }: Order): 
   if (before?.hash === written.hash) return { outcome: 'unchanged' };
   if (before === undefined) await createFile(run, bytes);
   else await replaceFile(run, facts, before, bytes);
-  if (move && facts.running) await restartIn(run, { facts, config: bytes, purse: 'normal' });
-  await settle(run, written);
+  const isRestarted = move && facts.running;
+  const order = { facts, config: bytes, purse: 'normal' } as const;
+  const isStillDown = isRestarted && isDown(await restartIn(run, order));
+  await settle(run, written, isStillDown);
   return { outcome: 'restored' };
 }
 
@@ -204,24 +207,30 @@ export async function resume(world: ApplierWorld): Promise<ApplyResult> {
       await startModulesd(run, facts);
       return { outcome: 'unchanged' };
     }
-    const { bytes, hash } = await world.file.read();
-    const { servers } = readServers(bytes, facts.version);
-    progress.servers = servers;
-    progress.afterHash = hash;
-    const back = await unconfirmedWrite(run, hash, facts.version);
-    const moved = await restartIn(run, { facts, config: bytes, purse: 'urgent' });
-    if (progress.connected) return { outcome: 'moved' };
-    if (moved.verdict.kind === 'fault' && back?.reading.starts === true) {
-      const { known } = run.memory.trust;
-      if (known !== undefined) progress.listHash = known.hash; // names the choice that failed
-      const way = { written: { servers, hash }, back, purse: 'urgent' } as const;
-      return putBack(run, way, failureOf(moved));
-    }
-    return {
-      outcome: 'held',
-      reason: new AgentError('not_connected', 'the agent did not connect'),
-    };
+    return startStopped(run, facts);
   });
+}
+
+/**
+ * An agent that we stopped, in the file as it is; one that exits with what nobody confirmed goes back.
+ */
+export async function startStopped(run: Run, facts: AgentFacts): Promise<End> {
+  const { world, progress } = run;
+  const { bytes, hash } = await world.file.read();
+  const { servers } = readServers(bytes, facts.version);
+  progress.servers = servers;
+  progress.afterHash = hash;
+  const back = await unconfirmedWrite(run, hash, facts.version);
+  const moved = await restartIn(run, { facts, config: bytes, purse: 'urgent' });
+  if (progress.connected) return { outcome: 'moved' };
+  if (isDown(moved) && back?.reading.starts === true) {
+    const { known } = run.memory.trust;
+    if (known !== undefined) progress.listHash = known.hash; // names the choice that failed
+    const way = { written: { servers, hash }, back, purse: 'urgent' } as const;
+    return putBack(run, way, failureOf(moved));
+  }
+  const reason = new AgentError('not_connected', 'the agent did not connect');
+  return { outcome: 'held', reason };
 }
 
 /** Stopped for a restart of its own, right after that of agentd: nobody else would start it. */

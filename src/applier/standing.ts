@@ -88,18 +88,16 @@ export async function respectRestore(run: Run, offered: Position): Promise<void>
   );
 }
 
-/** Throws AgentError `not_connected` while the very same choice is known to have failed. */
-export function refuseBadChoice(run: Run, draft: Draft, inNeed: boolean): void {
+/** AgentError `not_connected` while the very same choice is known to have failed. */
+export function badChoice(run: Run, draft: Draft, inNeed: boolean): AgentError | undefined {
   const nowMs = run.world.clock.nowMs();
   const key = choiceKey(run, draft.after.servers);
   const bad = run.memory.badChoices.find((one) => one.key === key);
   const untilMs = (bad?.untilMs ?? 0) - (inNeed ? badForMs - badInNeedMs : 0);
-  if (nowMs >= untilMs) return;
+  if (nowMs >= untilMs) return undefined;
   const until = new Date(untilMs).toISOString();
-  throw new AgentError(
-    'not_connected',
-    `this order was tried and undone; not again before ${until}`,
-  );
+  const seen = `this order was tried and undone; not again before ${until}`;
+  return new AgentError('not_connected', seen);
 }
 
 /** The memory of bad choices with this one in it. */

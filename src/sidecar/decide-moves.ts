@@ -34,6 +34,22 @@ export function enoughManagers({ list, policy }: View): Answer {
   return hold('too_few_managers', `${count} usable managers; wanted: ${policy.minServers}`);
 }
 
+/** So long after the last move that did not end well a stopped agent may be one that we left so. */
+const leftStoppedMs = 3_600_000;
+
+/** Nobody else starts an agent that did not come up after a move. The applier knows, and starts no other. */
+export function startAgain(view: View): Answer {
+  const { seen, memory, candidates, nowMs } = view;
+  if (seen.agent.running) return pass('runs');
+  const last = memory.attempts.findLast(({ kind }) => kind === 'move');
+  const isOver = last === undefined || last.outcome === 'done';
+  if (isOver || !happenedAfter(last.atMs, nowMs - leftStoppedMs, nowMs)) return pass('not by us');
+  const why = `down since a move to ${last.to} that did not end well`;
+  const [target] = candidates;
+  if (target === undefined) return hold('none_is_up', `${why}; no manager answers`);
+  return restartWait(view, againMs) ?? go(view, target.id, 'agent_lost', why);
+}
+
 /** The manager in use is dead and another one answers: leave at once. */
 export function leaveDead(view: View): Answer {
   const { connection, verdicts, seen, candidates, panic } = view;

@@ -10,7 +10,14 @@
 
 import type { BalancerAddress } from '../list/model.ts';
 import { canonicalAddress } from '../wazuh/connections.ts';
-import { enoughManagers, leaveDead, leaveDeadInRelay, reconnect, unwedge } from './decide-moves.ts';
+import {
+  enoughManagers,
+  leaveDead,
+  leaveDeadInRelay,
+  reconnect,
+  startAgain,
+  unwedge,
+} from './decide-moves.ts';
 import { goHome, leaveDraining, waitForSlot } from './decide-planned.ts';
 import { type Answer, hold, pass, type Rule, step } from './decide-rule.ts';
 import { type Situation, type View, viewOf } from './decide-view.ts';
@@ -28,6 +35,7 @@ const rules: readonly Rule[] = [
   { name: 'file', ask: needFile },
   { name: 'balancer', ask: stayBehindBalancer },
   { name: 'size', ask: enoughManagers },
+  { name: 'stopped agent', ask: startAgain },
   { name: 'dead manager', ask: leaveDead },
   { name: 'moved address', ask: freeHalfOpen },
   { name: 'wedged agent', ask: unwedge },

@@ -233,3 +233,24 @@ test('what somebody else put into the file meanwhile is not put back, and its ag
   assert.equal((await resume(host.world())).outcome, 'moved');
   assert.deepEqual([host.config.toString(), host.connectedTo], [edited, '10.9.9.9']);
 });
+
+test('an agent that came up in neither file is started by the order for it, though that is known as bad', async () => {
+  const host = await HostInMemory.make();
+  host.exitsWith = () => true;
+  assert.equal((await apply(host.world(), request())).outcome, 'restored');
+  assert.equal(host.running, false);
+  host.exitsWith = isOurs;
+  assert.equal((await apply(host.world(), request({ urgent: true }))).outcome, 'moved');
+  assert.deepEqual([host.config.toString(), host.connectedTo], [old, '10.0.0.1']);
+});
+
+test('an agent that did not come up after an operator restored its file is ours to start, too', async () => {
+  const host = await HostInMemory.make();
+  await apply(host.world(), request());
+  host.exitsWith = () => true;
+  await restore(host.world(), { kind: 'generation', generation: 1 }, true);
+  assert.equal(host.running, false);
+  host.exitsWith = lives;
+  assert.equal((await resume(host.world())).outcome, 'moved');
+  assert.deepEqual([host.config.toString(), host.connectedTo], [old, '10.0.0.1']);
+});

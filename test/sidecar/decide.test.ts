@@ -29,6 +29,7 @@ test('every decision says why, rule by rule', () => {
     'file: names 3 servers',
     'balancer: none in front',
     'size: 3 usable managers',
+    'stopped agent: runs',
     'dead manager: a is down: no answer in time',
   ]);
 });
