@@ -9,7 +9,8 @@ import { HostError } from '../errors.ts';
 import { messageOf, systemCodeOf } from '../guards.ts';
 
 interface Waiting {
-  readonly give: (connection: TextConnection) => void;
+  /** False: it was given up meanwhile, and takes nothing. */
+  readonly give: (connection: TextConnection) => boolean;
   readonly refuse: (error: unknown) => void;
 }
 
@@ -65,8 +66,12 @@ export class WazuhDbText {
         give: (connection) => {
           signal.removeEventListener('abort', onAbort);
           resolve(connection);
+          return !signal.aborted;
         },
-        refuse: reject,
+        refuse: (error) => {
+          signal.removeEventListener('abort', onAbort);
+          reject(error);
+        },
       };
       signal.addEventListener('abort', onAbort, { once: true });
       this.#waiting.push(waiting);
@@ -84,15 +89,30 @@ export class WazuhDbText {
   }
 
   #giveBack(connection: TextConnection): void {
-    const next = this.#waiting.shift();
-    if (connection.isOpen) {
-      if (next === undefined) this.#idle.push(connection);
-      else next.give(connection);
+    if (!connection.isOpen) {
+      this.#open -= 1;
+      this.#dialNext();
       return;
     }
-    this.#open -= 1;
+    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
+      if (next.give(connection)) return;
+    }
+    this.#idle.push(connection);
+  }
+
+  /** For whoever waits longest; what cannot be dialled for one is tried for the next. */
+  #dialNext(): void {
+    const next = this.#waiting.shift();
     if (next === undefined) return;
-    this.#dial(AbortSignal.timeout(dialMs)).then(next.give, next.refuse);
+    this.#dial(AbortSignal.timeout(dialMs)).then(
+      (connection) => {
+        if (!next.give(connection)) this.#giveBack(connection);
+      },
+      (error: unknown) => {
+        next.refuse(error);
+        this.#dialNext();
+      },
+    );
   }
 }
 
@@ -143,6 +163,7 @@ class TextConnection {
       this.#socket.destroy();
     };
     signal.addEventListener('abort', onAbort, { once: true });
+    if (signal.aborted) onAbort();
     this.#socket.ref();
     this.#socket.write(frame);
     return asked.promise.finally(() => {

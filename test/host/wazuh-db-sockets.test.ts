@@ -142,3 +142,64 @@ test('an answer that is cut short, too long or unasked for fails one question on
   assert.equal((await db.query('d', soon())).status, 'ok');
   assert.equal((await db.query('e', soon())).payload, 'fine');
 });
+
+/** Promises settle, nothing of a socket happens. */
+async function microtasks(): Promise<void> {
+  for (let turn = 0; turn < 64; turn++) await undefined;
+}
+
+test('questions given up while one is dialled for them take no connection away from later ones', async (t) => {
+  const home = makeHome(t);
+  const full = Promise.withResolvers<void>();
+  let isHung = true;
+  let count = 0;
+  await pretend(t, home, (socket) => {
+    socket.on('data', () => {
+      if (!isHung) socket.write(encodeWdbText('ok fine'));
+      else if (++count === 4) full.resolve();
+    });
+  });
+  const db = new WazuhDbSockets(home);
+  t.after(() => db.close());
+  const askers = Array.from({ length: 12 }, () => new AbortController());
+  const asked = askers.map(({ signal }) => db.query('q', signal));
+  const ended = Promise.allSettled(asked);
+  await full.promise;
+
+  for (const asker of askers) {
+    asker.abort(new Error('waited enough')); // as deadlines of one moment end
+    await microtasks();
+  }
+  isHung = false;
+
+  assert.ok((await ended).every(({ status }) => status === 'rejected'));
+  const later = Array.from({ length: 12 }, () => db.query('q', soon()));
+  assert.deepEqual(
+    new Set((await Promise.all(later)).map(({ payload }) => payload)),
+    new Set(['fine']),
+  );
+});
+
+test('a wazuh-db that goes away refuses every question that waits for it, at once', async (t) => {
+  const home = makeHome(t);
+  const full = Promise.withResolvers<void>();
+  const sockets = new Set<Socket>();
+  let count = 0;
+  const server = await pretend(t, home, (socket) => {
+    sockets.add(socket);
+    socket.on('data', () => {
+      if (++count === 4) full.resolve();
+    });
+  });
+  const db = new WazuhDbSockets(home);
+  t.after(() => db.close());
+  const never = new AbortController();
+  const asked = Array.from({ length: 12 }, () => db.query('q', never.signal));
+  const ended = Promise.allSettled(asked);
+  await full.promise;
+
+  server.close();
+  for (const socket of sockets) socket.destroy();
+
+  assert.ok((await ended).every(({ status }) => status === 'rejected'));
+});
