@@ -91,17 +91,19 @@ export function filterAgents(
     if (value === null || value === 'all') continue;
     if (name === 'older_than') left = left.filter((row) => isOlder(row, value, nowMs));
     else if (!agentFields.includes(name)) throw new CallFault(fault(1408, name.slice(0, 64)));
-    else left = left.filter((row) => isOneOf(row[name], value));
+    else left = left.filter(oneOf(name, value));
   }
   return left;
 }
 
-function isOneOf(value: JsonValue | undefined, wanted: JsonValue): boolean {
+function oneOf(name: string, wanted: JsonValue): (row: JsonObject) => boolean {
   const list = Array.isArray(wanted) ? wanted : [wanted];
-  const texts = list.flatMap((one) => String(one).split(','));
-  if (texts.includes('all')) return true;
-  if (Array.isArray(value)) return value.some((one) => texts.includes(String(one)));
-  return value === undefined ? texts.includes('null') : texts.includes(String(value));
+  const texts = new Set(list.flatMap((one) => String(one).split(',')));
+  if (texts.has('all')) return () => true;
+  return ({ [name]: value }) => {
+    if (Array.isArray(value)) return value.some((one) => texts.has(String(one)));
+    return texts.has(value === undefined ? 'null' : String(value));
+  };
 }
 
 const unitS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400, '': 1 };

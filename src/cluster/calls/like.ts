@@ -6,8 +6,12 @@ export function foldCase(text: string): string {
 }
 
 /** `%` is any text, `_` any character. Time grows with the product of the lengths at most. */
-export function isLike(text: string, pattern: string): boolean {
-  const [subject, wanted] = [[...foldCase(text)], [...foldCase(pattern)]];
+export function likeTest(pattern: string): (text: string) => boolean {
+  const wanted = [...foldCase(pattern)];
+  return (text) => matches([...foldCase(text)], wanted);
+}
+
+function matches(subject: readonly string[], wanted: readonly string[]): boolean {
   let [at, next, star, starAt] = [0, 0, -1, 0];
   while (at < subject.length) {
     const one = wanted[next];
@@ -28,12 +32,17 @@ export function isLike(text: string, pattern: string): boolean {
   return next === wanted.length;
 }
 
-const numeric = /^\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?\s*$/i;
+/** Reads no character twice: whoever asks chooses the text, and it may be long. */
+const numeric = /^\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?\s*$/i;
 
-/** Negative, 0 or positive: a column's value against a text, which a number column makes a number. */
-export function compareWithText(value: string | number, text: string): number {
-  if (typeof value === 'number') return numeric.test(text) ? value - Number(text) : -1;
-  const [left, right] = [foldCase(value), foldCase(text)];
-  if (left === right) return 0;
-  return left < right ? -1 : 1;
+/** Negative, 0 or positive: a column's value against this text, which a number column makes a number. */
+export function comparerWith(text: string): (value: string | number) => number {
+  const right = foldCase(text);
+  const number = numeric.test(text) ? Number(text) : undefined;
+  return (value) => {
+    if (typeof value === 'number') return number === undefined ? -1 : value - number;
+    const left = foldCase(value);
+    if (left === right) return 0;
+    return left < right ? -1 : 1;
+  };
 }

@@ -7,7 +7,7 @@ import type { JsonValue } from '../../guards.ts';
 import { fault } from '../wire/fault.ts';
 import { agentColumn, queryFields } from './agent-rows.ts';
 import { CallFault } from './call-fault.ts';
-import { compareWithText, isLike } from './like.ts';
+import { comparerWith, likeTest } from './like.ts';
 import type { AgentRow } from './node-view.ts';
 import {
   type Clause,
@@ -88,19 +88,20 @@ function unquoted({ operator, value }: Clause): string {
 type Compare = (own: string | number) => boolean;
 
 function comparison(operator: QueryOperator | 'like', text: string): Compare {
+  if (operator === '~' || operator === 'like') {
+    const isLike = likeTest(operator === '~' ? `%${text}%` : text);
+    return (own) => isLike(String(own));
+  }
+  const compare = comparerWith(text);
   switch (operator) {
     case '=':
-      return (own) => compareWithText(own, text) === 0;
+      return (own) => compare(own) === 0;
     case '!=':
-      return (own) => compareWithText(own, text) !== 0;
+      return (own) => compare(own) !== 0;
     case '<':
-      return (own) => compareWithText(own, text) < 0;
+      return (own) => compare(own) < 0;
     case '>':
-      return (own) => compareWithText(own, text) > 0;
-    case '~':
-      return (own) => isLike(String(own), `%${text}%`);
-    case 'like':
-      return (own) => isLike(String(own), text);
+      return (own) => compare(own) > 0;
   }
 }
 
@@ -110,11 +111,11 @@ function groupTest(operator: QueryOperator, text: string): AgentTest {
     const said = `Valid operators for 'group' field: =, !=, ~. Used operator: ${operator}`;
     throw new CallFault(fault(1409, said));
   }
-  const [wanted, bare] = [`%,${text},%`, `%${text}%`];
+  const [isAmong, isWithin] = [likeTest(`%,${text},%`), likeTest(`%${text}%`)];
   return ({ columns: { group } }) => {
     if (group === undefined) return false;
-    if (operator === '~') return isLike(String(group), bare);
-    return isLike(`,${group},`, wanted) === (operator === '=');
+    if (operator === '~') return isWithin(String(group));
+    return isAmong(`,${group},`) === (operator === '=');
   };
 }
 

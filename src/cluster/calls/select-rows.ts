@@ -40,7 +40,8 @@ export function selectRows(rows: readonly JsonObject[], query: RowQuery): Select
 function sorted(rows: readonly JsonObject[], query: RowQuery): readonly JsonObject[] {
   if (!isJsonObject(query.sort)) return rows;
   const { fields, order } = query.sort;
-  const names = Array.isArray(fields) ? fields.filter((one) => one !== '').map(String) : [];
+  const given = Array.isArray(fields) ? fields.filter((one) => one !== '').map(String) : [];
+  const names = [...new Set(given)]; // named again it changes nothing but the work
   const wrong = names.filter((name) => !query.fields.includes(name));
   if (wrong.length > 0) throw new CallFault(fault(1403, wrong.join(', ').slice(0, 256)));
   const sign = order === 'desc' ? -1 : 1;
@@ -74,7 +75,8 @@ function searched(rows: readonly JsonObject[], search: JsonValue | undefined) {
 function pick(rows: readonly JsonObject[], query: RowQuery): readonly JsonObject[] {
   const { select } = query;
   if (select === undefined || select === null) return rows;
-  const names = Array.isArray(select) ? select.map(String) : String(select).split(',');
+  const given = Array.isArray(select) ? select.map(String) : String(select).split(',');
+  const names = [...new Set(given)];
   const wrong = names.filter((name) => !query.fields.some((one) => isWithin(one, name)));
   if (wrong.length > 0) {
     const remediation = query.fields.join(', ');

@@ -2,12 +2,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { agentFields, agentJson, filterAgents } from '../../../src/cluster/calls/agent-rows.ts';
 import { CallFault } from '../../../src/cluster/calls/call-fault.ts';
-import { isLike } from '../../../src/cluster/calls/like.ts';
+import { likeTest } from '../../../src/cluster/calls/like.ts';
 import type { AgentRow } from '../../../src/cluster/calls/node-view.ts';
 import { agentQuery } from '../../../src/cluster/calls/query-agents.ts';
 import { parseQuery, type Query } from '../../../src/cluster/calls/query-language.ts';
 import { queryRows } from '../../../src/cluster/calls/query-rows.ts';
+import { selectRows } from '../../../src/cluster/calls/select-rows.ts';
 
 const nowMs = 1_700_000_000_000;
 const nowS = nowMs / 1000;
@@ -241,5 +243,33 @@ test('call-query: any text is read or refused, soon', () => {
 });
 
 test('LIKE does not take exponential time', () => {
-  assert.equal(isLike('a'.repeat(4_000), `${'%a'.repeat(40)}%b`), false);
+  assert.equal(likeTest(`${'%a'.repeat(40)}%b`)('a'.repeat(4_000)), false);
 });
+
+const often = Array.from({ length: 10_000 }, () => 'status');
+const rowQuery = { fields: agentFields, required: ['id'] };
+const manyAgents: readonly AgentRow[] = Array.from({ length: 10_000 }, (_, id) => ({
+  ...{ id, name: `agent-${id}` },
+  columns: { connection_status: 'active', os_name: 'Debian', date_add: nowS, version: '4.14.8' },
+}));
+const someAgents = manyAgents.slice(0, 100);
+const flat = manyAgents.map(agentJson);
+
+const longQuestions: readonly (readonly [string, () => unknown])[] = [
+  ['digits that are no number', () => someAgents.filter(agentQuery(`id=${'1'.repeat(8e3)}x`, 0))],
+  ['a filter of many values', () => filterAgents(flat, { name: 'x,'.repeat(50_000) }, 0)],
+  [
+    'one field to sort by, again and again',
+    () => selectRows(flat, { ...rowQuery, sort: { fields: often, order: 'asc' } }),
+  ],
+  ['one field to show, again and again', () => selectRows(flat, { ...rowQuery, select: often })],
+];
+
+for (const [what, ask] of longQuestions) {
+  test(`a long question holds up nobody: ${what}`, () => {
+    const before = process.cpuUsage();
+    ask();
+    const { user, system } = process.cpuUsage(before);
+    assert.ok(user + system < 2e6, `${user + system} µs`);
+  });
+}
