@@ -127,12 +127,13 @@ export function buildWorkerCalls(
 
 function viewOf(
   { config, version }: NodeSettings,
-  { jobs }: NodePorts,
+  { jobs, clock }: NodePorts,
   { home, db, files }: CallsOptions,
   workers: (() => readonly WorkerLine[]) | undefined,
 ): NodeView {
   const edition = editionOf(version);
   return buildNodeView({
+    clock,
     config,
     version,
     agents: new AgentsFromDb(db),

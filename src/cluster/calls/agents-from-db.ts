@@ -2,6 +2,7 @@
  * Agents and groups as wazuh-db tells them (`global sql …`, as stock's own API asks). Pages are
  * small enough for its 64 KiB answers and shrink when one did not fit. Reads only.
  */
+import { untilAborted } from '../../clock.ts';
 import { isJsonObject, type JsonValue } from '../../guards.ts';
 import type { DaemonPort } from './daemon-desk.ts';
 import type { AgentDirectory, AgentRow } from './node-view.ts';
@@ -155,12 +156,13 @@ export function askedDatabase(port: DaemonPort): QueryPort {
   return {
     async query(command, signal) {
       signal.throwIfAborted();
-      const text = await port.exchange({
+      const asking = port.exchange({
         socket: 'queue/db/wdb',
         message: command,
         timeoutMs: 20_000,
         maxAnswerBytes: 65_536,
       });
+      const text = await untilAborted(asking, signal);
       const [, status = '', payload = ''] = /^(ok|due|err)(?: ([\s\S]*))?$/.exec(text) ?? [];
       if (status === 'ok' || status === 'due' || status === 'err') return { status, payload };
       throw new Error('wazuh-db answered something else');

@@ -1,5 +1,6 @@
 /** The view of a node, from its configuration, its role's status and what its host brings. */
 
+import { type Clock, deadline } from '../../clock.ts';
 import type { JsonObject, JsonValue } from '../../guards.ts';
 import type { ClusterConfig } from '../config.ts';
 import type { FileJobs } from '../files/jobs.ts';
@@ -13,6 +14,7 @@ import type { AgentDirectory, FileStates, ManagerFacts, NodeView } from './node-
 export type WorkerLine = Omit<NodeHealth, 'activeAgents'>;
 
 export interface ViewParts {
+  readonly clock: Clock;
   readonly config: ClusterConfig;
   readonly version: string;
   readonly agents: AgentDirectory;
@@ -25,6 +27,8 @@ export interface ViewParts {
   readonly workers: (() => readonly WorkerLine[]) | undefined;
 }
 
+/** Whoever asks for health waits twenty seconds at most, and for more than this number. */
+const activeAgentsMs = 5_000;
 const rulesetItems = ['etc/rules/', 'etc/decoders/', 'etc/lists/'];
 
 export function buildNodeView(parts: ViewParts): NodeView {
@@ -57,11 +61,11 @@ async function healthOf(
   own: NodeLine,
   workers: readonly WorkerLine[],
   names: readonly string[] | null,
-  { agents, tellsActiveAgents }: ViewParts,
+  { agents, tellsActiveAgents, clock }: ViewParts,
   signal: AbortSignal,
 ): Promise<ClusterHealth> {
   const isWanted = ({ name }: NodeLine): boolean => names === null || names.includes(name);
-  const active = tellsActiveAgents ? await activeOf(agents, signal) : undefined;
+  const active = tellsActiveAgents ? await activeOf(agents, clock, signal) : undefined;
   const count = (name: string): number | undefined =>
     active === undefined ? undefined : (active.get(name) ?? 0);
   const wanted = workers.filter(isWanted);
@@ -73,13 +77,17 @@ async function healthOf(
 /** A database that does not answer hides nothing but the number of agents. */
 async function activeOf(
   agents: AgentDirectory,
+  clock: Clock,
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, number>> {
+  const limit = deadline(clock, activeAgentsMs, signal);
   try {
-    return await agents.activeByNode(signal);
+    return await agents.activeByNode(limit.signal);
   } catch (error) {
     if (signal.aborted) throw error;
     return new Map();
+  } finally {
+    limit.cancel();
   }
 }
 

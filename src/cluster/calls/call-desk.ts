@@ -43,12 +43,17 @@ export class CallDesk {
     this.#ports = ports;
   }
 
-  /** Never rejects. */
-  async run(request: CallRequest, signal: AbortSignal): Promise<CallResult> {
+  /** Never rejects, and ends in time whatever it waits for. */
+  async run(request: CallRequest, parent: AbortSignal): Promise<CallResult> {
+    const { clock, callTimeoutMs } = this.#ports;
+    const { signal, cancel } = deadline(clock, callTimeoutMs, parent);
     try {
       return this.#explained(await this.#route(request, signal));
     } catch (error) {
-      return this.#explained({ kind: 'fault', fault: toFault(error) });
+      const isLate = signal.aborted && error === signal.reason;
+      return this.#explained({ kind: 'fault', fault: isLate ? fault(3021) : toFault(error) });
+    } finally {
+      cancel();
     }
   }
 
