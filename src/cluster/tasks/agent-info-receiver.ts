@@ -38,7 +38,10 @@ type Lists = ReadonlyMap<AgentInfoKind, readonly string[]>;
 /** What became of a body. */
 interface Outcome {
   readonly kinds: Set<AgentInfoKind>;
-  stored: number;
+  /** An agent that the database took. */
+  taken: Lists | undefined;
+  /** Refused by the database, each alone: the fault of either. */
+  readonly doubtful: Lists[];
   refused: number;
   reason: string;
 }
@@ -46,6 +49,8 @@ interface Outcome {
 /** Of one batch; the database works some tens of milliseconds on it. */
 const agentsAtOnce = 2_000;
 const bytesAtOnce = 1024 * 1024;
+/** A database that refuses more agents than this takes none: its disk is full, say. */
+const mostDoubtful = 64;
 
 export class AgentInfoReceiver {
   readonly #parts: AgentInfoReceiverParts;
@@ -106,7 +111,13 @@ export class AgentInfoReceiver {
   async #store(bytes: Buffer): Promise<SyncResult> {
     const { clock, timeoutMs, signal } = this.#parts;
     const start = decodeInfoEnvelope(bytes);
-    const outcome: Outcome = { kinds: new Set(), stored: 0, refused: 0, reason: '' };
+    const outcome: Outcome = {
+      kinds: new Set(),
+      taken: undefined,
+      doubtful: [],
+      refused: 0,
+      reason: '',
+    };
     const limit = deadline(clock, timeoutMs, signal);
     const startedMs = clock.monotonicMs();
     let isDone = false;
@@ -151,8 +162,20 @@ export class AgentInfoReceiver {
     } finally {
       await underWay;
     }
-    if (outcome.refused === 0 || outcome.stored > 0) return;
-    throw new WdbError(2012, outcome.reason);
+    for (const agent of outcome.doubtful) await this.#judgeAgain(agent, outcome, signal);
+  }
+
+  /** Refused once more it is the agent's fault only if the database takes another one meanwhile. */
+  async #judgeAgain(agent: Lists, outcome: Outcome, signal: AbortSignal): Promise<void> {
+    const { store } = this.#parts;
+    if (await store.putAgentInfo(agent, signal)) {
+      outcome.taken ??= agent;
+      return;
+    }
+    const { taken } = outcome;
+    if (taken === undefined || !(await store.putAgentInfo(taken, signal))) throw refusesAll();
+    outcome.refused += 1;
+    outcome.reason ||= 'the database refused it';
   }
 
   *#batches(bytes: Buffer, start: number, outcome: Outcome): Generator<Lists> {
@@ -182,7 +205,6 @@ export class AgentInfoReceiver {
     } catch (error) {
       if (!(error instanceof PayloadError)) throw error;
       outcome.refused += 1;
-      outcome.stored += 1; // sent again it would be as wrong
       outcome.reason ||= error.message;
       return undefined;
     }
@@ -193,14 +215,17 @@ export class AgentInfoReceiver {
     const size = sizeOf(batch);
     if (size === 0) return;
     if (await this.#parts.store.putAgentInfo(batch, signal)) {
-      outcome.stored += size;
-    } else if (size === 1) {
-      outcome.refused += 1;
-      outcome.reason ||= 'the database refused it';
-    } else {
+      outcome.taken ??= firstOf(batch);
+    } else if (size > 1) {
       for (const half of halves(batch)) await this.#storeBatch(half, outcome, signal);
+    } else if (outcome.doubtful.push(batch) > mostDoubtful) {
+      throw refusesAll();
     }
   }
+}
+
+function refusesAll(): WdbError {
+  return new WdbError(2012, 'the database refuses one agent after the other');
 }
 
 function add(lists: Map<AgentInfoKind, string[]>, kind: AgentInfoKind, agent: string): void {
@@ -211,6 +236,11 @@ function add(lists: Map<AgentInfoKind, string[]>, kind: AgentInfoKind, agent: st
 
 function sizeOf(batch: Lists): number {
   return [...batch.values()].reduce((sum, agents) => sum + agents.length, 0);
+}
+
+function firstOf(batch: Lists): Lists {
+  const [kind, [agent = '']] = [...batch][0] ?? ['syncreq', []];
+  return new Map([[kind, [agent]]]);
 }
 
 /** Two batches that are one batch together; of one kind first, then by position. */
