@@ -14,6 +14,7 @@ export interface JournalPart {
 
 const openMark = 'agent_info_open';
 const readMark = 'agent_info_read_s';
+const masterMark = 'agent_info_master';
 
 export class AgentInfoJournal {
   readonly #sql: Sql;
@@ -46,6 +47,16 @@ export class AgentInfoJournal {
   /** The whole body of the read that began at `startS` is here. */
   keptAll(startS: number): void {
     this.#marks.set(readMark, startS);
+  }
+
+  /** Token of the master that is told what is read; undefined: none told its own yet. */
+  get master(): number | undefined {
+    return this.#marks.get(masterMark);
+  }
+
+  /** Everything it was not told is marked to be read. */
+  met(master: number): void {
+    this.#marks.set(masterMark, master);
   }
 
   /** The oldest part. */

@@ -2,12 +2,14 @@
  * Agent-info of a worker (cluster-protocol.md 4.4): ask, read, keep, send, wait for the word that
  * it is stored. Reading marks the agents as sent, so what was read is kept on disk until then, and
  * nothing new is read while something old waits. A link that ends does not end a read; one that
- * failed may have marked agents, which are then asked for again, as after a kill. Large bodies go
- * in parts: a lost link costs two, the one that is stored and the one that goes up meanwhile.
+ * failed may have marked agents, which are then asked for again, as after a kill. A node that has
+ * become the master knows nothing of what the one before it was told: it is told anew. Large bodies
+ * go in parts: a lost link costs two, the one that is stored and the one that goes up meanwhile.
  */
 import { type Clock, deadline, sleep, untilAborted } from '../../clock.ts';
 import { PeerError } from '../../errors.ts';
 import { messageOf } from '../../guards.ts';
+import { masterTokenOf } from '../session/offer.ts';
 import { partsOf } from '../store/agent-info-body.ts';
 import type { AgentInfoJournal, JournalPart } from '../store/agent-info-journal.ts';
 import type { AgentStore } from '../store/agent-store.ts';
@@ -28,6 +30,11 @@ export interface AgentInfoSenderParts {
   readonly everyMs: number;
   /** How long the master may take to store a part. */
   readonly storingMs: number;
+}
+
+/** The master, as far as agent-info goes. */
+export interface AgentInfoPeer extends ServedPeer {
+  readonly features: ReadonlySet<string>;
 }
 
 type Verdict =
@@ -53,7 +60,7 @@ export class AgentInfoSender {
   }
 
   /** While connected. */
-  async run(peer: ServedPeer, signal: AbortSignal): Promise<void> {
+  async run(peer: AgentInfoPeer, signal: AbortSignal): Promise<void> {
     const log = peer.log.at('Agent-info sync');
     while (!signal.aborted) {
       try {
@@ -85,12 +92,12 @@ export class AgentInfoSender {
     this.#isOpen = false;
   }
 
-  async #round(peer: ServedPeer, log: NodeLog, signal: AbortSignal): Promise<void> {
+  async #round(peer: AgentInfoPeer, log: NodeLog, signal: AbortSignal): Promise<void> {
     if (!(await mayStart(peer, log))) return;
     log.info('Starting.');
     const startedMs = this.#parts.clock.monotonicMs();
     await untilAborted(this.#reading, signal); // of an earlier link
-    if (this.#parts.journal.next() === undefined && !(await this.#read(log, signal))) return;
+    if (this.#parts.journal.next() === undefined && !(await this.#read(peer, log, signal))) return;
     for (let part = this.#parts.journal.next(); part !== undefined; ) {
       await this.#send(part, peer, log, startedMs, signal);
       part = this.#parts.journal.next();
@@ -99,8 +106,8 @@ export class AgentInfoSender {
   }
 
   /** False: there is nothing to send. */
-  async #read(log: NodeLog, signal: AbortSignal): Promise<boolean> {
-    const reading = this.#readAll(log);
+  async #read(peer: AgentInfoPeer, log: NodeLog, signal: AbortSignal): Promise<boolean> {
+    const reading = this.#readAll(masterTokenOf(peer.features), log);
     this.#reading = reading.catch(() => undefined);
     try {
       await untilAborted(reading, signal);
@@ -115,12 +122,13 @@ export class AgentInfoSender {
   }
 
   /** Until all of it is in the journal, whatever becomes of the link. */
-  async #readAll(log: NodeLog): Promise<void> {
+  async #readAll(master: number | undefined, log: NodeLog): Promise<void> {
     const { store, journal, clock } = this.#parts;
     const { signal } = new AbortController();
     const startS = Math.floor(clock.nowMs() / 1000);
     const startedMs = clock.monotonicMs();
     await this.#open(startS, log, signal);
+    await this.#meet(master, startS, log, signal);
     this.#isOpen = false;
     const body = await store.takeAgentInfo(signal);
     const tookS = seconds(clock.monotonicMs() - startedMs);
@@ -139,6 +147,19 @@ export class AgentInfoSender {
       await this.#requestAgain(lostSinceS - marginS, log, signal);
     }
     this.#isOpen = true;
+  }
+
+  /** Where the role moves, who has it now was not told what this node read before. */
+  async #meet(
+    master: number | undefined,
+    nowS: number,
+    log: NodeLog,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { journal } = this.#parts;
+    if (master === undefined || journal.master === master) return;
+    await this.#requestAgain(nowS - seenWithinS, log, signal);
+    journal.met(master);
   }
 
   /** A database that refuses the question must not hold up every round to come. */
@@ -190,14 +211,14 @@ export class AgentInfoSender {
   async #giveUp(part: JournalPart, log: NodeLog, signal: AbortSignal): Promise<void> {
     const { journal, clock } = this.#parts;
     log.error(`The master never stored ${part.body.length} bytes of agents; they are read anew.`);
-    const sinceS = Math.floor(clock.nowMs() / 1000) - givenUpWindowS;
+    const sinceS = Math.floor(clock.nowMs() / 1000) - seenWithinS;
     await this.#requestAgain(sinceS, log, signal);
     journal.delivered(part.number);
   }
 }
 
-/** Agents of a part that was given up were seen at most this long ago, or they are gone. */
-const givenUpWindowS = 3_600;
+/** Agents that are here were seen at most this long ago. */
+const seenWithinS = 3_600;
 
 async function mayStart(peer: ServedPeer, log: NodeLog): Promise<boolean> {
   const answer = await peer.link.request('maySendAgentInfo', undefined);

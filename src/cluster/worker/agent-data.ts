@@ -4,7 +4,7 @@ import type { Intervals } from '../files/cluster-json.ts';
 import type { AgentInfoJournal } from '../store/agent-info-journal.ts';
 import type { AgentStore } from '../store/agent-store.ts';
 import { GroupsReceiver } from '../tasks/agent-groups-receiver.ts';
-import { AgentInfoSender } from '../tasks/agent-info-sender.ts';
+import { type AgentInfoPeer, AgentInfoSender } from '../tasks/agent-info-sender.ts';
 import { ByteGate } from '../tasks/byte-gate.ts';
 import type { DataPeer } from '../tasks/data-peer.ts';
 import type { Service } from '../tasks/services.ts';
@@ -17,6 +17,9 @@ export interface WorkerAgentDataParts {
   readonly clock: Clock;
   readonly intervals: Pick<Intervals, 'worker' | 'master'>;
 }
+
+/** The master, as this part sees it. */
+export interface WorkerDataPeer extends DataPeer, AgentInfoPeer {}
 
 const largestBodiesBytes = 256 * 1024 * 1024;
 const answerMs = 20_000;
@@ -44,7 +47,7 @@ export class WorkerAgentData {
     this.#info.close();
   }
 
-  service(): Service<DataPeer> {
+  service(): Service<WorkerDataPeer> {
     const stop = new WeakMap<DataPeer, AbortController>();
     const signalOf = (peer: DataPeer): AbortSignal => {
       const controller = stop.get(peer) ?? new AbortController();

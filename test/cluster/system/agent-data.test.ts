@@ -91,6 +91,40 @@ test('what agents report on a worker appears on the master', async (t) => {
   await until('nothing more', () => worker.log.has('No synchronization required, skipping.'));
 });
 
+/** The role where it moves: its token, held for as long as the node runs. */
+function seated(token: number) {
+  const fence = {
+    token,
+    holds: () => true,
+    saw: () => undefined,
+    keysNoted: async () => undefined,
+  };
+  return { cluster: quick, more: { database: 'embedded', fence } } as const;
+}
+
+test('agents that went on as they were appear on the node that becomes the master', async (t) => {
+  const before = await startMaster(t, new Home(t), seated(5));
+  const home = new Home(t);
+  const worker = startWorker(t, home, { name: 'w1', port: before.port, ...seated(5) });
+  await connected(worker);
+  const facts = { id: 2, node_name: 'w1', os_name: 'Debian', connection_status: 'active' };
+  for (const { data } of [before, worker]) {
+    await ask(data, 'global insert-agent {"id":2,"name":"db","date_add":1}');
+  }
+  const change = JSON.stringify({ ...facts, sync_status: 'syncreq' });
+  await ask(worker.data, `global update-agent-data ${change}`);
+  const told = 'select id, node_name, os_name, connection_status from agent where id = 2';
+  await eventually(t, 'before', () => rows(before.data, told), [facts]);
+  await worker.stop();
+  await before.stop();
+
+  const after = await startMaster(t, new Home(t), { name: 'n', ...seated(9) });
+  await ask(after.data, 'global insert-agent {"id":2,"name":"db","date_add":1}');
+  startWorker(t, home, { name: 'w1', port: after.port, ...seated(9) });
+
+  await eventually(t, 'after', () => rows(after.data, told), [facts]);
+});
+
 test('changes of groups reach every worker, also one that was away', async (t) => {
   const master = await startMaster(t, new Home(t), wish);
   const homes = [new Home(t), new Home(t)];

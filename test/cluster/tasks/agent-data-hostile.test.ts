@@ -153,7 +153,7 @@ test('data-master: unknown ids, floods and pages of nonsense leave the worker as
   let peer: Parameters<typeof services.serve>[1] | undefined;
   const worker = await dial(port, {
     asked(asked, link) {
-      peer ??= { link, log, transfers: noTransfers };
+      peer ??= { link, log, transfers: noTransfers, features: new Set() };
       services.serve(asked, peer);
     },
   });

@@ -13,6 +13,7 @@ import { LineLog, until } from '../system/nodes.ts';
 
 /** A database whose answers to reads wait until the test lets them go. */
 class SlowDb implements WazuhDb {
+  isHeld = true;
   readonly #db: WazuhDb;
   readonly waiting: ((error?: Error) => void)[] = [];
 
@@ -26,6 +27,7 @@ class SlowDb implements WazuhDb {
 
   async http(request: WdbRequest, signal: AbortSignal): Promise<WdbResponse> {
     const answer = await this.#db.http(request, signal);
+    if (!this.isHeld) return answer;
     const gate = Promise.withResolvers<void>();
     signal.addEventListener('abort', () => gate.reject(signal.reason));
     this.waiting.push((error) => (error === undefined ? gate.resolve() : gate.reject(error)));
@@ -71,7 +73,7 @@ async function workerSide(t: TestContext) {
   });
   const delivered: string[] = [];
   const strings: number[] = [];
-  const connect = async () => {
+  const connect = async (features: ReadonlySet<string> = new Set()) => {
     const { link } = await dial(port, { asked: () => undefined });
     t.after(() => link.close());
     countStrings(link, strings);
@@ -79,7 +81,7 @@ async function workerSide(t: TestContext) {
     await link.request('hello', hello);
     const stop = new AbortController();
     t.after(() => stop.abort());
-    const done = sender.run({ link, log: new NodeLog(lines, 'Worker w1') }, stop.signal);
+    const done = sender.run({ link, log: new NodeLog(lines, 'Worker w1'), features }, stop.signal);
     return { stop, done };
   };
   return { connect, db, delivered, lines, sender, sql, store, strings, told };
@@ -169,4 +171,25 @@ test('a part goes up while the one before it is stored; sent again, it does not 
   assert.equal(strings.length, 3, 'the second went up once');
   stop.abort(new Error('done'));
   await done;
+});
+
+test('a node that has become the master is told of the agents that the one before it was told of', async (t) => {
+  const { connect, db, delivered, lines } = await workerSide(t);
+  db.isHeld = false;
+  const first = await connect(new Set(['master-5']));
+  await until('told', () => delivered.length === 1);
+  first.stop.abort(new Error('the link ended'));
+  await first.done;
+  const skipped = lines.count('No synchronization required');
+  const again = await connect(new Set(['master-5']));
+  await until('nothing new', () => lines.count('No synchronization required') > skipped);
+  assert.equal(delivered.length, 1, 'the same master is told once');
+  again.stop.abort(new Error('the master died'));
+  await again.done;
+
+  const promoted = await connect(new Set(['master-9']));
+  await until('told anew', () => delivered.length === 2);
+
+  promoted.stop.abort(new Error('done'));
+  await promoted.done;
 });
