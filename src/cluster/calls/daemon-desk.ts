@@ -46,14 +46,17 @@ export class DaemonDesk {
     this.#parts = parts;
   }
 
-  /** The daemon's answer. Rejects with `DaemonError`, whose message goes to the asker as it is. */
-  async ask(body: Uint8Array, from: string): Promise<string> {
+  /**
+   * The daemon's answer. Rejects with `DaemonError`, whose message goes to the asker as it is. Who
+   * is gone when its turn comes is not asked for: a key that nobody gets would hold its agent's name.
+   */
+  async ask(body: Uint8Array, from: string, signal: AbortSignal): Promise<string> {
     const { allowed, log } = this.#parts;
     const request = parseDaemonRequest(body, allowed);
     log.debug(`Receiving SendSync request (${request.daemon}) from ${from}`);
     const { promise, resolve, reject } = Promise.withResolvers<string>();
     const isTaken = this.#queue.push(request.daemon, () =>
-      this.#exchange(request).then(resolve, reject),
+      (signal.aborted ? gone() : this.#exchange(request)).then(resolve, reject),
     );
     if (!isTaken) reject(socketError(`too many requests wait for '${request.daemon}'`));
     return promise;
@@ -74,4 +77,8 @@ export class DaemonDesk {
       throw socketError(messageOf(error).slice(0, 256), 1013);
     }
   }
+}
+
+function gone(): Promise<never> {
+  return Promise.reject(socketError('whoever asked is gone'));
 }

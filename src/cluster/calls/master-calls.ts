@@ -115,7 +115,7 @@ export class MasterCalls {
     const { link, signal, name } = worker;
     const log = this.#parts.log.at('SendSync');
     try {
-      const answer = await this.#parts.daemons.ask(body, `${name} (${id})`);
+      const answer = await this.#parts.daemons.ask(body, `${name} (${id})`, signal);
       const stringId = await sendString(link, Buffer.from(answer), { signal });
       expectOk(await link.request('daemonAnswered', { id, stringId }, { signal }), 'sendsyn_res');
     } catch (error) {

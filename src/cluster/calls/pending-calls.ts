@@ -44,7 +44,7 @@ export class PendingCalls {
 
   /**
    * Open an id and ask `peer` with it; resolves to the answer. Rejects with `CallFailed` (3021 in
-   * time, 3032 link gone), or with whatever `ask` throws.
+   * time, 3032 link gone), or with whatever `ask` throws. Asks nothing when nobody waits any more.
    */
   async run(
     peer: Asked,
@@ -52,13 +52,13 @@ export class PendingCalls {
     ask: (id: string) => Promise<unknown>,
     parent?: AbortSignal,
   ): Promise<Buffer> {
+    if (parent?.aborted) throw new CallFailed(fault(3021));
     if (this.#waiting.size >= this.#max) throw new CallFailed(fault(1000, 'too many calls wait'));
     const id = this.#newId();
     const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
     promise.catch(() => undefined); // `ask` may fail first
     const { signal, cancel } = deadline(this.#clock, timeoutMs, parent);
     const expire = (): void => reject(new CallFailed(fault(3021)));
-    if (signal.aborted) expire();
     signal.addEventListener('abort', expire, { once: true });
     this.#waiting.set(id, { peer, resolve, reject });
     try {
