@@ -88,11 +88,11 @@ const inGroup: Verb = async (context) => {
   const { kwargs, permissions, view, signal } = context;
   const [group = '', ...more] = textsOf(kwargs.group_list, 'group_list') ?? [];
   if (more.length > 0) throw new CallFault(fault(1000, 'one group at a time'));
-  if (!(await view.agents.groups(signal)).has(group)) throw new CallFault(fault(1710));
   const ids = [group];
   if (permissions.allowed({ action: 'group:read', resource: 'group:id', ids }).size === 0) {
-    throw new DeniedError('Resource type: group:id', ids);
+    throw new DeniedError('Resource type: group:id', ids); // whether or not there is such a group
   }
+  if (!(await view.agents.groups(signal)).has(group)) throw new CallFault(fault(1710));
   const { group_list: _, ...rest } = kwargs;
   const { rows, failed } = await readableAgents({ ...context, kwargs: rest });
   const members = rows.filter(({ columns }) =>
