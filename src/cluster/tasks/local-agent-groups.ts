@@ -49,13 +49,12 @@ export class LocalAgentGroups {
     const { clock, log, workers } = this.#parts;
     const startedMs = clock.monotonicMs();
     log.info('Starting.');
-    const present = workers();
-    if (present.length === 0) return log.info('No clients connected. Skipping.');
+    if (workers().length === 0) return log.info('No clients connected. Skipping.');
     try {
       const pages = await this.#changes(signal);
       const tookS = seconds(clock.monotonicMs() - startedMs);
       log.debug(`Obtained ${pages.length} chunks of data in ${tookS}s.`);
-      for (const worker of present) {
+      for (const worker of workers()) {
         const what = 'Added broadcast request to execute "send_agent_groups_information"';
         log.debug2(`${what} in ${worker.name}.`);
         worker.queue(pages);
