@@ -55,6 +55,10 @@ export function buildAgentData(options: AgentDataOptions): AgentData {
     path: join(stateFolder, stateName),
     migrations: stateMigrations,
     maxBytes: mostStateBytes,
+    renewed: (aside, reason) => {
+      const what = `This node's own memory is damaged and begins anew; the old one is ${aside}`;
+      new NodeLog(log, 'Cluster').error(`${what}: ${reason}`);
+    },
   });
   const store = new AgentStore(database, clock);
   const { intervals } = cluster;

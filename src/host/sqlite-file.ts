@@ -3,7 +3,14 @@
  * file checked and migrated when it is opened, its size bounded. Foreign statements run on a
  * connection of their own that allows data and nothing else, in bounds of size and of work.
  */
-import { closeSync, existsSync, constants as fsConstants, mkdirSync, openSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  constants as fsConstants,
+  mkdirSync,
+  openSync,
+  renameSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { constants, DatabaseSync, type StatementSync } from 'node:sqlite';
 import { type PlanLine, planCost } from '../cluster/store/embedded/query-cost.ts';
@@ -16,6 +23,11 @@ export interface SqliteOptions {
   /** One step each, never edited once released; `user_version` counts those done. */
   readonly migrations: readonly string[];
   readonly maxBytes: number;
+  /**
+   * For what can be made anew: a damaged file is set aside and a new one begun. Told where the old
+   * one is and what is wrong with it.
+   */
+  readonly renewed?: (aside: string, reason: string) => void;
   /** Tables that foreign statements may read and change; none: no foreign statements. */
   readonly foreignTables?: readonly string[];
 }
@@ -46,7 +58,7 @@ export class SqliteFile implements Sql {
     this.#options = options;
     try {
       mkdirSync(dirname(options.path), { recursive: true, mode: 0o700 });
-      this.#database = openChecked(options);
+      this.#database = openOrRenew(options);
     } catch (error) {
       throw new HostError('store_failed', `${options.path}: ${messageOf(error)}`, { cause: error });
     }
@@ -111,6 +123,30 @@ export class SqliteFile implements Sql {
   }
 }
 
+function openOrRenew(options: SqliteOptions): DatabaseSync {
+  const { path, renewed } = options;
+  try {
+    return openChecked(options);
+  } catch (error) {
+    if (renewed === undefined || !isDamage(error)) throw error;
+    const aside = `${path}.damaged`;
+    for (const part of ['-wal', '-shm', '']) {
+      if (existsSync(`${path}${part}`)) renameSync(`${path}${part}`, `${aside}${part}`);
+    }
+    renewed(aside, messageOf(error));
+    return openChecked(options);
+  }
+}
+
+class DamageError extends Error {}
+
+/** SQLITE_CORRUPT and SQLITE_NOTADB, whatever more they say. */
+function isDamage(error: unknown): boolean {
+  if (error instanceof DamageError) return true;
+  const { errcode } = error as { readonly errcode?: unknown };
+  return typeof errcode === 'number' && [11, 26].includes(errcode % 256);
+}
+
 function openChecked({ path, migrations, maxBytes }: SqliteOptions): DatabaseSync {
   if (!existsSync(path)) closeSync(openSync(path, fsConstants.O_CREAT | fsConstants.O_RDWR, 0o600));
   const database = new DatabaseSync(path, { timeout: busyTimeoutMs, defensive: true });
@@ -120,7 +156,7 @@ function openChecked({ path, migrations, maxBytes }: SqliteOptions): DatabaseSyn
       PRAGMA cell_size_check = ON; PRAGMA journal_size_limit = ${walBytes};
       PRAGMA max_page_count = ${Math.ceil(maxBytes / pageBytes)}`);
     const verdict = database.prepare('PRAGMA quick_check(1)').get()?.quick_check;
-    if (verdict !== 'ok') throw new Error(`the file is damaged: ${String(verdict)}`);
+    if (verdict !== 'ok') throw new DamageError(`the file is damaged: ${String(verdict)}`);
     migrate(database, migrations);
     return database;
   } catch (error) {

@@ -4,7 +4,9 @@
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { Link, type LinkHandler } from '../../../src/cluster/link.ts';
 import {
@@ -113,4 +115,15 @@ test('our master without a database asks the recorded worker nothing more than s
   assert.deepEqual(strange, []);
   assert.ok(master.log.has('[Local agent-groups] Finished in'));
   assert.equal(master.role.workers().length, 1);
+});
+
+test('a node whose own memory is damaged starts without it, and says so', async (t) => {
+  const home = new Home(t);
+  mkdirSync(home.state, { recursive: true });
+  writeFileSync(join(home.state, 'cluster-state.db'), Buffer.alloc(8_192, 7));
+
+  const master = await startMaster(t, home, { cluster, more });
+
+  assert.ok(master.log.has("ERROR: [Cluster] [Main] This node's own memory is damaged"));
+  assert.ok(existsSync(join(home.state, 'cluster-state.db.damaged')));
 });
