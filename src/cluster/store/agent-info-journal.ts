@@ -12,6 +12,9 @@ export interface JournalPart {
   readonly failures: number;
 }
 
+/** Agents that are here were seen at most this long ago. */
+export const seenWithinS = 3_600;
+
 const openMark = 'agent_info_open';
 const readMark = 'agent_info_read_s';
 const masterMark = 'agent_info_master';
@@ -25,13 +28,17 @@ export class AgentInfoJournal {
     this.#marks = new Marks(sql);
   }
 
-  /** Before the first read. Seconds since when reads may be lost; undefined: none can be. */
+  /**
+   * Before the first read. Seconds since when reads may be lost; undefined: none can be. Who
+   * remembers nothing, or a time that is still to come, cannot know: anything seen lately.
+   */
   open(nowS: number): number | undefined {
-    const wasOpen = this.#marks.get(openMark) === 1;
+    const wasOpen = this.#marks.get(openMark) !== 0;
     const readS = this.#marks.get(readMark);
     if (readS === undefined) this.#marks.set(readMark, nowS);
     this.#marks.set(openMark, 1);
-    return wasOpen ? readS : undefined;
+    if (!wasOpen) return undefined;
+    return readS === undefined || readS > nowS ? nowS - seenWithinS : readS;
   }
 
   /** After the last read. */

@@ -11,7 +11,11 @@ import { PeerError } from '../../errors.ts';
 import { messageOf } from '../../guards.ts';
 import { masterTokenOf } from '../session/offer.ts';
 import { partsOf } from '../store/agent-info-body.ts';
-import type { AgentInfoJournal, JournalPart } from '../store/agent-info-journal.ts';
+import {
+  type AgentInfoJournal,
+  type JournalPart,
+  seenWithinS,
+} from '../store/agent-info-journal.ts';
 import type { AgentStore } from '../store/agent-store.ts';
 import { expectOk } from '../upload.ts';
 import { fault, faultText } from '../wire/fault.ts';
@@ -216,9 +220,6 @@ export class AgentInfoSender {
     journal.delivered(part.number);
   }
 }
-
-/** Agents that are here were seen at most this long ago. */
-const seenWithinS = 3_600;
 
 async function mayStart(peer: ServedPeer, log: NodeLog): Promise<boolean> {
   const answer = await peer.link.request('maySendAgentInfo', undefined);

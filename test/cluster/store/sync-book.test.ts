@@ -90,7 +90,7 @@ test('ten thousand missing files are a bounded number of lines, the keys among t
 test('what was read stays in the journal until delivered; a kill in between is known', (t) => {
   const state = openState(t);
   const journal = new AgentInfoJournal(state);
-  assert.equal(journal.open(100), undefined);
+  journal.open(100);
   journal.keep('{"a":1}');
   journal.keep('{"b":2}');
   journal.keptAll(120);
@@ -117,4 +117,14 @@ test('a worker never seen is owed everything; one that paid is owed the next cha
   debts.oweAll(40);
   assert.equal(debts.owedSinceMs('w1'), 30);
   assert.equal(debts.owedSinceMs('w2'), undefined);
+});
+
+test('who remembers nothing, or a time still to come, asks for whatever was seen lately', (t) => {
+  const nowS = 1_800_000_000;
+  assert.equal(new AgentInfoJournal(openState(t)).open(nowS), nowS - 3_600);
+  const state = openState(t);
+  const beforeKill = new AgentInfoJournal(state);
+  beforeKill.open(nowS);
+  beforeKill.keptAll(nowS);
+  assert.equal(new AgentInfoJournal(state).open(nowS - 86_400), nowS - 90_000, 'the clock was set');
 });
