@@ -71,10 +71,16 @@ export class LocalAgentGroups {
   }
 
   async #changes(signal: AbortSignal): Promise<Pages> {
-    const { store, debts, clock } = this.#parts;
+    const { store, debts, clock, workers } = this.#parts;
     const seen = await store.peekChangedGroups(signal);
     if (isEmptyPage(seen)) return [seen];
     debts.oweAll(clock.nowMs());
-    return store.takeChangedGroups(signal);
+    try {
+      return await store.takeChangedGroups(signal);
+    } catch (error) {
+      // The pages that came before it failed are marked as sent, and are nowhere.
+      if (!signal.aborted) for (const worker of workers()) worker.wantAll();
+      throw error;
+    }
   }
 }
