@@ -56,6 +56,11 @@ export class AgentInfoJournal {
     this.#marks.set(readMark, startS);
   }
 
+  /** About when what is here was read; undefined: nothing ever was. */
+  get readS(): number | undefined {
+    return this.#marks.get(readMark);
+  }
+
   /** Token of the master that is told what is read; undefined: none told its own yet. */
   get master(): number | undefined {
     return this.#marks.get(masterMark);

@@ -215,8 +215,9 @@ export class AgentInfoSender {
   async #giveUp(part: JournalPart, log: NodeLog, signal: AbortSignal): Promise<void> {
     const { journal, clock } = this.#parts;
     log.error(`The master never stored ${part.body.length} bytes of agents; they are read anew.`);
-    const sinceS = Math.floor(clock.nowMs() / 1000) - seenWithinS;
-    await this.#requestAgain(sinceS, log, signal);
+    const nowS = Math.floor(clock.nowMs() / 1000);
+    const readS = Math.min(nowS, journal.readS ?? nowS); // long ago, where the link was away
+    await this.#requestAgain(readS - seenWithinS, log, signal);
     journal.delivered(part.number);
   }
 }

@@ -14,6 +14,7 @@ import { LineLog, until } from '../system/nodes.ts';
 /** A database whose answers to reads wait until the test lets them go. */
 class SlowDb implements WazuhDb {
   isHeld = true;
+  readonly answers: string[] = [];
   readonly #db: WazuhDb;
   readonly waiting: ((error?: Error) => void)[] = [];
 
@@ -27,6 +28,7 @@ class SlowDb implements WazuhDb {
 
   async http(request: WdbRequest, signal: AbortSignal): Promise<WdbResponse> {
     const answer = await this.#db.http(request, signal);
+    this.answers.push(answer.body.toString());
     if (!this.isHeld) return answer;
     const gate = Promise.withResolvers<void>();
     signal.addEventListener('abort', () => gate.reject(signal.reason));
@@ -192,4 +194,32 @@ test('a node that has become the master is told of the agents that the one befor
 
   promoted.stop.abort(new Error('done'));
   await promoted.done;
+});
+
+test('a part that waited long before the master refused it for good loses none of its agents', async (t) => {
+  const { connect, db, lines, sender, sql, store, told } = await workerSide(t);
+  const gone = {
+    connection_status: 'disconnected',
+    node_name: 'w1',
+    disconnection_time: nowS - 9e3,
+  };
+  store.addAgent(2, { ...gone, sync_status: 'syncreq_status' });
+  db.isHeld = false;
+  told.isHeld = true;
+  const { stop, done } = await connect();
+  await until('asked for', () => told.waiting.length === 1);
+  new AgentInfoJournal(sql).keptAll(nowS - 8_900);
+  db.isHeld = true; // what is read anew stays where it is
+
+  for (let refusal = 1; refusal <= 5; refusal++) {
+    await until(`refusal ${refusal}`, () => told.waiting.length === refusal);
+    sender.failed('no space', new NodeLog(new LineLog(), 'Worker w1'));
+  }
+  await until('given up', () => lines.has('they are read anew'));
+  await until('marked', () => new AgentInfoJournal(sql).next() === undefined);
+
+  await until('read anew', () => db.waiting.length === 1);
+  assert.match(db.answers.at(-1) ?? '', /"syncreq_status":\[\{"id":2,/);
+  stop.abort(new Error('done'));
+  await done;
 });
