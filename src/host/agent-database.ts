@@ -3,7 +3,6 @@
  * (or where somebody answers in its place), else ours, which then serves wazuh-db's sockets itself.
  */
 import { existsSync, statSync } from 'node:fs';
-import { connect } from 'node:net';
 import { join } from 'node:path';
 import type { Clock } from '../clock.ts';
 import { EmbeddedDb } from '../cluster/store/embedded/embedded-db.ts';
@@ -17,7 +16,7 @@ import {
 } from '../cluster/store/wazuh-db.ts';
 import { wazuhDbPaths } from '../wazuh/wazuh-db.ts';
 import { SqliteFile } from './sqlite-file.ts';
-import { listenWazuhDb, type ServedDb } from './wazuh-db-listener.ts';
+import { isAnswered, listenWazuhDb, type ServedDb } from './wazuh-db-listener.ts';
 import { WazuhDbSockets } from './wazuh-db-sockets.ts';
 
 export type DatabaseChoice = 'auto' | 'wazuh-db' | 'embedded';
@@ -33,7 +32,6 @@ export interface AgentDatabaseOptions {
 
 const embeddedName = 'cluster-agents.db';
 const mostBytes = 4 * 1024 * 1024 * 1024;
-const answerMs = 1_000;
 
 export class AgentDatabase implements WazuhDb {
   readonly #options: AgentDatabaseOptions;
@@ -103,20 +101,6 @@ async function chosen({ choice, home }: AgentDatabaseOptions): Promise<'wazuh-db
   if (choice !== 'auto') return choice;
   const isInstalled = wazuhDbPaths.programs.some((program) => existsSync(join(home, program)));
   return isInstalled || (await isAnswered(join(home, wazuhDbPaths.text))) ? 'wazuh-db' : 'embedded';
-}
-
-/** Whether somebody listens on this unix socket. */
-function isAnswered(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(path);
-    socket.setTimeout(answerMs, () => socket.destroy());
-    socket.once('connect', () => {
-      resolve(true);
-      socket.destroy();
-    });
-    socket.once('error', () => resolve(false));
-    socket.once('close', () => resolve(false));
-  });
 }
 
 function isFolder(path: string): boolean {

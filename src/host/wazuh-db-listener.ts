@@ -14,7 +14,7 @@ import { dirname, join } from 'node:path';
 import { encodeWdbAnswer, WdbFrames } from '../cluster/store/text-codec.ts';
 import type { WazuhDb, WdbAnswer } from '../cluster/store/wazuh-db.ts';
 import { HostError } from '../errors.ts';
-import { messageOf } from '../guards.ts';
+import { messageOf, systemCodeOf } from '../guards.ts';
 import { wazuhDbPaths } from '../wazuh/wazuh-db.ts';
 
 export interface WazuhDbSite {
@@ -82,10 +82,16 @@ async function listenAt(server: Server, path: string, { owner }: WazuhDbSite): P
   if (owner !== undefined) chownSync(path, owner.uid, owner.gid);
 }
 
-function isAnswered(path: string): Promise<boolean> {
+/**
+ * Whether a socket is somebody's: only one that nobody listens on refuses. Who is too busy to take
+ * a connection, or lets only others in, is there.
+ */
+export function isAnswered(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(path);
-    socket.once('error', () => resolve(false));
+    socket.once('error', (error) =>
+      resolve(!['ENOENT', 'ECONNREFUSED'].includes(systemCodeOf(error) ?? '')),
+    );
     socket.once('connect', () => {
       socket.destroy();
       resolve(true);

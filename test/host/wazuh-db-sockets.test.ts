@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
@@ -6,8 +7,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { encodeWdbText } from '../../src/cluster/store/text-codec.ts';
+import { AgentDatabase } from '../../src/host/agent-database.ts';
 import { listenWazuhDb } from '../../src/host/wazuh-db-listener.ts';
 import { WazuhDbSockets } from '../../src/host/wazuh-db-sockets.ts';
+import { clock } from '../cluster/links.ts';
 import { TestStore } from '../cluster/store/stores.ts';
 
 function makeHome(t: TestContext): string {
@@ -203,3 +206,35 @@ test('a wazuh-db that goes away refuses every question that waits for it, at onc
 
   assert.ok((await ended).every(({ status }) => status === 'rejected'));
 });
+
+const onLinux = { skip: process.platform !== 'linux' && 'elsewhere a full queue refuses' };
+
+test('a wazuh-db that is too busy to take a connection keeps its socket', onLinux, async (t) => {
+  const home = makeHome(t);
+  const path = join(home, 'queue/db/wdb');
+  const code = `require('node:net').createServer().listen({ path: process.argv[1], backlog: 1 }, () => console.log('up'))`;
+  const busy = spawn(process.execPath, ['-e', code, path], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  t.after(() => busy.kill('SIGKILL'));
+  await once(busy.stdout, 'data');
+  busy.kill('SIGSTOP');
+  for (let error: unknown; error === undefined; ) error = await connected(t, path);
+
+  const db = new TestStore(t).db;
+  await assert.rejects(listenWazuhDb(db, { home, owner: undefined }), /in use by another/);
+  const options = { home, stateFolder: join(home, 'state'), isWorker: false, owner: undefined };
+  const database = new AgentDatabase({ ...options, choice: 'auto', clock });
+  t.after(() => database.close());
+  assert.equal(await database.open(), 'wazuh-db');
+  assert.ok(statSync(path).isSocket());
+});
+
+/** A connection that stays, or what refused it. */
+function connected(t: TestContext, path: string): Promise<unknown> {
+  const socket = connect(path);
+  t.after(() => socket.destroy());
+  return new Promise((resolve) => {
+    socket.once('connect', () => resolve(undefined)).once('error', resolve);
+  });
+}
