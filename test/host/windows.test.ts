@@ -204,7 +204,7 @@ test('facts of the Windows agent come from its files, tasklist and netstat', asy
       [facts.installed, facts.version, facts.running, facts.pids, facts.status, facts.waiting],
       [true, '4.14.8', true, [4242], 'connected', false],
     );
-    assert.deepEqual(facts.peers, [{ address: '10.0.0.1', port: 1514 }]);
+    assert.deepEqual(facts.peers, [{ address: '10.0.0.1', port: 1514, localPort: 50123 }]);
     const none: SystemTool = () => Promise.resolve('INFO: No tasks are running.\r\n');
     assert.deepEqual(await findWindowsPids('wazuh-agent.exe', none), []);
   } finally {
