@@ -107,3 +107,10 @@ export function encodeNotify(zone: string, id: number): Buffer {
     questions: [{ name: zone, type: 'SOA' }],
   });
 }
+
+/** Whatever its code: who answers has heard. */
+export function isNotifyReply(reply: Uint8Array, notify: Buffer): boolean {
+  const message = Buffer.from(reply.buffer, reply.byteOffset, reply.byteLength);
+  if (message.length < 12 || message.readUInt16BE(0) !== notify.readUInt16BE(0)) return false;
+  return (message.readUInt16BE(2) & 0xf800) === (0x8000 | opcodes.notify);
+}

@@ -7,6 +7,7 @@ import {
   checkUpdateReply,
   encodeNotify,
   encodeUpdate,
+  isNotifyReply,
   type ZoneChange,
 } from '../dns/zone-update.ts';
 import { PeerError } from '../errors.ts';
@@ -40,7 +41,7 @@ export function buildZonePeers(clock: Clock, random: Random): ZonePeers {
         const limit = deadline(clock, firstWaitMs * 2 ** round, signal);
         try {
           const heard = (bytes: Uint8Array) =>
-            Buffer.from(bytes).readUInt16BE(0) === message.readUInt16BE(0) ? 'accept' : 'ignore';
+            isNotifyReply(bytes, message) ? 'accept' : 'ignore';
           await sockets.datagram(server, message, heard, limit.signal);
           return true;
         } catch {

@@ -6,6 +6,7 @@ import { type TestContext, test } from 'node:test';
 import { type DecodedPacket, decode, encode } from 'dns-packet';
 import { defaultCacheSettings } from '../../src/dns/cache.ts';
 import { Resolver } from '../../src/dns/resolver.ts';
+import { buildZonePeers } from '../../src/host/dns-notify.ts';
 import { buildDnsSockets } from '../../src/host/dns-sockets.ts';
 import { systemClock, systemRandom } from '../../src/host/system-clock.ts';
 
@@ -147,4 +148,17 @@ test('the same question asked at the same time is asked once', async (t) => {
   const found = await Promise.all([1, 2, 3, 4].map(() => addressFrom(resolver)));
   assert.deepEqual(new Set(found), new Set(['192.0.2.1']));
   assert.equal(asked(), 1);
+});
+
+test('what is no answer to a NOTIFY is ignored, however short, and stops nobody', async (t) => {
+  const { port } = await startServer(t, (query, raw, send) => {
+    const answer = Buffer.from(raw);
+    answer[2] = (raw[2] ?? 0) | 0x80;
+    const { questions = [], id = 0 } = query;
+    const other = encode({ type: 'response', id, questions });
+    for (const bytes of [Buffer.alloc(0), raw.subarray(0, 1), raw, other, answer]) send(bytes);
+  });
+  const peers = buildZonePeers(systemClock, systemRandom);
+  const server = { address: '127.0.0.1', port, transport: 'udp' } as const;
+  assert.equal(await peers.notify(server, 'zone.example', AbortSignal.timeout(30_000)), true);
 });
