@@ -54,14 +54,15 @@ export async function runRoster(ground: RosterGround, signal: AbortSignal): Prom
   if (!config().roster.enabled) return;
   const { history } = desk();
   const content = history.newest()?.content;
-  const offered = (content?.managers ?? config().configured.managers)
+  const listed = () => history.newest()?.content.managers ?? config().configured.managers;
+  const offered = listed()
     .map(({ id }) => id)
     .filter((id) => content?.unready?.includes(id) !== true);
   const parts: RosterParts = {
     clock,
     log,
     complaints,
-    managers: () => config().configured.managers,
+    managers: listed,
     nodeOf: (id) => config().nodes.get(id),
     healths: ground.healths,
     rows: ground.rows,

@@ -35,7 +35,10 @@ export interface RosterParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly complaints: Complaints;
-  /** As configured: what agents dial. Only these are ever published. */
+  /**
+   * Those of the newest list: only these are probed, and only of these it says who is ready. One that
+   * is configured and was not published, because the root refuses it or nobody asked, is not waited for.
+   */
   managers(): readonly Manager[];
   /** The cluster node behind a manager; undefined where none is named. */
   nodeOf(id: string): string | undefined;
