@@ -23,6 +23,7 @@ export interface AgentEvent {
 export interface AgentBook {
   seqOf(agent: string): number;
   take(row: AgentRow): void;
+  /** May be walked any number of times. */
   rows(): Iterable<AgentRow>;
   row(agent: string): AgentRow | undefined;
   size(): number;
@@ -77,7 +78,7 @@ export function buildAgentBook(
       keep(row);
       unsaved.add(agent);
     },
-    rows: () => rows.values(),
+    rows: () => ({ [Symbol.iterator]: () => rows.values() }),
     row: (agent) => rows.get(agent),
     loads: () => loads,
     size: () => rows.size,

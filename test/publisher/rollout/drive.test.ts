@@ -4,9 +4,11 @@ import { test } from 'node:test';
 import { listedManagers } from '../../../src/publisher/content.ts';
 import { leavingOrder, publishConfigured, rosterOrder } from '../../../src/publisher/orders.ts';
 import { publish } from '../../../src/publisher/publish.ts';
+import { buildAgentBook } from '../../../src/publisher/reports/agent-book.ts';
 import { driveRollout } from '../../../src/publisher/rollout/drive.ts';
 import type { RolloutRecord } from '../../../src/publisher/rollout/record.ts';
-import { configuredOf, openDesk } from '../fixture.ts';
+import { configuredOf, openDesk, startMs } from '../fixture.ts';
+import { aReport } from '../reports/report-fixture.ts';
 
 test('a host that was being stopped when a rollout began is not drained again by its end', async (t) => {
   const desk = await openDesk(t);
@@ -30,4 +32,31 @@ test('a host that was being stopped when a rollout began is not drained again by
   const { content } = drive.order.want(newest);
   const states = listedManagers(content).map(({ id, state }) => `${id} ${state}`);
   assert.deepEqual(states, ['a up', 'b up', 'c up']);
+});
+
+test('the next wave has agents of small sites in it as the first one had', async (t) => {
+  const desk = await openDesk(t);
+  const { entry } = await publish(desk, publishConfigured(configuredOf('a', 'b')));
+  const book = buildAgentBook([]);
+  for (let index = 0; index < 1_000; index += 1) {
+    const [agent, site] = [`${index}`, index < 40 ? 'tiny' : 'eu-1'];
+    book.take({ report: aReport({ agent, place: agent, site }), receivedAtMs: startMs + 1 });
+  }
+  const bakeMs = 10;
+  const stages = [1, 5, 100].map((percent) => ({ percent, bakeMs }));
+  const rollout: RolloutRecord = {
+    ...{ id: 'r-1', salt: 's', lane: 'normal', stages, stage: 0, pct: 1, expected: 15 },
+    ...{ strata: [{ key: 'site:tiny', pct: 15 }], sinceVersion: 1, stableVersion: 1 },
+    ...{ stageStartedAtMs: startMs, startedAtMs: startMs },
+  };
+  const newest = { ...entry, rollout };
+  const drive = driveRollout({
+    ...{ newest, stable: undefined, rows: book.rows(), mark: undefined, frozen: undefined },
+    settings: { reportedPct: 95, silenceMs: 180_000, marginPct: 1, maxRestores: 3 },
+    nowMs: startMs + bakeMs,
+  });
+  assert.ok(drive.kind === 'publish');
+  const next = drive.order.want(newest).rollout;
+  assert.deepEqual([next?.stage, next?.strata.map(({ key }) => key)], [1, ['site:tiny']]);
+  assert.ok((next?.expected ?? 0) > 20, `${next?.expected}`);
 });
