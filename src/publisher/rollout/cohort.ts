@@ -2,7 +2,7 @@
 import type { Rollout } from '../../list/model.ts';
 import { isInWave, shareOf, strataOf } from '../../list/rollout.ts';
 import type { AgentRow } from '../reports/agent-book.ts';
-import { faultOf, silentIntervals } from '../reports/standing.ts';
+import { faultOf, isSilent, silentIntervals } from '../reports/standing.ts';
 import { listedRollout, type RolloutRecord } from './record.ts';
 
 export interface CohortStats {
@@ -14,7 +14,9 @@ export interface CohortStats {
   readonly failed: number;
   /** Of those, put their old configuration back. */
   readonly restored: number;
-  /** All other agents, and how many of them fare badly in the same time. */
+  /** Of the rest, those that fared badly before it began, by what they told last. */
+  readonly stillFailed: number;
+  /** All other agents, and how many of them fare badly, by what each told last: it tells changes at once. */
   readonly others: number;
   readonly othersFailed: number;
 }
@@ -30,12 +32,18 @@ export function countCohort(record: RolloutRecord): {
   readonly stats: CohortStats;
   add(row: AgentRow): void;
 } {
-  const stats = { known: 0, reported: 0, failed: 0, restored: 0, others: 0, othersFailed: 0 };
+  const stats = {
+    ...{ known: 0, reported: 0, failed: 0, restored: 0, stillFailed: 0 },
+    ...{ others: 0, othersFailed: 0 },
+  };
   const rollout = listedRollout(record);
   const addMember = (row: AgentRow): void => {
     stats.known += 1;
-    if (row.receivedAtMs <= record.stageStartedAtMs) return;
     const how = fares(row, record);
+    if (row.receivedAtMs <= record.stageStartedAtMs) {
+      if (how === 'badly') stats.stillFailed += 1;
+      return;
+    }
     if (how === 'unknown') return;
     stats.reported += 1;
     if (how !== 'well') stats.failed += 1;
@@ -44,14 +52,23 @@ export function countCohort(record: RolloutRecord): {
   return {
     stats,
     add(row) {
-      const { report, receivedAtMs } = row;
       if (!wasThere(row, record.stageStartedAtMs)) return;
-      if (isMember(rollout, report)) return addMember(row);
+      if (isMember(rollout, row.report)) return addMember(row);
       stats.others += 1;
-      const isSince = receivedAtMs > record.stageStartedAtMs;
-      if (isSince && fares(row, record) === 'badly') stats.othersFailed += 1;
+      if (fares(row, record) === 'badly') stats.othersFailed += 1;
     },
   };
+}
+
+/** Agents that fare badly for reasons of their own: no wave that begins now is to blame for them. */
+export function countFailed(
+  rows: Iterable<AgentRow>,
+  record: Pick<RolloutRecord, 'sinceVersion'>,
+  nowMs: number,
+): number {
+  let count = 0;
+  for (const row of rows) if (!isSilent(row, nowMs) && fares(row, record) === 'badly') count += 1;
+  return count;
 }
 
 /** Shares under one salt do not change: a hundred thousand hashes are not made every second. */
@@ -79,7 +96,7 @@ function wasThere({ report, receivedAtMs }: AgentRow, startedAtMs: number): bool
 /** `unknown`: has not got the list of this rollout yet. */
 function fares(
   { report }: AgentRow,
-  { sinceVersion }: RolloutRecord,
+  { sinceVersion }: Pick<RolloutRecord, 'sinceVersion'>,
 ): 'well' | 'badly' | 'restored' | 'unknown' {
   const { result } = report;
   const isOurs = (result?.position?.version ?? 0) >= sinceVersion;

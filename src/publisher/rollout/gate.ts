@@ -28,7 +28,7 @@ export function judgeWave(
   settings: GateSettings,
   nowMs: number,
 ): Verdict {
-  const halt = restores(stats, settings) ?? failures(stats, settings);
+  const halt = restores(stats, settings) ?? failures(stats, record, settings);
   if (halt !== undefined) return halt;
   const ageMs = nowMs - record.stageStartedAtMs;
   const isHeard = stats.known > 0 && stats.reported * 100 >= settings.reportedPct * stats.known;
@@ -65,9 +65,11 @@ const leastFailed = 2;
 
 function failures(
   stats: CohortStats,
+  record: RolloutRecord,
   { marginPct, maxRestores }: GateSettings,
 ): Verdict | undefined {
-  const { known, reported, failed, others, othersFailed } = stats;
+  const { known, reported, others, othersFailed } = stats;
+  const failed = newlyFailed(stats, record);
   // With nobody left to compare with, what restores need; never more than the wave has. As few as
   // have reported are not enough: the first one would decide alone.
   const enough = Math.min(known, others === 0 ? maxRestores : leastFailed);
@@ -76,11 +78,19 @@ function failures(
   const usual = others === 0 ? 0 : wilsonBounds(othersFailed, others).upper;
   const least = wilsonBounds(failed, reported).lower;
   if (least <= usual + marginPct / 100) return undefined;
-  return {
-    kind: 'halt',
-    gate: 'failures',
-    why: `${failed} of ${reported} agents of the wave fare badly (at least ${percent(least)} of it, with 99 % certainty), of all others at most ${percent(usual)}`,
-  };
+  const seen = `${failed} of ${reported} agents of the wave fare badly`;
+  const sure = `at least ${percent(least)} of it, with 99 % certainty`;
+  const compared = others === 0 ? ' that did not before' : '';
+  const rest = others === 0 ? '' : `, of all others at most ${percent(usual)}`;
+  return { kind: 'halt', gate: 'failures', why: `${seen}${compared} (${sure})${rest}` };
+}
+
+/** Where everybody is in the wave, it is compared with how the same agents fared before it. */
+function newlyFailed(
+  { failed, stillFailed, others }: CohortStats,
+  { failedBefore = 0 }: RolloutRecord,
+): number {
+  return others > 0 ? failed : Math.max(0, failed - Math.max(0, failedBefore - stillFailed));
 }
 
 const z99 = 2.576;

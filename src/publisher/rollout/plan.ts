@@ -8,6 +8,7 @@ import { shareOf, strataOf } from '../../list/rollout.ts';
 import { type Content, isSameContent, listedManagers, membershipOf } from '../content.ts';
 import type { AgentRow } from '../reports/agent-book.ts';
 import { isSilent } from '../reports/standing.ts';
+import { countFailed } from './cohort.ts';
 import type { Lane, RolloutRecord, Stage } from './record.ts';
 
 export interface RolloutSettings {
@@ -57,6 +58,7 @@ export function planRollout(ground: PlanGround): RolloutRecord | undefined {
   return {
     ...{ id, salt, lane, stages, stage: 0, pct: wave.pct, strata: wave.strata },
     expected: wave.expected,
+    failedBefore: countFailed(known, { sinceVersion: ground.version }, nowMs),
     stageStartedAtMs: nowMs,
     startedAtMs: nowMs,
     sinceVersion: ground.version,
@@ -87,7 +89,8 @@ export function nextStage(
     .map(({ report }) => ({ place: report.place, strata: strataOf(report) }));
   const wave = waveOf(fleet, record.salt, Math.max(stage.percent, record.pct), 'all');
   const { pct, strata, expected } = wave;
-  const started = { stage: record.stage + 1, stageStartedAtMs: nowMs };
+  const failedBefore = countFailed(rows, record, nowMs);
+  const started = { stage: record.stage + 1, stageStartedAtMs: nowMs, failedBefore };
   return { ...record, pct, strata, expected, ...started };
 }
 

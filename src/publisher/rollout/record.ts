@@ -32,6 +32,8 @@ export interface RolloutRecord {
   readonly stableVersion: number;
   /** Agents of this wave that were there when it began. */
   readonly expected: number;
+  /** Agents, of all of them, that fared badly when it began; absent in records of before. */
+  readonly failedBefore?: number;
 }
 
 /** What the list carries of it. */

@@ -18,7 +18,10 @@ const record: RolloutRecord = {
   ...{ id: 'r-2', salt: 's', lane: 'normal', stages, stage: 0, pct: 1, strata: [], expected: 100 },
   ...{ stageStartedAtMs: startMs, startedAtMs: startMs, sinceVersion: 2, stableVersion: 1 },
 };
-const calm = { known: 100, reported: 100, failed: 0, restored: 0, others: 9_900, othersFailed: 50 };
+const calm = {
+  ...{ known: 100, reported: 100, failed: 0, restored: 0, stillFailed: 0 },
+  ...{ others: 9_900, othersFailed: 50 },
+};
 
 test('a valid list of dead managers reaches at most 1 % of 10 000 agents, halts and goes back by itself', async () => {
   const run = await rolloutRun({ isBad: true, agents: 10_000, hasFaults: false });
@@ -198,6 +201,43 @@ test('what an older list did to an agent is not held against this one', () => {
   const all = { ...record, pct: 100 };
   assert.equal(cohortStats([restored(1)], all).restored, 0);
   assert.equal(cohortStats([restored(2)], all).restored, 1);
+});
+
+function dayOf(agents: number, isOff: (index: number) => boolean, receivedAtMs: number) {
+  return fleet(agents).map((row, index) => {
+    const list = { position: { epoch: 1, term: 1, version: 2 }, hash: aReport().list?.hash ?? '' };
+    const report = { ...row.report, list, connected: !isOff(index), everySec: 300 };
+    return { report, receivedAtMs };
+  });
+}
+
+test('agents that were off before the last wave are not its fault, those that it cuts off are', () => {
+  const isOff = (index: number): boolean => index % 20 === 0;
+  const [before, during] = [startMs + 1, startMs + 290_000];
+  const first = { ...record, stages: stages.slice(-2), pct: 25 };
+  const last = nextStage(first, dayOf(1_000, isOff, before), startMs + 2);
+  assert.ok(last !== undefined);
+  const judge = (rows: ReturnType<typeof dayOf>): string => {
+    const verdict = judgeWave(cohortStats(rows, last), last, gates, startMs + 310_000);
+    return verdict.kind === 'halt' ? verdict.gate : verdict.kind;
+  };
+  assert.equal(judge(dayOf(1_000, isOff, during)), 'advance');
+  const isCut = (index: number): boolean => isOff(index) || index % 30 === 1;
+  assert.equal(judge(dayOf(1_000, isCut, during)), 'failures');
+  // Those that were off before tell nothing new: the others are seen at once.
+  const early = dayOf(1_000, isCut, during).map((row, index) =>
+    isOff(index) ? { ...row, receivedAtMs: before } : row,
+  );
+  assert.equal(judge(early), 'failures');
+});
+
+test('others that are off and have not reported again are off all the same', () => {
+  const inWave = { ...record, pct: 1, salt: 's' };
+  const rows = dayOf(1_000, (index) => index % 10 === 0, startMs - 1).map((row) =>
+    isInWave(inWave, row.report.place) ? { ...row, receivedAtMs: startMs + 5_000 } : row,
+  );
+  const { others, othersFailed, reported } = cohortStats(rows, inWave);
+  assert.deepEqual([others + reported, Math.round((othersFailed * 10) / others)], [1_000, 1]);
 });
 
 test('a freeze window holds from its line on for its time, whenever one looks', () => {
