@@ -14,6 +14,8 @@ import { gateSettingsOf, type RolloutConfig } from './rollout-config.ts';
 const lookEveryMs = 900;
 /** A large fleet is looked at more rarely: one look at 100 000 agents takes a good part of a second. */
 const agentsPerMs = 20;
+/** Not asked for so long: another publisher led meanwhile, or this one was stopped in its tracks. */
+const breakMs = 30_000;
 
 /** What tends the rollout, with the desk; without reports nothing does. */
 export function withRollout(
@@ -35,8 +37,12 @@ function buildTending(
   let built: RolloutConfig | undefined;
   let frozen = buildFreezeCalendar([]);
   let lookedMs = Number.NEGATIVE_INFINITY;
+  let askedMs = Number.NEGATIVE_INFINITY;
+  let heardSinceMs = 0;
   return async (desk) => {
     const nowMs = clock.monotonicMs();
+    if (nowMs - askedMs > breakMs) heardSinceMs = nowMs;
+    askedMs = nowMs;
     if (nowMs - lookedMs < lookEveryMs + book.size() / agentsPerMs) return false;
     lookedMs = nowMs;
     const { rollout } = config();
@@ -45,6 +51,7 @@ function buildTending(
     const ground = {
       rows: () => book.rows(),
       settings: () => gateSettingsOf(rollout, book.size()),
+      heardMs: () => nowMs - heardSinceMs,
       frozen,
     };
     return tendRollout(desk, ground, tell);

@@ -130,11 +130,13 @@ class World {
   readonly #violations: RolloutViolation[] = [];
   readonly #complaints: Complaints;
   #awayUntilStep = -1;
+  #heardSinceMs: number;
   #frozenUntilStep = -1;
   #outageUntilStep = -1;
 
   constructor(parts: Parts) {
     this.#parts = parts;
+    this.#heardSinceMs = parts.clock.monoMs;
     this.#complaints = new Complaints(silentLog, parts.clock.nowMs);
   }
 
@@ -180,6 +182,7 @@ class World {
 
   async #publisherStep(step: number): Promise<void> {
     const { desk, book, history, clock } = this.#parts;
+    if (step < this.#awayUntilStep) this.#heardSinceMs = clock.monoMs;
     if (step < this.#awayUntilStep) return;
     const before = requireEntry(history.newest());
     const nowMs = clock.nowMs();
@@ -187,6 +190,7 @@ class World {
     const ground = {
       rows: () => book.rows(),
       settings: () => gates,
+      heardMs: () => clock.monoMs - this.#heardSinceMs,
       frozen: () => (isHeld ? 'a window' : undefined),
     };
     await tendRollout(desk, ground, { log: silentLog, complaints: this.#complaints });

@@ -3,7 +3,7 @@ import type { CohortStats } from './cohort.ts';
 import type { RolloutRecord } from './record.ts';
 
 export interface GateSettings {
-  /** Per cent of the wave that must have told how it fares. */
+  /** Per cent of the wave that must have told how it fares; a part of an agent is none. */
   readonly reportedPct: number;
   /** So long after its beginning a wave that keeps silent is taken back. */
   readonly silenceMs: number;
@@ -31,7 +31,8 @@ export function judgeWave(
   const halt = restores(stats, settings) ?? failures(stats, record, settings);
   if (halt !== undefined) return halt;
   const ageMs = nowMs - record.stageStartedAtMs;
-  const isHeard = stats.known > 0 && stats.reported * 100 >= settings.reportedPct * stats.known;
+  const needed = Math.max(1, Math.floor((settings.reportedPct * stats.known) / 100));
+  const isHeard = stats.reported >= needed;
   if (!isHeard) {
     const seen = `${stats.reported} of ${Math.max(stats.known, record.expected)} agents of the wave have told how they fare`;
     if (ageMs < settings.silenceMs) return { kind: 'wait', why: seen };
@@ -45,6 +46,22 @@ export function judgeWave(
   if (ageMs < bakeMs)
     return { kind: 'wait', why: `watched for ${Math.ceil((bakeMs - ageMs) / 1_000)} s more` };
   return { kind: 'advance' };
+}
+
+/** An agent that could not report tries again at least this often (`sidecar/report.ts`). */
+const returnMs = 610_000;
+
+/**
+ * The same for a wave that began before reports were heard here: the time until then is nobody's
+ * silence, and those that could not report come back one after the other.
+ */
+export function patientWith(
+  settings: GateSettings,
+  times: { readonly ageMs: number; readonly heardMs: number },
+): GateSettings {
+  const unheardMs = times.ageMs - times.heardMs;
+  if (unheardMs <= 0) return settings;
+  return { ...settings, silenceMs: settings.silenceMs + unheardMs + returnMs };
 }
 
 function restores(

@@ -4,11 +4,13 @@ import type { Complaints } from '../complaints.ts';
 import { type PublishDesk, publish } from '../publish.ts';
 import type { AgentRow } from '../reports/agent-book.ts';
 import { driveRollout } from './drive.ts';
-import type { GateSettings } from './gate.ts';
+import { type GateSettings, patientWith } from './gate.ts';
 
 export interface RolloutGround {
   rows(): Iterable<AgentRow>;
   settings(): GateSettings;
+  /** So long reports have been heard here without a break. */
+  heardMs(): number;
   /** The freeze window that holds at this time. */
   frozen(nowMs: number): string | undefined;
 }
@@ -25,13 +27,14 @@ export async function tendRollout(
   const newest = history.newest();
   if (newest?.rollout === undefined) return false;
   const nowMs = clock.nowMs();
+  const ageMs = nowMs - newest.rollout.stageStartedAtMs;
   const drive = driveRollout({
     newest,
     stable: history.find(newest.rollout.stableVersion),
     rows: ground.rows(),
     mark: history.markOf(newest.rollout.id),
     frozen: ground.frozen(nowMs),
-    settings: ground.settings(),
+    settings: patientWith(ground.settings(), { ageMs, heardMs: ground.heardMs() }),
     nowMs,
   });
   if (drive.kind !== 'publish') return false;

@@ -1,12 +1,15 @@
 /** What a rollout that ends early goes back to. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { silentLog } from '../../../src/log.ts';
+import { Complaints } from '../../../src/publisher/complaints.ts';
 import { listedManagers } from '../../../src/publisher/content.ts';
 import { leavingOrder, publishConfigured, rosterOrder } from '../../../src/publisher/orders.ts';
 import { publish } from '../../../src/publisher/publish.ts';
 import { buildAgentBook } from '../../../src/publisher/reports/agent-book.ts';
 import { driveRollout } from '../../../src/publisher/rollout/drive.ts';
 import type { RolloutRecord } from '../../../src/publisher/rollout/record.ts';
+import { tendRollout } from '../../../src/publisher/rollout/tend.ts';
 import { configuredOf, openDesk, startMs } from '../fixture.ts';
 import { aReport } from '../reports/report-fixture.ts';
 
@@ -59,4 +62,33 @@ test('the next wave has agents of small sites in it as the first one had', async
   const next = drive.order.want(newest).rollout;
   assert.deepEqual([next?.stage, next?.strata.map(({ key }) => key)], [1, ['site:tiny']]);
   assert.ok((next?.expected ?? 0) > 20, `${next?.expected}`);
+});
+
+test('a publisher that was away hears its agents before it takes a wave back for their silence', async (t) => {
+  const desk = await openDesk(t);
+  await publish(desk, publishConfigured(configuredOf('a', 'b')));
+  const rollout: RolloutRecord = {
+    ...{ id: 'r-2', salt: 's', lane: 'normal', stage: 0, stages: [{ percent: 1, bakeMs: 1 }] },
+    ...{ pct: 1, strata: [], expected: 5, sinceVersion: 2, stableVersion: 1 },
+    ...{ stageStartedAtMs: startMs, startedAtMs: startMs },
+  };
+  const third = publishConfigured(configuredOf('a', 'b', 'c'));
+  await publish({ ...desk, plan: () => rollout }, third);
+  const complaints = new Complaints(silentLog, () => 0);
+  const awayMs = 3_600_000;
+  const settings = { reportedPct: 95, silenceMs: 180_000, marginPct: 1, maxRestores: 3 };
+  const look = (heardMs: number): Promise<boolean> => {
+    desk.clock.atMs = startMs + awayMs + heardMs;
+    const ground = { rows: () => [], settings: () => settings, heardMs: () => heardMs };
+    return tendRollout(
+      desk,
+      { ...ground, frozen: () => undefined },
+      { log: silentLog, complaints },
+    );
+  };
+  assert.deepEqual(
+    [await look(1_000), await look(700_000), await look(800_000)],
+    [false, false, true],
+  );
+  assert.equal(desk.history.newest()?.reason, 'halt');
 });

@@ -63,6 +63,9 @@ test('gates: what waits, what goes on, what is taken back', () => {
     [{ ...calm, reported: 94 }, startMs + 1_000, 'wait'],
     [{ ...calm, reported: 94 }, startMs + 180_000, 'silence'],
     [{ ...calm, known: 0, reported: 0 }, startMs + 180_000, 'silence'], // the cohort vanished
+    [{ ...calm, known: 5, reported: 4 }, later, 'advance'], // one of few was switched off
+    [{ ...calm, known: 5, reported: 3 }, later, 'silence'],
+    [{ ...calm, known: 1, reported: 0 }, later, 'silence'],
     [{ ...calm, restored: 3, failed: 3 }, startMs + 1, 'restores'],
     [{ ...calm, restored: 2, failed: 2 }, later, 'advance'],
     [{ ...calm, failed: 12 }, startMs + 1, 'failures'],
