@@ -32,10 +32,7 @@ export function checkRemoved(
   lastGood: ManagerList,
   maxRemovedPct: number,
 ): void {
-  const kept = new Set(list.managers.map(endpointOf));
-  const removed = lastGood.managers.filter(
-    (manager) => manager.state === 'up' && !kept.has(endpointOf(manager)),
-  );
+  const removed = removedManagers(list.managers, lastGood.managers);
   const count = lastGood.managers.length;
   if (removed.length * 100 <= maxRemovedPct * count) return;
   const names = removed.map((manager) => manager.id).join(', ');
@@ -43,6 +40,15 @@ export function checkRemoved(
     'too_many_removed',
     `${removed.length} of ${count} managers removed at once (${names}); allowed: ${maxRemovedPct} %`,
   );
+}
+
+/** Those that were up in `lastGood` and are not in `managers`. */
+export function removedManagers(
+  managers: readonly Manager[],
+  lastGood: readonly Manager[],
+): readonly Manager[] {
+  const kept = new Set(managers.map(endpointOf));
+  return lastGood.filter((manager) => manager.state === 'up' && !kept.has(endpointOf(manager)));
 }
 
 /** The host and network entries that allow exactly these addresses and no other. */

@@ -4,6 +4,7 @@
  * source on `publish`; drain, rollback and re-signing start from what was published last.
  */
 import { ConfigError } from '../errors.ts';
+import { removedManagers } from '../list/constraints.ts';
 import type { Audience, Balance, BalancerAddress, ListClient, Manager } from '../list/model.ts';
 import { type Advertised, withKnownAddresses } from './addresses/advertised.ts';
 import type { Shares } from './weights/judge-load.ts';
@@ -156,6 +157,21 @@ export function takenBack(older: Content, current: Content | undefined): Content
   return isOther || current?.holdsAddresses === true
     ? { ...content, holdsAddresses: true }
     : content;
+}
+
+/**
+ * `older`, with as few managers of `current` kept `down` as it takes: sidecars refuse a list that takes
+ * away more than `maxRemovedPct` per cent of those that were up at once.
+ */
+export function withinReach(older: Content, current: Content, maxRemovedPct: number): Content {
+  const listed = listedManagers(current);
+  const removed = removedManagers(listedManagers(older), listed);
+  const own = new Set(older.managers.map(({ id }) => id));
+  const kept = removed
+    .slice(Math.floor((maxRemovedPct * listed.length) / 100))
+    .filter(({ id }) => !own.has(id))
+    .map((manager): Manager => ({ ...manager, state: 'down' }));
+  return kept.length === 0 ? older : { ...older, managers: [...older.managers, ...kept] };
 }
 
 /**

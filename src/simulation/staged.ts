@@ -77,6 +77,7 @@ export class StagedPublisher {
       mark: undefined,
       frozen: undefined,
       settings: gates,
+      maxRemovedPct: world.constraints.maxRemovedPct,
       nowMs: startOfTimeMs + world.nowMs,
     });
     if (drive.kind !== 'publish') return false;

@@ -3,7 +3,7 @@
  * reports and the operators' marks come in. Called again and again; the same world gives the same
  * order, and an order that came too late finds that the newest version is no longer the one judged.
  */
-import { asFoundNow, takenBack, withBalance } from '../content.ts';
+import { asFoundNow, takenBack, withBalance, withinReach } from '../content.ts';
 import type { PublishedList, RolloutMark } from '../history.ts';
 import type { PublishOrder } from '../publish.ts';
 import type { AgentRow } from '../reports/agent-book.ts';
@@ -21,6 +21,8 @@ export interface DriveGround {
   /** The name of the freeze window that holds now. */
   readonly frozen: string | undefined;
   readonly settings: GateSettings;
+  /** Of the root. */
+  readonly maxRemovedPct: number;
   readonly nowMs: number;
 }
 
@@ -78,7 +80,7 @@ function waveOrder(
 }
 
 /** Never an older version again: a higher one with the old content, for everybody, at once. */
-function goBack({ stable }: DriveGround, judged: RolloutRecord, why: string): Drive {
+function goBack({ stable, maxRemovedPct }: DriveGround, judged: RolloutRecord, why: string): Drive {
   if (stable === undefined) {
     return {
       kind: 'wait',
@@ -96,7 +98,8 @@ function goBack({ stable }: DriveGround, judged: RolloutRecord, why: string): Dr
       // What the roster has found since then still holds.
       const settled = withBalance(stable.content, now.content.balance);
       const content = takenBack(asFoundNow(settled, now.content), now.content);
-      return { content, source: now.source, rollout: undefined };
+      const accepted = withinReach(content, now.content, maxRemovedPct);
+      return { content: accepted, source: now.source, rollout: undefined };
     },
   };
   return { kind: 'publish', event: 'rollout.halted', order };

@@ -35,6 +35,7 @@ export async function tendRollout(
     mark: history.markOf(newest.rollout.id),
     frozen: ground.frozen(nowMs),
     settings: patientWith(ground.settings(), { ageMs, heardMs: ground.heardMs() }),
+    maxRemovedPct: desk.root.constraints.maxRemovedPct,
     nowMs,
   });
   if (drive.kind !== 'publish') return false;

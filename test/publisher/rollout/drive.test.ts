@@ -5,7 +5,7 @@ import { silentLog } from '../../../src/log.ts';
 import { Complaints } from '../../../src/publisher/complaints.ts';
 import { listedManagers } from '../../../src/publisher/content.ts';
 import { leavingOrder, publishConfigured, rosterOrder } from '../../../src/publisher/orders.ts';
-import { publish } from '../../../src/publisher/publish.ts';
+import { listOf, publish } from '../../../src/publisher/publish.ts';
 import { buildAgentBook } from '../../../src/publisher/reports/agent-book.ts';
 import { driveRollout } from '../../../src/publisher/rollout/drive.ts';
 import type { RolloutRecord } from '../../../src/publisher/rollout/record.ts';
@@ -30,6 +30,7 @@ test('a host that was being stopped when a rollout began is not drained again by
     ...{ newest, stable, rows: [], frozen: undefined, nowMs: 1 },
     mark: { id: rollout.id, kind: 'aborted', who: 'bob', why: '', atMs: 0 },
     settings: { reportedPct: 95, silenceMs: 1, marginPct: 1, maxRestores: 3 },
+    maxRemovedPct: 50,
   });
   assert.ok(drive.kind === 'publish');
   const { content } = drive.order.want(newest);
@@ -56,6 +57,7 @@ test('the next wave has agents of small sites in it as the first one had', async
   const drive = driveRollout({
     ...{ newest, stable: undefined, rows: book.rows(), mark: undefined, frozen: undefined },
     settings: { reportedPct: 95, silenceMs: 180_000, marginPct: 1, maxRestores: 3 },
+    maxRemovedPct: 50,
     nowMs: startMs + bakeMs,
   });
   assert.ok(drive.kind === 'publish');
@@ -91,4 +93,24 @@ test('a publisher that was away hears its agents before it takes a wave back for
     [false, false, true],
   );
   assert.equal(desk.history.newest()?.reason, 'halt');
+});
+
+test('a list that added many managers is taken back although sidecars let few go at once', async (t) => {
+  const desk = await openDesk(t);
+  const { entry: stable } = await publish(desk, publishConfigured(configuredOf('a')));
+  const rollout: RolloutRecord = {
+    ...{ id: 'r-2', salt: 's', lane: 'normal', stage: 0, stages: [{ percent: 1, bakeMs: 1 }] },
+    ...{ pct: 1, strata: [], expected: 5, sinceVersion: 2, stableVersion: stable.version },
+    ...{ stageStartedAtMs: startMs, startedAtMs: startMs },
+  };
+  const more = publishConfigured(configuredOf('a', 'b', 'c', 'd'));
+  await publish({ ...desk, plan: () => rollout }, more);
+  desk.history.mark({ id: rollout.id, kind: 'aborted', who: 'bob', why: '', atMs: 0 });
+  const complaints = new Complaints(silentLog, () => 0);
+  const settings = { reportedPct: 95, silenceMs: 180_000, marginPct: 1, maxRestores: 3 };
+  const ground = { rows: () => [], settings: () => settings, heardMs: () => 1_000 };
+  await tendRollout(desk, { ...ground, frozen: () => undefined }, { log: silentLog, complaints });
+  const newest = desk.history.newest();
+  const states = newest && listOf(newest).managers.map(({ id, state }) => `${id} ${state}`);
+  assert.deepEqual([newest?.reason, states], ['halt', ['a up', 'd down']]);
 });
