@@ -62,7 +62,13 @@ export async function openOffice(path: string): Promise<PublisherOffice> {
   const listKey = await openListKey(folder, config.files.listKey, root);
   const history = openHistory(resolve(path, config.files.history));
   const reportsPath = resolve(path, config.files.reports);
-  const plan = buildPlan(config, history, () => readReports(reportsPath, rowsOf) ?? []);
+  // Where no reports are taken any more, nobody would ever judge a wave.
+  const stored = () => (config.reports.enabled ? readReports(reportsPath, rowsOf) : undefined);
+  const plan = buildPlan(
+    () => config,
+    history,
+    () => stored() ?? [],
+  );
   const agents = () => readReports(reportsPath, countOf) ?? 0;
   const loads = () => readLoads(reportsPath);
   const writer = commandWriter({ directory: path, config, history, root, listKey });
@@ -93,8 +99,10 @@ export function atWork(
   office: PublisherOffice,
   own: Required<Pick<PublishDesk, 'writer' | 'seesDead'>>,
   book: AgentBook | undefined,
+  /** As read last: a reload may have changed it. */
+  config: () => PublisherConfig,
 ): PublisherOffice {
-  const { config, history, desk } = office;
+  const { history, desk } = office;
   if (book === undefined) return { ...office, desk: { ...desk, ...own } };
   const plan = buildPlan(config, history, () => book.rows());
   const reported = { plan, agents: () => book.size(), loads: () => book.loads() };
@@ -102,12 +110,13 @@ export function atWork(
 }
 
 /** The planning of changes; `rows`: what the fleet looks like. */
-export function buildPlan(
-  { rollout }: PublisherConfig,
+function buildPlan(
+  config: () => PublisherConfig,
   history: History,
   rows: () => Iterable<AgentRow>,
 ): NonNullable<PublishDesk['plan']> {
   return (before, content) => {
+    const { rollout } = config();
     const stableVersion = before.rollout?.stableVersion ?? before.version;
     const stable = history.find(stableVersion) ?? before;
     return planRollout({

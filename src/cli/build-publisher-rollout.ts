@@ -17,23 +17,23 @@ const agentsPerMs = 20;
 /** Not asked for so long: another publisher led meanwhile, or this one was stopped in its tracks. */
 const breakMs = 30_000;
 
-/** What tends the rollout, with the desk; without reports nothing does. */
+/** What tends the rollout, with the desk; without reports every agent is silent. */
 export function withRollout(
   { desk }: PublisherOffice,
   config: () => PublisherConfig,
   reports: ReportOffice | undefined,
   tell: { readonly log: Log; readonly complaints: Complaints },
 ): Pick<DaemonWorld, 'desk' | 'tendRollout'> {
-  if (reports === undefined) return { desk };
   return { desk, tendRollout: buildTending(config, reports, tell) };
 }
 
 /** `config` is read again at every look: a reload may have changed it. */
 function buildTending(
   config: () => PublisherConfig,
-  { book }: Pick<ReportOffice, 'book'>,
+  reports: Pick<ReportOffice, 'book'> | undefined,
   tell: { readonly log: Log; readonly complaints: Complaints },
 ): (desk: PublishDesk) => Promise<boolean> {
+  const agents = (): number => reports?.book.size() ?? 0;
   let built: RolloutConfig | undefined;
   let frozen = buildFreezeCalendar([]);
   let lookedMs = Number.NEGATIVE_INFINITY;
@@ -43,14 +43,14 @@ function buildTending(
     const nowMs = clock.monotonicMs();
     if (nowMs - askedMs > breakMs) heardSinceMs = nowMs;
     askedMs = nowMs;
-    if (nowMs - lookedMs < lookEveryMs + book.size() / agentsPerMs) return false;
+    if (nowMs - lookedMs < lookEveryMs + agents() / agentsPerMs) return false;
     lookedMs = nowMs;
     const { rollout } = config();
     if (rollout !== built) frozen = calendarOf(rollout);
     built = rollout;
     const ground = {
-      rows: () => book.rows(),
-      settings: () => gateSettingsOf(rollout, book.size()),
+      rows: () => reports?.book.rows() ?? [],
+      settings: () => gateSettingsOf(rollout, agents()),
       heardMs: () => nowMs - heardSinceMs,
       frozen,
     };

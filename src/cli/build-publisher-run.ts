@@ -104,7 +104,7 @@ async function serveOffice(serving: Serving): Promise<void> {
   );
   const seesDead = (id: string) => running.healths?.().get(id)?.verdict === 'down';
   const own = { writer: leadership.writer, seesDead };
-  const office = atWork(serving.office, own, reports?.book);
+  const office = atWork(serving.office, own, reports?.book, () => running.config);
   const board = new BundleBoard();
   const onServed: Served = (served, first) => board.hang(bundleOf(running.roots, served, first));
   const running: Running = {

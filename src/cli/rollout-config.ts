@@ -30,7 +30,9 @@ export const rolloutSection = z.strictObject({
   removalPercent: whole(1, 100)
     .default(25)
     .describe('first wave of a change that only takes managers away, in any freeze window'),
-  reportedPct: whole(1, 100).default(95).describe('share of a wave that must have reported, rounded down to whole agents'),
+  reportedPct: whole(1, 100)
+    .default(95)
+    .describe('share of a wave that must have reported, rounded down to whole agents'),
   silence: duration(
     '3m',
     { min: '1s', max: '1d' },

@@ -65,7 +65,7 @@ export interface DaemonWorld {
   renewCertificate(): Promise<KeyedCertificate | undefined>;
   /** Who writes; absent: this publisher. */
   readonly leadership?: Leadership;
-  /** One look at the rollout under way; true when it published. Absent where no reports are taken. */
+  /** One look at the rollout under way; true when it published. Absent where there are none. */
   tendRollout?(desk: PublishDesk): Promise<boolean>;
   /** Calls `handler` at every SIGHUP; returns the undo. */
   onReload(handler: () => void): () => void;

@@ -8,7 +8,7 @@ import { isInWave } from '../../../src/list/rollout.ts';
 import {
   initPublisherDirectory,
   runPublisher,
-  type TestPublisher,
+  TestPublisher,
 } from '../../cli/publisher-fixture.ts';
 import { postReport } from '../reports/post-report.ts';
 import { aReport, keyOf } from '../reports/report-fixture.ts';
@@ -110,4 +110,31 @@ test('waves go on by what is reported and stop while paused', async (t) => {
   await until(async () => (await listed(publisher, '"x"')).rollout?.pct === 100);
   const waiting = await publisher.json('agents', '--filter', 'state=behind');
   assert.ok(waiting.total > 0, 'those of the last wave do not hold it yet');
+});
+
+test('a reload changes how the change that comes with it is rolled out', async (t) => {
+  const publisher = await startFleet(t);
+  publisher.edit(/waves:\n {4}- \{ percent: 10,/, 'waves:\n    - { percent: 40,');
+  publisher.edit(/weight: 100 /, 'weight: 200 ');
+  publisher.reload();
+  await until(async () => (await listed(publisher, '"x"')).version === 2);
+  assert.ok((await listed(publisher, '"x"')).rollout?.pct >= 40);
+});
+
+test('without reports a change goes to everybody, and a wave under way is taken back on request', async (t) => {
+  const publisher = await startFleet(t);
+  publisher.edit(/weight: 100 /, 'weight: 200 ');
+  await publisher.run('publish');
+  await publisher.stop();
+  publisher.edit(/^reports:/m, 'reports:\n  enabled: false');
+  const { directory, port } = publisher;
+  const again = new TestPublisher(directory, port, []);
+  t.after(() => again.stop());
+  await again.start();
+  await rollout(again, 'abort');
+  await until(async () => (await listed(again)).version === 3);
+  again.edit(/weight: 200 /, 'weight: 300 ');
+  await again.run('publish');
+  const { version, rollout: wave } = await listed(again, '"x"');
+  assert.deepEqual([version, wave], [4, undefined]);
 });
