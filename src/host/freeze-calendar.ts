@@ -23,23 +23,38 @@ export function buildFreezeCalendar(
 ): (nowMs: number) => string | undefined {
   const tasks = windows.map(({ from, forMs }) => ({
     name: `${from} for ${forMs / minuteMs} min`,
-    forMs,
-    task: createTask(from, () => undefined, { timezone: 'Etc/UTC' }),
+    hasBegun: buildLook(
+      createTask(from, () => undefined, { timezone: 'Etc/UTC' }),
+      forMs,
+    ),
   }));
   let known: { readonly minute: number; readonly name: string | undefined } | undefined;
   return (nowMs) => {
     const minute = Math.floor(nowMs / minuteMs);
     if (known?.minute === minute) return known.name;
-    const found = tasks.find(({ task, forMs }) => hasBegun(task, minute, forMs));
+    const found = tasks.find(({ hasBegun }) => hasBegun(minute));
     known = { minute, name: found?.name };
     return found?.name;
   };
 }
 
-function hasBegun(task: ReturnType<typeof createTask>, minute: number, forMs: number): boolean {
+/**
+ * Whether it began within `forMs` before a minute. Asking the library is slow, and a window may be a
+ * week: minutes that were looked at are not looked at again while time goes on.
+ */
+function buildLook(task: ReturnType<typeof createTask>, forMs: number) {
   const minutes = Math.ceil(forMs / minuteMs);
-  for (let back = 0; back < minutes; back += 1) {
-    if (task.match(new Date((minute - back) * minuteMs))) return true;
-  }
-  return false;
+  let lookedTo = Number.NEGATIVE_INFINITY;
+  let begun = Number.NEGATIVE_INFINITY;
+  return (minute: number): boolean => {
+    if (minute < lookedTo) lookedTo = begun = Number.NEGATIVE_INFINITY; // the clock was set back
+    const first = minute - minutes + 1;
+    for (let at = minute; at >= Math.max(first, lookedTo + 1); at -= 1) {
+      if (!task.match(new Date(at * minuteMs))) continue;
+      begun = at;
+      break;
+    }
+    lookedTo = minute;
+    return begun >= first;
+  };
 }

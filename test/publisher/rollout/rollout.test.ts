@@ -253,6 +253,27 @@ test('a freeze window holds from its line on for its time, whenever one looks', 
   );
 });
 
+test('a freeze window is the same whether time goes on, leaps or is set back', () => {
+  const windows = [{ from: '*/50 22,23 * * *', forMs: 25 * 60_000 }];
+  const frozen = buildFreezeCalendar(windows);
+  const atMs = Date.UTC(2026, 10, 27, 21, 30);
+  const steps = [...Array.from({ length: 200 }, (_, minute) => minute), 90, 91, 400, 1_500, 130];
+  for (const minute of steps) {
+    const nowMs = atMs + minute * 60_000;
+    assert.equal(frozen(nowMs), buildFreezeCalendar(windows)(nowMs), `${minute}`);
+  }
+});
+
+test('a freeze of a week holds nobody up every minute', () => {
+  const frozen = buildFreezeCalendar([{ from: '0 22 24 12 *', forMs: 7 * 86_400_000 }]);
+  const atMs = Date.UTC(2026, 5, 3);
+  frozen(atMs);
+  const { user: before } = process.cpuUsage();
+  for (let minute = 1; minute <= 100; minute += 1) frozen(atMs + minute * 60_000);
+  const tookMs = (process.cpuUsage().user - before) / 1_000;
+  assert.ok(tookMs < 2_000, `${tookMs} ms for 100 looks`);
+});
+
 test('shares are spread evenly and differ from salt to salt', () => {
   const shares = Array.from({ length: 2_000 }, (_, index) => shareOf({ salt: 'a' }, `${index}`));
   const below = shares.filter((share) => share < 25).length;
