@@ -18,6 +18,8 @@ export interface Readiness {
   readonly sinceAtMs: number;
   /** False until it was let in for the first time. */
   readonly wasReady: boolean;
+  /** The list does not offer it, by the last round. */
+  readonly isOut?: boolean;
   /** Rounds in a row that spoke for the other verdict. */
   readonly against: number;
   readonly damping?: Damping;
@@ -59,17 +61,21 @@ export function judgeRound(
   nowMs: number,
 ): Round {
   const now = views.map((view) => nextReadiness(before.get(view.id), view, settings, nowMs));
-  const readiness = new Map(now.map((one) => [one.id, one]));
-  const wanted = now.filter((one) => !isOffered(one, nowMs)).map(({ id }) => id);
+  const wanted = now.filter((one) => !isOffered(one, nowMs));
   const left = views.length - wanted.length;
   const isTooFew = left < settings.minReady;
   const isPanic = wanted.length > 1 && wanted.length * 100 > settings.panicPct * views.length;
-  if (!isTooFew && !isPanic) return { readiness, unready: wanted.sort() };
-  // What was never in stays out all the same: nobody misses it.
-  const newcomers = now.filter(({ wasReady }) => !wasReady).map(({ id }) => id);
-  const isAnybodyIn = newcomers.length < views.length;
+  if (!isTooFew && !isPanic) return roundOf(now, wanted);
+  // What was never in, or was out before, stays out all the same: nobody misses it.
+  const kept = wanted.filter(({ wasReady, isOut }) => !wasReady || isOut === true);
   const guarded = `${wanted.length} of ${views.length} managers look unready at once; the list stays`;
-  return { readiness, unready: isAnybodyIn ? newcomers.sort() : [], guarded };
+  return { ...roundOf(now, kept.length < views.length ? kept : []), guarded };
+}
+
+function roundOf(now: readonly Readiness[], out: readonly Readiness[]): Round {
+  const ids = new Set(out.map(({ id }) => id));
+  const readiness = new Map(now.map((one) => [one.id, { ...one, isOut: ids.has(one.id) }]));
+  return { readiness, unready: [...ids].sort() };
 }
 
 /** A manager that comes and goes is offered again only when it has been quiet for long. */

@@ -111,6 +111,25 @@ test('when most look lost at once the list stays, and never becomes empty', () =
   assert.deepEqual(last.unready, []);
 });
 
+test('while the list stays, who was out of it stays out', () => {
+  const lost = (id: string) => view(id, { probe: 'down', cluster: 'down' });
+  const rounds = [
+    [lost('wm1'), view('wm2'), view('wm3')],
+    [lost('wm1'), lost('wm2'), view('wm3')], // the second one dies while the first is in repair
+    [lost('wm1'), lost('wm2'), view('wm3')],
+    [lost('wm1'), lost('wm2'), lost('wm3')],
+    [lost('wm1'), view('wm2'), view('wm3')],
+    [lost('wm1'), view('wm2'), view('wm3')],
+  ];
+  let readiness = known;
+  const unready = rounds.map((views) => {
+    const round = judgeRound(readiness, views, defaultReadiness, startMs);
+    readiness = round.readiness;
+    return round.unready.join(' ');
+  });
+  assert.deepEqual(unready, ['wm1', 'wm1', 'wm1', 'wm1', 'wm1', 'wm1']);
+});
+
 test('a site has a voice from three voters on, and a voter that sees nobody has none', () => {
   const row = (agent: string, verdicts: readonly string[], at = 'eu') => ({
     report: aReport({
