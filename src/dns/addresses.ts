@@ -5,7 +5,7 @@
 import { isIP } from 'node:net';
 import { PeerError } from '../errors.ts';
 import type { HostsFile } from './hosts-file.ts';
-import { candidateNames } from './name.ts';
+import { candidateNames, parseName } from './name.ts';
 import type { RecordType, Srv } from './record.ts';
 import type { Resolution } from './resolver.ts';
 
@@ -58,11 +58,18 @@ export async function resolveAddresses(
     const addresses = hosts.addressesOf(name);
     if (addresses.length > 0) return { name, addresses, source: 'hosts', isStale: false };
   }
+  let failure: PeerError | undefined;
   for (const name of names) {
-    const found = await bothFamilies(world.resolver, name, wish);
-    if (found !== undefined) return found;
+    try {
+      const found = await bothFamilies(world.resolver, name, wish);
+      if (found !== undefined) return found;
+    } catch (thrown) {
+      // A search domain whose servers fail hides no other name (resolv.conf(5), as libc).
+      if (!(thrown instanceof PeerError) || name === parseName(text)) throw failure ?? thrown;
+      failure ??= thrown;
+    }
   }
-  throw new PeerError('dns_failed', `${names.join(', ')}: no such name, or no address`);
+  throw failure ?? new PeerError('dns_failed', `${names.join(', ')}: no such name, or no address`);
 }
 
 /** One family that fails does not hide the other. */

@@ -1,7 +1,7 @@
 /** The pure parts: names, chains, caches, scores, files of the system, the lint. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { orderServices, resolveAddresses } from '../../src/dns/addresses.ts';
+import { type NameWorld, orderServices, resolveAddresses } from '../../src/dns/addresses.ts';
 import { type Answered, DnsCache, defaultCacheSettings } from '../../src/dns/cache.ts';
 import { defaultAgentTimes, lintName, nativeAway } from '../../src/dns/failover-lint.ts';
 import { followReply } from '../../src/dns/follow.ts';
@@ -286,4 +286,30 @@ test('the lint warns of a TTL that is no failover and of a single address', () =
   assert.deepEqual(levels(30, 2), ['ok', 'ok']);
   assert.deepEqual(levels(300, 1), ['warn', 'warn']);
   assert.deepEqual(levels(3_600, 2), ['warn', 'ok', 'warn']);
+});
+
+test('a search domain whose servers fail hides neither the next one nor the name itself', async () => {
+  const worldOf = (answers: Readonly<Record<string, Answered>>, ndots: number): NameWorld => ({
+    hosts: async () => parseHostsFile(''),
+    search: async () => ({ search: ['gone.test', 'corp.test'], ndots }),
+    resolver: {
+      lookup: async ({ name, type }) => {
+        const answer = answers[name];
+        if (answer === undefined) throw new PeerError('dns_failed', `${name}: SERVFAIL`);
+        const none = { kind: 'nothing', why: 'no_data', ttlSec: 5 } as const;
+        return { answer: type === 'A' ? answer : none, ttlLeftMs: 5_000, isStale: false };
+      },
+    },
+  });
+  const here = (name: string, address: string): Answered => {
+    const records = [{ name, ttlSec: 5, type: 'A' as const, address }];
+    return { kind: 'records', records, ttlSec: 5, chain: [name] };
+  };
+  const none: Answered = { kind: 'nothing', why: 'no_name', ttlSec: 5 };
+  const [corp, full] = [here('wm.corp.test', '192.0.2.1'), here('wm.dc.test', '192.0.2.2')];
+  const short = await resolveAddresses(worldOf({ 'wm.corp.test': corp }, 1), 'wm');
+  assert.deepEqual([short.name, short.addresses], ['wm.corp.test', ['192.0.2.1']]);
+  const pod = worldOf({ 'wm.dc.test.corp.test': none, 'wm.dc.test': full }, 5);
+  assert.deepEqual((await resolveAddresses(pod, 'wm.dc.test')).addresses, ['192.0.2.2']);
+  await assert.rejects(resolveAddresses(worldOf({ wm: none }, 1), 'wm'), /gone.test: SERVFAIL/);
 });
