@@ -23,7 +23,7 @@ import {
   signingKeyFromSeed,
 } from '../list/sign.ts';
 import { parseToken, renderToken } from '../list/token.ts';
-import { DnsFiles } from '../sidecar/dns-files.ts';
+import { type DnsAnswer, DnsFiles } from '../sidecar/dns-files.ts';
 import {
   type DnsSource,
   isLocalOrg,
@@ -215,11 +215,17 @@ function memoryOf(file: Rooms['memoryFile']): Promise<Memory | undefined> {
   });
 }
 
-async function askDns({ resolver, world }: NameTools, source: DnsSource, maxAgeMs?: number) {
+async function askDns(
+  { resolver, world }: NameTools,
+  source: DnsSource,
+  maxAgeMs?: number,
+): Promise<DnsAnswer> {
   const wish = maxAgeMs === undefined ? {} : { maxAgeMs };
   if (!isService(source)) {
-    const { addresses, ttlLeftMs = 0 } = await resolveAddresses(world, source.name, wish);
-    return { managers: managersOfAddresses(addresses, source.port), ttlLeftMs };
+    const found = await resolveAddresses(world, source.name, wish);
+    const { addresses, ttlLeftMs = 0, unanswered } = found;
+    const managers = managersOfAddresses(addresses, source.port);
+    return { managers, ttlLeftMs, ...(unanswered === undefined ? {} : { unanswered }) };
   }
   const question = { name: source.name, type: 'SRV' } as const;
   const { answer, ttlLeftMs } = await resolver.lookup(question, undefined, maxAgeMs);

@@ -33,6 +33,8 @@ export interface Addresses {
   /** Until it must be asked again; undefined where nothing expires. */
   readonly ttlLeftMs?: number;
   readonly isStale: boolean;
+  /** The family that nobody answered for: whether there are such addresses is not known. */
+  readonly unanswered?: 4 | 6;
 }
 
 export interface Wish {
@@ -95,7 +97,11 @@ async function bothFamilies(
   );
   const ttlLeftMs = Math.min(...answers.map((one) => one.ttlLeftMs));
   const isStale = withRecords.some((one) => one.isStale);
-  return { name, addresses: [...new Set(addresses)], source: 'dns', ttlLeftMs, isStale };
+  const failed = asked.findIndex((one) => one.status === 'rejected');
+  return {
+    ...{ name, addresses: [...new Set(addresses)], source: 'dns', ttlLeftMs, isStale },
+    ...(failed === -1 ? {} : { unanswered: failed === 0 ? 4 : 6 }),
+  };
 }
 
 /**

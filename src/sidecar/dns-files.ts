@@ -9,13 +9,15 @@ import { parseEnvelope } from '../list/envelope.ts';
 import type { Manager, ManagerList, Root } from '../list/model.ts';
 import { parseList } from '../list/parse-list.ts';
 import type { SigningKey } from '../list/sign.ts';
-import { type DnsSource, nextLocalList, signLocalList } from './dns-list.ts';
+import { type DnsSource, nextLocalList, signLocalList, withUnanswered } from './dns-list.ts';
 import type { SourceFiles } from './source.ts';
 
 export interface DnsAnswer {
   readonly managers: readonly Manager[];
   /** Until it must be asked again; 0: stale, or nothing that expires. */
   readonly ttlLeftMs: number;
+  /** The family of addresses that nobody answered for. */
+  readonly unanswered?: 4 | 6;
 }
 
 export interface DnsFilesParts {
@@ -87,9 +89,9 @@ export class DnsFiles implements SourceFiles {
     if (path !== this.#parts.path) return onDisk;
     const before = isList(onDisk) ? onDisk : await this.#parts.remembered?.();
     try {
-      const { managers, ttlLeftMs } = await this.#parts.ask(this.#parts.source, this.#maxAgeMs());
-      this.#pauseFor(ttlLeftMs);
-      return await this.#newest(before, managers, before === onDisk);
+      const answer = await this.#parts.ask(this.#parts.source, this.#maxAgeMs());
+      this.#pauseFor(answer.ttlLeftMs);
+      return await this.#newest(before, answer, before === onDisk);
     } catch (thrown) {
       this.#pauseAgain();
       if (before === undefined || !(thrown instanceof PilotfishError)) throw thrown;
@@ -121,11 +123,13 @@ export class DnsFiles implements SourceFiles {
 
   async #newest(
     before: Uint8Array | undefined,
-    managers: readonly Manager[],
+    { managers: answered, unanswered }: DnsAnswer,
     isOnDisk: boolean,
   ): Promise<Uint8Array> {
     const { root, key, clock, write } = this.#parts;
     const last = before === undefined ? undefined : listIn(before);
+    const managers =
+      unanswered === undefined ? answered : withUnanswered(answered, last, unanswered);
     const next = nextLocalList(root, managers, last, clock.nowMs());
     if (next === undefined && before !== undefined) {
       if (!isOnDisk) await write(before); // mended: it was damaged or gone

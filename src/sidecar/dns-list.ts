@@ -4,6 +4,8 @@
  * So every answer passes the very gate of a published list: hosts, networks, ports, version order.
  * Pure. What it does not give: freshness, and protection from a liar inside the constraints.
  */
+
+import { isIP } from 'node:net';
 import { sha256Tag } from '../bytes.ts';
 import { orderServices } from '../dns/addresses.ts';
 import type { Srv } from '../dns/record.ts';
@@ -87,6 +89,17 @@ export function managersOfAddresses(
 ): readonly Manager[] {
   const sorted = addresses.toSorted().slice(0, listLimits.maxManagers);
   return sorted.map((address) => manager({ address, port, prio: 0, weight: 100 }));
+}
+
+/** With those of `last` in the family that nobody answered for: half an answer takes nobody away. */
+export function withUnanswered(
+  managers: readonly Manager[],
+  last: ManagerList | undefined,
+  family: 4 | 6,
+): readonly Manager[] {
+  const kept = (last?.managers ?? []).filter(({ address }) => isIP(address) === family);
+  const all = [...managers, ...kept].slice(0, listLimits.maxManagers);
+  return all.toSorted((left, right) => (left.address < right.address ? -1 : 1));
 }
 
 /** RFC 2782 priorities by rank and weights by share, within what a list can say. */

@@ -114,6 +114,7 @@ class FilesInMemory {
   isInTrouble = false;
   askedMaxAgeMs: number | undefined;
   ttlLeftMs = 30_000;
+  unanswered: 4 | 6 | undefined;
 
   open(clock: HandClock): DnsFiles {
     return new DnsFiles({
@@ -130,7 +131,9 @@ class FilesInMemory {
       ask: async (_source, maxAgeMs) => {
         this.askedMaxAgeMs = maxAgeMs;
         if (this.answer === 'fails') throw new PeerError('dns_failed', 'nobody');
-        return { managers: managersOfAddresses(this.answer, 1_514), ttlLeftMs: this.ttlLeftMs };
+        const managers = managersOfAddresses(this.answer, 1_514);
+        const { ttlLeftMs, unanswered } = this;
+        return { managers, ttlLeftMs, ...(unanswered === undefined ? {} : { unanswered }) };
       },
     });
   }
@@ -154,6 +157,20 @@ test('reading the list asks; what is unchanged is not signed again; a failure ke
   files.answer = ['192.0.2.7'];
   assert.deepEqual(addressesIn(await opened.read('/dns/list.json', 65_536)), ['192.0.2.7']);
   assert.equal(Buffer.from((await opened.read('/other', 9)) ?? '').toString(), 'other');
+});
+
+test('a family that nobody answered for keeps its addresses until somebody does', async () => {
+  const files = new FilesInMemory();
+  const opened = files.open(new HandClock(nowMs));
+  const read = async () => addressesIn(await opened.read('/dns/list.json', 65_536));
+  files.answer = ['192.0.2.1', '2001:db8::1'];
+  assert.deepEqual(await read(), ['192.0.2.1', '2001:db8::1']);
+  files.answer = ['2001:db8::2'];
+  files.unanswered = 4;
+  assert.deepEqual(await read(), ['192.0.2.1', '2001:db8::2']);
+  assert.deepEqual([await read(), files.writes], [['192.0.2.1', '2001:db8::2'], 2]);
+  files.unanswered = undefined;
+  assert.deepEqual(await read(), ['2001:db8::2']);
 });
 
 test('without any answer and any list there is an error, not an empty list', async () => {
