@@ -1,6 +1,7 @@
 /** The API's tokens on disk, as a running publisher follows them: a revoked one is gone within a second. */
 import { readFileSync, statSync } from 'node:fs';
 import type { Clock } from '../clock.ts';
+import { messageOf } from '../guards.ts';
 import { parseTokenFile, type TokenRecord } from '../publisher/api/token.ts';
 import type { Complaints } from '../publisher/complaints.ts';
 
@@ -22,11 +23,10 @@ export function followTokens(
     const nowMs = clock.monotonicMs();
     if (nowMs - lookedMs < lookEveryMs) return tokens;
     lookedMs = nowMs;
-    const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
-    const now = stats === undefined ? 'gone' : `${stats.ino} ${stats.size} ${stats.mtimeNs}`;
+    const now = markOf(path);
     if (now === mark) return tokens;
     mark = now;
-    const found = stats === undefined ? [] : readTokens(path, Number(stats.size));
+    const found = now === gone ? [] : readTokens(path);
     if (found === undefined) complaints.begin(topic, `${path} is damaged: no token is accepted`);
     else complaints.end(topic);
     tokens = found ?? [];
@@ -34,9 +34,21 @@ export function followTokens(
   };
 }
 
-function readTokens(path: string, size: number): readonly TokenRecord[] | undefined {
-  if (size > maxBytes) return undefined;
+const gone = 'gone';
+
+/** Differs when the file does; a file that cannot be looked at cannot be read either. */
+function markOf(path: string): string {
   try {
+    const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
+    return stats === undefined ? gone : `${stats.ino} ${stats.size} ${stats.mtimeNs}`;
+  } catch (error) {
+    return messageOf(error);
+  }
+}
+
+function readTokens(path: string): readonly TokenRecord[] | undefined {
+  try {
+    if (statSync(path).size > maxBytes) return undefined;
     return parseTokenFile(readFileSync(path, 'utf8'));
   } catch {
     return undefined;
