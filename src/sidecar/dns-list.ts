@@ -4,7 +4,6 @@
  * So every answer passes the very gate of a published list: hosts, networks, ports, version order.
  * Pure. What it does not give: freshness, and protection from a liar inside the constraints.
  */
-
 import { isIP } from 'node:net';
 import { sha256Tag } from '../bytes.ts';
 import { orderServices } from '../dns/addresses.ts';
@@ -18,6 +17,7 @@ import {
 } from '../list/model.ts';
 import { clientDefaults, renderList } from '../list/parse-list.ts';
 import { type SigningKey, signDocument } from '../list/sign.ts';
+import { canonicalAddress } from '../wazuh/connections.ts';
 
 /** What to ask for; kept beside the list that came of it. */
 export interface DnsSource {
@@ -82,12 +82,16 @@ export function localRoot(
   };
 }
 
-/** Every address is a manager of its own, so that each is probed and may be left for another. */
+/**
+ * Every address is a manager of its own, so that each is probed and may be left for another. A hosts
+ * file, and the codec of DNS, spell an IPv6 address as they like; a list has one spelling of it.
+ */
 export function managersOfAddresses(
   addresses: readonly string[],
   port: number,
 ): readonly Manager[] {
-  const sorted = addresses.toSorted().slice(0, listLimits.maxManagers);
+  const spelled = new Set(addresses.map(canonicalAddress));
+  const sorted = [...spelled].toSorted().slice(0, listLimits.maxManagers);
   return sorted.map((address) => manager({ address, port, prio: 0, weight: 100 }));
 }
 

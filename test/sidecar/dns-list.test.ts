@@ -25,7 +25,11 @@ import {
 import { HandClock } from '../publisher/fixture.ts';
 
 const source: DnsSource = { name: 'wm.example.test', port: 1_514 };
-const fence = { hosts: ['*.example.test'], cidrs: ['192.0.2.0/24'], ports: [1_514] };
+const fence = {
+  hosts: ['*.example.test'],
+  cidrs: ['192.0.2.0/24', '2001:db8::/32'],
+  ports: [1_514],
+};
 const seeded = (byte: number) => signingKeyFromSeed(new Uint8Array(32).fill(byte));
 const keys = { root: seeded(1), list: seeded(2) };
 const nowMs = Date.parse('2026-11-28T12:00:00Z');
@@ -53,6 +57,19 @@ test('addresses within the constraints make a list that proves itself, without a
     ['192-0-2-1-1514', '192-0-2-2-1514'],
   );
   assert.equal(accepted.freshness.kind, 'clock-only');
+});
+
+test('an IPv6 address is listed in its one spelling, however the answer spelled it', async () => {
+  // 2001:db8:0:0:1:0:0:5 as the codec gives it, and as somebody wrote it into a hosts file.
+  const managers = managersOfAddresses(
+    ['2001:db8::1:0:0:5', '2001:DB8::1:0:0:5', '2001:db8::7:0:0:0:5', '192.0.2.1'],
+    1_514,
+  );
+  const { list } = await judge(managers);
+  assert.deepEqual(
+    list.managers.map(({ address }) => address),
+    ['192.0.2.1', '2001:db8:0:7::5', '2001:db8::1:0:0:5'],
+  );
 });
 
 test('an answer outside the constraints is refused as a whole', async () => {
