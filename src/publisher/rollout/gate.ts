@@ -11,6 +11,8 @@ export interface GateSettings {
   readonly marginPct: number;
   /** Restores in the first hundred that end a rollout. */
   readonly maxRestores: number;
+  /** Agents of the wave may not have come back to this publisher yet: those expected count, too. */
+  readonly awaitsExpected?: boolean;
 }
 
 export type Verdict =
@@ -31,7 +33,8 @@ export function judgeWave(
   const halt = restores(stats, settings) ?? failures(stats, record, settings);
   if (halt !== undefined) return halt;
   const ageMs = nowMs - record.stageStartedAtMs;
-  const needed = Math.max(1, Math.floor((settings.reportedPct * stats.known) / 100));
+  const cohort = settings.awaitsExpected ? Math.max(stats.known, record.expected) : stats.known;
+  const needed = Math.max(1, Math.floor((settings.reportedPct * cohort) / 100));
   const isHeard = stats.reported >= needed;
   if (!isHeard) {
     const seen = `${stats.reported} of ${Math.max(stats.known, record.expected)} agents of the wave have told how they fare`;
@@ -53,7 +56,8 @@ const returnMs = 610_000;
 
 /**
  * The same for a wave that began before reports were heard here: the time until then is nobody's
- * silence, and those that could not report come back one after the other.
+ * silence, and those that could not report come back one after the other. A few that are back first do
+ * not speak for all of them.
  */
 export function patientWith(
   settings: GateSettings,
@@ -61,7 +65,11 @@ export function patientWith(
 ): GateSettings {
   const unheardMs = times.ageMs - times.heardMs;
   if (unheardMs <= 0) return settings;
-  return { ...settings, silenceMs: settings.silenceMs + unheardMs + returnMs };
+  return {
+    ...settings,
+    silenceMs: settings.silenceMs + unheardMs + returnMs,
+    awaitsExpected: times.heardMs < returnMs,
+  };
 }
 
 function restores(

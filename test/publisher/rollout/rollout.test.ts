@@ -5,7 +5,12 @@ import { rolloutRun } from '../../../scripts/rollout/runs.ts';
 import { buildFreezeCalendar } from '../../../src/host/freeze-calendar.ts';
 import { isInWave, shareOf, strataOf } from '../../../src/list/rollout.ts';
 import { cohortStats } from '../../../src/publisher/rollout/cohort.ts';
-import { type GateSettings, judgeWave, wilsonBounds } from '../../../src/publisher/rollout/gate.ts';
+import {
+  type GateSettings,
+  judgeWave,
+  patientWith,
+  wilsonBounds,
+} from '../../../src/publisher/rollout/gate.ts';
 import { laneOf, nextStage, planRollout } from '../../../src/publisher/rollout/plan.ts';
 import type { RolloutRecord } from '../../../src/publisher/rollout/record.ts';
 import { runRollout } from '../../../src/simulation/rollout-world.ts';
@@ -96,6 +101,17 @@ test('gates: what waits, what goes on, what is taken back', () => {
       JSON.stringify(stats),
     );
   }
+});
+
+test('after a change of the publisher, the first agents of a wave do not speak for all of it', () => {
+  const few = { ...calm, known: 3, reported: 3 };
+  const ageMs = 900_000;
+  const judge = (heardMs: number, stats: typeof few): string =>
+    judgeWave(stats, record, patientWith(gates, { ageMs, heardMs }), startMs + ageMs).kind;
+  assert.equal(judge(20_000, few), 'wait');
+  assert.equal(judge(20_000, calm), 'advance');
+  assert.equal(judge(620_000, few), 'advance', 'the others are gone');
+  assert.equal(judge(ageMs, few), 'advance', 'it was there all the time');
 });
 
 test('the interval is that of the textbook', () => {
