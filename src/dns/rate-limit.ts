@@ -52,7 +52,12 @@ export class ResponseRate {
   }
 }
 
+/** `::` stands for zeros: two addresses of one network must not look like two networks. */
 function networkOf(address: string): string {
   if (isIPv4(address)) return address.split('.', 3).join('.');
-  return address.split(':', 4).join(':');
+  const [head = '', tail = ''] = address.split('::');
+  const groupsOf = (part: string): readonly string[] => (part === '' ? [] : part.split(':'));
+  const [before, after] = [groupsOf(head), groupsOf(tail)];
+  const zeros = new Array<string>(Math.max(0, 8 - before.length - after.length)).fill('0');
+  return [...before, ...zeros, ...after].slice(0, 4).join(':');
 }

@@ -45,7 +45,7 @@ export async function listenDns(
   }
   udp.on('error', () => undefined); // an unreachable client concerns nobody else
   udp.on('message', (bytes, from) => {
-    for (const message of service.answer(bytes, from.address, 'udp').slice(0, 1)) {
+    for (const message of service.answer(bytes, clientOf(from.address), 'udp').slice(0, 1)) {
       udp.send(message, from.port, from.address, () => undefined);
     }
   });
@@ -57,6 +57,11 @@ export async function listenDns(
       await new Promise((resolve) => tcp.close(resolve));
     },
   };
+}
+
+/** On `::` IPv4 clients come in another spelling, by which no view and no limit would know them. */
+function clientOf(address: string): string {
+  return address.replace(/^::ffff:/, '');
 }
 
 function bindTcp(server: Server, address: string, port: number): Promise<number> {
@@ -90,7 +95,7 @@ function cannotListen(address: string, port: number, error: unknown): HostError 
 
 /** RFC 7766: questions one after another on a connection, each with two bytes of length. */
 function serveStream(socket: Socket, service: DnsService, sockets: Set<Socket>): void {
-  const client = (socket.remoteAddress ?? '').replace(/^::ffff:/, '');
+  const client = clientOf(socket.remoteAddress ?? '');
   const same = [...sockets].filter((one) => one.remoteAddress === socket.remoteAddress);
   if (same.length >= limits.maxPerAddress) {
     socket.destroy();

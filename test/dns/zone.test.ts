@@ -4,13 +4,16 @@ import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { type TestContext, test } from 'node:test';
 import { promisify } from 'node:util';
 import { decodeReply, encodeQuery } from '../../src/dns/query.ts';
+import { ResponseRate } from '../../src/dns/rate-limit.ts';
 import type { ZoneManager } from '../../src/dns/zone-content.ts';
 import { firstRecordSets, recordSets } from '../../src/dns/zone-update.ts';
 import { listenDns } from '../../src/host/dns-listener.ts';
 import { buildZonePeers } from '../../src/host/dns-notify.ts';
+import { buildDnsSockets } from '../../src/host/dns-sockets.ts';
 import { systemClock, systemRandom } from '../../src/host/system-clock.ts';
 import { ZoneDesk, type ZoneDeskSettings } from '../../src/publisher/zone-desk.ts';
 import { missing, startBind, startKnot } from '../fakes/name-servers.ts';
@@ -327,3 +330,34 @@ function seeded(): () => number {
     return state / 0x80000000;
   };
 }
+
+const hasIpv6 = Object.values(networkInterfaces())
+  .flat()
+  .some((one) => one?.family === 'IPv6');
+
+test('on :: a client by IPv4 is known by its IPv4 address, over UDP and TCP', {
+  skip: hasIpv6 ? false : 'no IPv6 here',
+}, async (t) => {
+  const clients: string[] = [];
+  const listener = await listenDns('::', 0, {
+    answer(bytes, client, transport) {
+      clients.push(`${transport} ${client}`);
+      return [Buffer.from(bytes)];
+    },
+  });
+  t.after(() => listener.close());
+  const server = { address: '127.0.0.1', port: listener.port, transport: 'udp' } as const;
+  const [sockets, signal] = [buildDnsSockets(), AbortSignal.timeout(30_000)];
+  await sockets.datagram(server, Buffer.from('?'), () => 'accept', signal);
+  await sockets.stream(server, Buffer.from('?'), signal);
+  assert.deepEqual(clients, ['udp 127.0.0.1', 'tcp 127.0.0.1']);
+});
+
+test('the hosts of one IPv6 network share its answers, however their addresses are written', () => {
+  const rate = new ResponseRate({ perSecond: 1, maxNetworks: 10 });
+  const addresses = ['2001:db8::1', '2001:db8::2', '2001:db8:0:0:a::1', '2001:db8:0:1::1', '::1'];
+  assert.deepEqual(
+    addresses.map((address) => rate.judge(address, 1_000)),
+    ['answer', 'drop', 'truncate', 'answer', 'answer'],
+  );
+});
