@@ -138,6 +138,7 @@ const complaintTodo: Readonly<Record<string, string>> = {
   'leader.back': 'can this publisher reach the one that leads, by its `leader.url`?',
   'reports.forward': 'set `leader.url` in each publisher.yml; publishers must reach each other',
   'reports.store': 'free the disk; reports are kept in memory meanwhile',
+  'rollout.waits': '`rollout status`; see to those agents, or `rollout abort`',
   'rollout.stuck': '`rollout status`; publish a better list, which ends this',
 };
 

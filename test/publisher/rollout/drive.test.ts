@@ -114,3 +114,34 @@ test('a list that added many managers is taken back although sidecars let few go
   const states = newest && listOf(newest).managers.map(({ id, state }) => `${id} ${state}`);
   assert.deepEqual([newest?.reason, states], ['halt', ['a up', 'd down']]);
 });
+
+test('a wave that neither goes on nor back, long after it should have, is told', async (t) => {
+  const desk = await openDesk(t);
+  await publish(desk, publishConfigured(configuredOf('a', 'b')));
+  const rollout: RolloutRecord = {
+    ...{ id: 'r-2', salt: 's', lane: 'normal', stage: 0, stages: [{ percent: 100, bakeMs: 1 }] },
+    ...{ pct: 100, strata: [], expected: 4, failedBefore: 2, sinceVersion: 2, stableVersion: 1 },
+    ...{ stageStartedAtMs: startMs, startedAtMs: startMs },
+  };
+  const third = publishConfigured(configuredOf('a', 'b', 'c'));
+  await publish({ ...desk, plan: () => rollout }, third);
+  const complaints = new Complaints(silentLog, () => 0);
+  const settings = { reportedPct: 95, silenceMs: 180_000, marginPct: 1, maxRestores: 3 };
+  const hash = aReport().list?.hash ?? '';
+  const rows = ['1', '2', '3', '4'].map((agent) => {
+    const list = { position: { epoch: 1, term: 1, version: 2 }, hash };
+    const report = aReport({ agent, place: agent, list, connected: agent > '2', everySec: 3_600 });
+    return { report, receivedAtMs: startMs + 1 };
+  });
+  const ground = { rows: () => rows, settings: () => settings, heardMs: () => 9_000_000 };
+  const look = async (atMs: number): Promise<readonly string[]> => {
+    desk.clock.atMs = startMs + atMs;
+    await tendRollout(desk, { ...ground, frozen: () => undefined }, { log: silentLog, complaints });
+    return complaints.list().map(({ topic, message }) => `${topic} ${message}`);
+  };
+  const [early, late] = [await look(100_000), await look(200_000)];
+  assert.deepEqual(early, []);
+  assert.deepEqual(late, ['rollout.waits r-2: 2 of 4 fare badly, as others do']);
+  desk.history.mark({ id: rollout.id, kind: 'paused', who: 'bob', why: '', atMs: 0 });
+  assert.deepEqual(await look(300_000), []);
+});
