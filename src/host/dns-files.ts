@@ -1,10 +1,10 @@
 /** What this system says about names: its resolver configuration and its table of hosts, re-read when they change. */
 
 import { getServers } from 'node:dns';
-import { realpath, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { type HostsFile, parseHostsFile } from '../dns/hosts-file.ts';
 import { parseResolvConf, parseServer, type ResolverConfig } from '../dns/resolv-conf.ts';
-import { readBounded } from './read-bounded.ts';
+import { readLinked } from './read-bounded.ts';
 
 const maxFileBytes = 1024 * 1024;
 
@@ -29,15 +29,9 @@ export function cachedFile<T>(path: string, parse: (text: string) => T): () => P
     const now = await stampOf(path);
     if (value !== undefined && now === stamp) return value;
     stamp = now;
-    value = parse(await readText(path));
+    value = parse((await readLinked(path, maxFileBytes))?.toString('utf8') ?? '');
     return value;
   };
-}
-
-/** Both files are root's, and most systems keep `/etc/resolv.conf` as a link to the file that they write. */
-async function readText(path: string): Promise<string> {
-  const target = await realpath(path).catch(() => path);
-  return (await readBounded(target, maxFileBytes))?.toString('utf8') ?? '';
 }
 
 async function stampOf(path: string): Promise<string> {

@@ -8,7 +8,7 @@ import { parseAddress } from '../list/address.ts';
 import { isInside } from '../list/cidr.ts';
 import type { ZoneAddress } from '../list/model.ts';
 import { isInnerInterface } from '../publisher/addresses/odd-address.ts';
-import { readBounded } from './read-bounded.ts';
+import { readLinked } from './read-bounded.ts';
 
 export interface AddressSources {
   readonly named: readonly ZoneAddress[];
@@ -51,7 +51,7 @@ export async function readOwnAddresses(
     }
   }
   if (sources.labels !== undefined) {
-    const text = await readBounded(sources.labels, maxLabelBytes);
+    const text = await readLinked(sources.labels, maxLabelBytes);
     if (text === undefined) faults.push(`${sources.labels} cannot be read`);
     else all.push(...labelledAddresses(text.toString('utf8'), faults));
   }

@@ -3,7 +3,7 @@
  * an endless file there must not hang, mislead or fill a root process.
  */
 import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open, realpath } from 'node:fs/promises';
 
 const flags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
@@ -24,6 +24,14 @@ export async function readBounded(
   } finally {
     await handle?.close();
   }
+}
+
+/**
+ * The same through links, for files that nobody but root or the operator puts in their place: much of
+ * `/etc`, and everything that Kubernetes mounts, is a link to what is written elsewhere.
+ */
+export async function readLinked(path: string, maxBytes: number): Promise<Buffer | undefined> {
+  return readBounded(await realpath(path).catch(() => path), maxBytes);
 }
 
 const chunkBytes = 64 * 1024;

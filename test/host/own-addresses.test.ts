@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -20,10 +20,14 @@ const interfaces: Interfaces = {
 };
 const none = { named: [], networks: [] };
 
+/** In a volume as Kubernetes makes it: a link to a link to a folder of the moment. */
 function fileOf(t: TestContext, text: string): string {
   const folder = mkdtempSync(join(tmpdir(), 'pf-labels-'));
   t.after(() => rmSync(folder, { recursive: true, maxRetries: 9 }));
-  writeFileSync(join(folder, 'labels'), text);
+  mkdirSync(join(folder, '..2026_11_29'));
+  writeFileSync(join(folder, '..2026_11_29/labels'), text);
+  symlinkSync('..2026_11_29', join(folder, '..data'));
+  symlinkSync('..data/labels', join(folder, 'labels'));
   return join(folder, 'labels');
 }
 
