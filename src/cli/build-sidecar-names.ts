@@ -34,7 +34,7 @@ export async function buildNames({ dns }: Pick<SidecarConfig, 'dns'>): Promise<N
       maxStaleSec: dns.maxStale / 1_000,
     },
   });
-  const world: NameWorld = { resolver, hosts: hostsFile(systemDnsFiles), search: config };
+  const world: NameWorld = { clock, resolver, hosts: hostsFile(systemDnsFiles), search: config };
   return { resolver, world, system: systemLookup };
 }
 
@@ -45,7 +45,7 @@ const suspectMaxAgeMs = 900;
 export function resolveBy({ world }: NameTools): Resolve {
   const book = new AddressBook();
   return async (name, isSuspect) => {
-    const wish = isSuspect ? { maxAgeMs: suspectMaxAgeMs } : {};
+    const wish = { isInHurry: true, ...(isSuspect ? { maxAgeMs: suspectMaxAgeMs } : {}) };
     return book.note(name, (await resolveAddresses(world, name, wish)).addresses);
   };
 }

@@ -3,6 +3,7 @@
  * host's own table first, then each search domain's answer, both families. RFC 2782 for SRV.
  */
 import { isIP } from 'node:net';
+import { type Clock, deadline, untilAborted } from '../clock.ts';
 import { PeerError } from '../errors.ts';
 import type { HostsFile } from './hosts-file.ts';
 import { candidateNames, parseName } from './name.ts';
@@ -19,6 +20,7 @@ export interface Lookup {
 }
 
 export interface NameWorld {
+  readonly clock: Clock;
   readonly resolver: Lookup;
   readonly hosts: () => Promise<HostsFile>;
   readonly search: () => Promise<{ readonly search: readonly string[]; readonly ndots: number }>;
@@ -41,7 +43,12 @@ export interface Wish {
   readonly signal?: AbortSignal;
   /** Answers older than this are asked for again, whatever their TTL. */
   readonly maxAgeMs?: number;
+  /** Where one family has addresses, the other one is not waited for if it takes long. */
+  readonly isInHurry?: boolean;
 }
+
+/** RFC 8305 3, the resolution delay. */
+const otherFamilyMs = 50;
 
 /** Throws PeerError `dns_failed`: nobody answers, or there is no such name or address. */
 export async function resolveAddresses(
@@ -63,7 +70,7 @@ export async function resolveAddresses(
   let failure: PeerError | undefined;
   for (const name of names) {
     try {
-      const found = await bothFamilies(world.resolver, name, wish);
+      const found = await bothFamilies(world, name, wish);
       if (found !== undefined) return found;
     } catch (thrown) {
       // A search domain whose servers fail hides no other name (resolv.conf(5), as libc).
@@ -74,15 +81,16 @@ export async function resolveAddresses(
   throw failure ?? new PeerError('dns_failed', `${names.join(', ')}: no such name, or no address`);
 }
 
-/** One family that fails does not hide the other. */
+/** One family that fails, or whose questions are dropped on their way, does not hide the other. */
 async function bothFamilies(
-  resolver: Lookup,
+  { resolver, clock }: NameWorld,
   name: string,
-  { signal, maxAgeMs }: Wish,
+  { signal, maxAgeMs, isInHurry = false }: Wish,
 ): Promise<Addresses | undefined> {
-  const asked = await Promise.allSettled(
-    (['A', 'AAAA'] as const).map((type) => resolver.lookup({ name, type }, signal, maxAgeMs)),
+  const asking = (['A', 'AAAA'] as const).map((type) =>
+    resolver.lookup({ name, type }, signal, maxAgeMs),
   );
+  const asked = isInHurry ? await soonOf(clock, asking) : await Promise.allSettled(asking);
   const answers = asked.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
   const withRecords = answers.filter(({ answer }) => answer.kind === 'records');
   if (withRecords.length === 0) {
@@ -102,6 +110,31 @@ async function bothFamilies(
     ...{ name, addresses: [...new Set(addresses)], source: 'dns', ttlLeftMs, isStale },
     ...(failed === -1 ? {} : { unanswered: failed === 0 ? 4 : 6 }),
   };
+}
+
+type Settled = PromiseSettledResult<Resolution>;
+
+/** What is known a moment after the first family has addresses; the rest counts as not answered. */
+async function soonOf(
+  clock: Clock,
+  asking: readonly Promise<Resolution>[],
+): Promise<readonly Settled[]> {
+  const late = new PeerError('dns_failed', 'the other family was not answered yet');
+  const settled = asking.map((): Settled => ({ status: 'rejected', reason: late }));
+  const noted = asking.map(async (one, at): Promise<void> => {
+    const now: Settled = await one.then(
+      (value) => ({ status: 'fulfilled', value }),
+      (reason: unknown) => ({ status: 'rejected', reason }),
+    );
+    settled[at] = now;
+    if (now.status === 'rejected' || now.value.answer.kind !== 'records') throw late;
+  });
+  const all = Promise.allSettled(noted);
+  await Promise.any(noted).catch(() => undefined);
+  const limit = deadline(clock, otherFamilyMs);
+  await untilAborted(all, limit.signal).catch(() => undefined);
+  limit.cancel();
+  return settled;
 }
 
 /**

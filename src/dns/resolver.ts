@@ -40,6 +40,11 @@ export interface Resolution {
 const limits = { totalMs: 5_000, rounds: 4, maxInFlight: 256 } as const;
 /** After a failure the stale answer is given at once for so long before servers are asked again. */
 const failurePauseMs = 5_000;
+/**
+ * So long a reader waits for news where the last answer is at hand (RFC 8767 5, the client response
+ * timer): a probe has 0.8 s for the name and the manager, and silent servers must not use it up.
+ */
+const patienceMs = 300;
 
 interface Attempt {
   readonly question: Question;
@@ -63,7 +68,8 @@ export class Resolver {
 
   /**
    * Throws PeerError `dns_failed` when nobody answers and nothing is left to be served. An answer
-   * older than `maxAgeMs` is asked for again although its TTL still runs, and serves if that fails.
+   * older than `maxAgeMs` is asked for again although its TTL still runs, and serves if that fails or
+   * takes long.
    */
   async lookup(
     question: Question,
@@ -71,7 +77,7 @@ export class Resolver {
     maxAgeMs = Number.POSITIVE_INFINITY,
   ): Promise<Resolution> {
     const key = `${question.type} ${question.name}`;
-    const nowMs = this.#world.clock.monotonicMs();
+    const nowMs = this.#nowMs();
     const known = this.#cache.get(key, nowMs);
     if (known !== undefined && nowMs - known.storedAtMs > maxAgeMs) {
       return this.#askAnew(key, question, known, signal);
@@ -83,12 +89,32 @@ export class Resolver {
     const isTooSoon =
       nowMs - (this.#failedAtMs.get(key) ?? Number.NEGATIVE_INFINITY) < failurePauseMs;
     if (known !== undefined && isTooSoon) return staleOf(known);
+    if (known !== undefined) {
+      const fresh = await this.#askBriefly(key, question, signal);
+      return fresh === undefined ? staleOf(known) : resolutionOf(fresh, this.#nowMs());
+    }
+    return resolutionOf(await untilAborted(this.#ask(key, question), signal), this.#nowMs());
+  }
+
+  #nowMs(): number {
+    return this.#world.clock.monotonicMs();
+  }
+
+  /** Undefined: nobody has answered yet, or nobody does; an answer that comes later is kept all the same. */
+  async #askBriefly(
+    key: string,
+    question: Question,
+    signal: AbortSignal | undefined,
+  ): Promise<Cached | undefined> {
+    const limit = deadline(this.#world.clock, patienceMs, signal);
     try {
-      const fresh = await untilAborted(this.#ask(key, question), signal);
-      return resolutionOf(fresh, this.#world.clock.monotonicMs());
+      return await untilAborted(this.#ask(key, question), limit.signal);
     } catch (thrown) {
-      if (known === undefined || !(thrown instanceof PeerError)) throw thrown;
-      return staleOf(known);
+      signal?.throwIfAborted();
+      if (!(thrown instanceof PeerError) && !limit.signal.aborted) throw thrown;
+      return undefined;
+    } finally {
+      limit.cancel();
     }
   }
 
@@ -104,13 +130,8 @@ export class Resolver {
       known.state === 'stale' ? staleOf(known) : resolutionOf(known, clock.monotonicMs());
     const failedAtMs = this.#failedAtMs.get(key) ?? Number.NEGATIVE_INFINITY;
     if (clock.monotonicMs() - failedAtMs < failurePauseMs) return last();
-    try {
-      const fresh = await untilAborted(this.#ask(key, question), signal);
-      return resolutionOf(fresh, clock.monotonicMs());
-    } catch (thrown) {
-      if (!(thrown instanceof PeerError)) throw thrown;
-      return last();
-    }
+    const fresh = await this.#askBriefly(key, question, signal);
+    return fresh === undefined ? last() : resolutionOf(fresh, clock.monotonicMs());
   }
 
   /** The servers as they did so far. */

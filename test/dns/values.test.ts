@@ -13,6 +13,7 @@ import { parseResolvConf, parseServer } from '../../src/dns/resolv-conf.ts';
 import { type NameServer, ServerBook, serverText } from '../../src/dns/servers.ts';
 import { decodeServiceBinding, encodeServiceBinding, isUsable } from '../../src/dns/svcb.ts';
 import { PeerError } from '../../src/errors.ts';
+import { systemClock } from '../../src/host/system-clock.ts';
 
 test('a name has one spelling; what no host can have is none', () => {
   assert.equal(parseName('WM.Example.test.'), 'wm.example.test');
@@ -195,6 +196,7 @@ test('the hosts file: all addresses of a name in order, names in any case, comme
 });
 
 const world = (a: readonly string[] | 'fails', aaaa: readonly string[] | 'fails') => ({
+  clock: systemClock,
   resolver: {
     lookup: async ({ type }: { readonly type: string }) => {
       const addresses = type === 'A' ? a : aaaa;
@@ -290,6 +292,7 @@ test('the lint warns of a TTL that is no failover and of a single address', () =
 
 test('a search domain whose servers fail hides neither the next one nor the name itself', async () => {
   const worldOf = (answers: Readonly<Record<string, Answered>>, ndots: number): NameWorld => ({
+    clock: systemClock,
     hosts: async () => parseHostsFile(''),
     search: async () => ({ search: ['gone.test', 'corp.test'], ndots }),
     resolver: {
