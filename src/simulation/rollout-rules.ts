@@ -34,10 +34,13 @@ export function checkStep(ground: StepGround): readonly RolloutViolation[] {
   const is = after.rollout;
   if (after.reason === 'halt') {
     const stable = ground.history.find(was.stableVersion);
-    // What the roster found meanwhile still holds.
+    // What the roster found meanwhile still holds, and sidecars let only so many managers go at once.
     const isBack =
       stable !== undefined &&
-      isSameContent(withUnready(stable.content, []), withUnready(after.content, []));
+      isSameContent(
+        withUnready(stable.content, []),
+        withUnready(withoutKept(after.content, stable.content), []),
+      );
     if (!isBack || is !== undefined) fail('B', `version ${after.version} is not what was before`);
     return found;
   }
@@ -57,6 +60,13 @@ export function checkStep(ground: StepGround): readonly RolloutViolation[] {
   const heard = heardOf(ground, was.sinceVersion, before);
   if (heard.good < 1) fail('E', 'a wave went on although nobody of it said that it fares well');
   return found;
+}
+
+/** Without those that are there only to be `down`. */
+function withoutKept(content: Content, stable: Content): Content {
+  const own = new Set(stable.managers.map(({ id }) => id));
+  const managers = content.managers.filter(({ id, state }) => own.has(id) || state !== 'down');
+  return { ...content, managers };
 }
 
 function heardOf({ rows }: StepGround, sinceVersion: number, { rollout }: PublishedList) {
