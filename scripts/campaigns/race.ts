@@ -109,6 +109,7 @@ function openTarget(root: string, leaks: string[]): ConfigFile {
     },
     read: () => Promise.reject(new Error('no backups in this campaign')),
     readOriginal: () => Promise.resolve(undefined),
+    forgetOriginal: () => Promise.resolve(),
   };
   return openUnixConfigFile({
     path: join(root, 'etc', 'ossec.conf'),

@@ -48,10 +48,12 @@ export interface ConfigFile {
 
 /** Port: earlier contents, newest first, outside the agent's own directory. */
 export interface BackupStore {
-  /** Durable when it resolves; keeps the newest three and, for ever, the very first. */
+  /** Durable when it resolves; keeps the newest three and, until it is put back, the original. */
   keep(bytes: Uint8Array): Promise<void>;
   /** `1` is the newest. Throws HostError `not_found`. */
   read(generation: number): Promise<Uint8Array>;
   /** What stood there before our first write, or undefined. */
   readOriginal(): Promise<Uint8Array | undefined>;
+  /** It was put back: what stands there at our next write is the operator's, and the original then. */
+  forgetOriginal(): Promise<void>;
 }

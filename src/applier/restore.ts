@@ -8,6 +8,7 @@ import { extractClientSections, restoreClientSections } from '../agent-config/or
 import { readConfig } from '../agent-config/servers.ts';
 import { sha256Tag } from '../bytes.ts';
 import { AgentError, HostError, PilotfishError } from '../errors.ts';
+import { messageOf } from '../guards.ts';
 import type { Position } from '../list/model.ts';
 import { comparePositions } from '../list/position.ts';
 import type { AgentFacts } from '../wazuh/agent-facts.ts';
@@ -112,7 +113,20 @@ interface Order {
   readonly move: boolean;
 }
 
-async function putTarget(run: Run, facts: AgentFacts, { target, move }: Order): Promise<End> {
+async function putTarget(run: Run, facts: AgentFacts, order: Order): Promise<End> {
+  const end = await putBytes(run, facts, order);
+  if (order.target.kind === 'original') await forgetOriginal(run);
+  return end;
+}
+
+/** One that stays is put back once more some day, whatever the operator wrote since. */
+async function forgetOriginal({ world, progress }: Run): Promise<void> {
+  await world.backups.forgetOriginal().catch((error: unknown) => {
+    progress.notes.push(`the original is still kept: ${messageOf(error)}`);
+  });
+}
+
+async function putBytes(run: Run, facts: AgentFacts, { target, move }: Order): Promise<End> {
   const { world, progress } = run;
   const before = await readIfThere(run);
   const bytes = await wantedBytes(world, target, before?.bytes, facts);
@@ -263,7 +277,7 @@ async function wantedBytes(
   if (original === undefined) {
     throw new HostError(
       'not_found',
-      'nothing was ever written by us: there is no original to restore',
+      'there is no original to restore: nothing of ours was written, or it was put back already',
     );
   }
   if (current === undefined) return original;

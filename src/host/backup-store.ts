@@ -1,8 +1,8 @@
 /**
  * Earlier contents of ossec.conf in our own directory: `conf-SEQUENCE` (three newest) and
- * `original.conf` (once, for ever). Mode 0600: the file may hold keys of modules.
+ * `original.conf` (kept until it is put back). Mode 0600: the file may hold keys of modules.
  */
-import { readdir, readFile, unlink } from 'node:fs/promises';
+import { readdir, readFile, rm, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BackupStore } from '../applier/config-file.ts';
 import { equalBytes } from '../bytes.ts';
@@ -35,6 +35,7 @@ export function openBackupStore(directory: string): BackupStore {
       throw new HostError('not_found', `there is no backup generation ${generation}`);
     },
     readOriginal: () => readIfThere(original),
+    forgetOriginal: () => rm(original, { force: true }),
   };
 }
 

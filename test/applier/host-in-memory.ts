@@ -73,6 +73,7 @@ export class HostInMemory {
   log = '';
   steps: RestartStep[] = [];
   backups: Uint8Array[] = [];
+  original: Uint8Array | undefined;
   locked = false;
   settings: ApplierSettings;
   countHealthy = true;
@@ -206,6 +207,7 @@ export class HostInMemory {
             throw new AgentError('changed_meanwhile', 'changed');
           }
           this.backups.unshift(this.config);
+          this.original ??= this.config;
           this.config = Buffer.from(bytes);
           return { kind: 'renamed', notes: [] } as const;
         }),
@@ -220,7 +222,11 @@ export class HostInMemory {
         if (bytes === undefined) throw new HostError('not_found', 'no such backup');
         return bytes;
       },
-      readOriginal: async () => this.backups.at(-1),
+      readOriginal: async () => this.original,
+      forgetOriginal: async () =>
+        this.#touch(() => {
+          this.original = undefined;
+        }),
     };
   }
 

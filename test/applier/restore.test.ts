@@ -76,6 +76,19 @@ test('restore --original puts back the client section and keeps everything else'
   assert.equal(host.connectedTo, '10.0.0.1');
 });
 
+test('entries that the operator changed after one removal are those that the next one puts back', async () => {
+  const host = await applied();
+  await restore(host.world(), { kind: 'original' }, true);
+  host.config = Buffer.from(configOf('10.0.0.77')); // the manager of before is gone for good
+  await endRestore(host.world());
+  await apply(host.world(), request()); // held: the operator's own entries are left for a while
+  host.now += 3_600_000;
+  await apply(host.world(), request());
+  assert.deepEqual(host.servers, ours);
+  assert.equal((await restore(host.world(), { kind: 'original' }, true)).outcome, 'restored');
+  assert.equal(host.config.toString(), configOf('10.0.0.77'));
+});
+
 test('restore --to N puts back that generation', async () => {
   const host = await applied();
   await apply(host.world(), request({ order: [...names].reverse() }));

@@ -120,8 +120,8 @@ for (const [what, edit] of edits) {
     }));
 }
 
-test('three backup generations are kept, newest first, and the original for ever', () =>
-  withConfig(async ({ open, stateDirectory }) => {
+test('three backup generations are kept, newest first, and the original until it is put back', () =>
+  withConfig(async ({ open, path, stateDirectory }) => {
     const file = open();
     for (const number of [1, 2, 3, 4, 5]) {
       await file.replace(await file.read(), Buffer.from(`${newText}<!-- ${number} -->`));
@@ -135,6 +135,13 @@ test('three backup generations are kept, newest first, and the original for ever
     assert.equal(Buffer.from((await backups.readOriginal()) ?? '').toString(), oldText);
     const mode = (await stat(join(stateDirectory, 'backups', 'original.conf'))).mode & 0o777;
     assert.equal(mode, 0o600);
+    await backups.forgetOriginal();
+    await backups.forgetOriginal(); // a restore that was killed does it twice
+    assert.equal(await backups.readOriginal(), undefined);
+    const theirs = `${oldText}<!-- of the operator -->`;
+    await writeFile(path, theirs);
+    await file.replace(await file.read(), fresh);
+    assert.equal(Buffer.from((await backups.readOriginal()) ?? '').toString(), theirs);
   }));
 
 test('an unwritable state directory means no write at all: without backup nothing is replaced', () =>
