@@ -3,6 +3,7 @@
 set -eu
 
 state=/var/lib/pilotfish-publisher
+again=/usr/lib/pilotfish-publisher/installed-again
 
 has_systemd() { [ -d /run/systemd/system ]; }
 
@@ -64,12 +65,25 @@ tear_down() {
   rm -f /etc/init.d/pilotfish-publisher
 }
 
+# Behind a removal dpkg tells `configure` the version of before, as for an upgrade; only here it says
+# which it is.
+deb_preinst() {
+  [ "$1" = install ] && [ -n "${2:-}" ] || return 0
+  mkdir -p "${again%/*}"
+  : >"$again"
+}
+
 deb_postinst() {
   [ "$1" != triggered ] || after_manager
   [ "$1" = configure ] || return 0
   set_up
   join_manager_group
-  if [ -z "${2:-}" ]; then start_services fresh; else start_services again; fi
+  if [ -z "${2:-}" ] || [ -e "$again" ]; then
+    start_services fresh
+    rm -f "$again"
+  else
+    start_services again
+  fi
 }
 
 deb_prerm() {

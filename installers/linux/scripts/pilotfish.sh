@@ -7,6 +7,7 @@ set -eu
 state=/var/lib/pilotfish
 applier=/var/lib/pilotfish-apply
 config=/etc/pilotfish/pilotfish.yml
+again=/usr/lib/pilotfish/installed-again
 
 has_systemd() { [ -d /run/systemd/system ]; }
 
@@ -136,6 +137,14 @@ forget() {
   if getent group pilotfish >/dev/null; then groupdel pilotfish || true; fi
 }
 
+# Behind a removal dpkg tells `configure` the version of before, as for an upgrade; only here it says
+# which it is.
+deb_preinst() {
+  [ "$1" = install ] && [ -n "${2:-}" ] || return 0
+  mkdir -p "${again%/*}"
+  : >"$again"
+}
+
 deb_postinst() {
   case $1 in
   configure)
@@ -143,9 +152,10 @@ deb_postinst() {
     join_agent_group
     make_folders
     write_config
-    if [ -z "${2:-}" ]; then
+    if [ -z "${2:-}" ] || [ -e "$again" ]; then
       end_hold
       start_services fresh
+      rm -f "$again"
     else
       start_services again
     fi

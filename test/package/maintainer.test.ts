@@ -1,0 +1,90 @@
+/**
+ * The maintainer scripts, called as dpkg calls them. Their fixed places are moved into a folder of
+ * the test, and what changes users or units is a stand-in that notes how it was called.
+ */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { script } from '../../scripts/package/deb.ts';
+import { type ProgramName, programs } from '../../scripts/package/targets.ts';
+
+/** Folders are given to another user. */
+const skip = process.getuid?.() !== 0 && 'needs root';
+const nobody = 65534;
+const tools = ['getent', 'groupadd', 'useradd', 'usermod', 'userdel', 'groupdel', 'chgrp'];
+
+class Debian {
+  readonly #folder: string;
+  readonly #program: ProgramName;
+
+  constructor(t: TestContext, program: ProgramName) {
+    this.#program = program;
+    this.#folder = mkdtempSync(join(tmpdir(), 'pilotfish-maintainer-'));
+    t.after(() => rmSync(this.#folder, { recursive: true, force: true, maxRetries: 9 }));
+    for (const place of ['bin', 'var/lib', 'etc/init.d', 'usr/bin', 'run/systemd/system']) {
+      mkdirSync(this.path(place), { recursive: true });
+    }
+    for (const name of [...tools, 'systemctl']) this.tool(`bin/${name}`);
+    this.tool('bin/id', 'echo pilotfish wazuh wazuh-manager ossec');
+    this.tool('bin/systemctl', 'case "$*" in *is-enabled*) exit 1 ;; esac');
+    this.tool(`usr/bin/${program}`);
+  }
+
+  path(name: string): string {
+    return join(this.#folder, name);
+  }
+
+  tool(name: string, text = ''): void {
+    const note = `echo "\${0##*/} $*" >>'${this.path('calls')}'`;
+    writeFileSync(this.path(name), `#!/bin/sh\n${note}\n${text}\n`, { mode: 0o755 });
+  }
+
+  /** Undefined where the package has no such script. */
+  call(name: string, words: readonly string[]) {
+    rmSync(this.path('calls'), { force: true });
+    const text = script(this.#program, name)
+      ?.replaceAll(/(?<![\w.])\/(etc|var|usr|run)\//g, `${this.#folder}/$1/`)
+      .replaceAll(/ -([og]) pilotfish(-publisher)?\b/g, ` -$1 ${nobody}`);
+    if (text === undefined) return;
+    const env = { PATH: `${this.path('bin')}:${process.env.PATH}` };
+    const { status, stderr } = spawnSync('sh', ['-s', '--', ...words], { input: text, env });
+    assert.equal(status, 0, `${name}: ${stderr}`);
+  }
+
+  get calls(): string {
+    return existsSync(this.path('calls')) ? readFileSync(this.path('calls'), 'utf8') : '';
+  }
+}
+
+for (const program of programs) {
+  test(`${program}: installed again behind a removal it runs as at first; an upgrade only restarts`, {
+    skip,
+  }, (t) => {
+    const host = new Debian(t, program);
+    host.call('preinst', ['install']);
+    host.call('postinst', ['configure', '']);
+    assert.match(host.calls, /systemctl --quiet enable .*pilotfish/);
+    writeFileSync(host.path(`var/lib/${program}/token`), 'pfj1.x\n');
+
+    host.call('preinst', ['upgrade', '1.0.0', '1.0.1']);
+    host.call('postinst', ['configure', '1.0.0']);
+    assert.match(host.calls, /systemctl try-restart .*pilotfish/);
+    assert.doesNotMatch(host.calls, /systemctl (?:--quiet enable|start)|pilotfish resume/);
+
+    host.call('prerm', ['remove']);
+    host.call('postrm', ['remove']);
+    // dpkg tells the version of before here too, as for an upgrade.
+    host.call('preinst', ['install', '1.0.1', '1.0.1']);
+    host.call('postinst', ['configure', '1.0.1']);
+    assert.match(host.calls, /systemctl --quiet enable .*pilotfish/);
+    assert.match(host.calls, /systemctl start .*pilotfish/);
+    if (program === 'pilotfish') assert.match(host.calls, /pilotfish resume/);
+
+    host.call('preinst', ['upgrade', '1.0.1', '1.0.2']);
+    host.call('postinst', ['configure', '1.0.1']);
+    assert.doesNotMatch(host.calls, /systemctl (?:--quiet enable|start)/);
+  });
+}
