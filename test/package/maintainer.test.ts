@@ -4,7 +4,17 @@
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -58,6 +68,21 @@ class Debian {
     return existsSync(this.path('calls')) ? readFileSync(this.path('calls'), 'utf8') : '';
   }
 }
+
+test('an upgrade gives nobody what the user of the sidecar linked into its state', {
+  skip,
+}, (t) => {
+  const host = new Debian(t, 'pilotfish');
+  host.call('postinst', ['configure', '']);
+  const spool = host.path('var/lib/pilotfish/spool');
+  rmSync(spool, { recursive: true, force: true });
+  mkdirSync(host.path('etc/secrets'), { mode: 0o750 });
+  symlinkSync(host.path('etc/secrets'), spool);
+  host.call('postinst', ['configure', '1.0.0']);
+  const { uid, mode } = statSync(host.path('etc/secrets'));
+  assert.deepEqual([uid, mode & 0o7777], [0, 0o750]);
+  assert.equal(lstatSync(host.path('var/lib/pilotfish')).uid, nobody);
+});
 
 for (const program of programs) {
   test(`${program}: installed again behind a removal it runs as at first; an upgrade only restarts`, {

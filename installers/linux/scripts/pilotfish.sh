@@ -28,8 +28,9 @@ join_agent_group() {
   done
 }
 
+# Nothing below $state is root's to make or to give away: its user may have put a link there.
 make_folders() {
-  install -d -m 0700 -o pilotfish -g pilotfish "$state" "$state/spool"
+  install -d -m 0700 -o pilotfish -g pilotfish "$state"
   install -d -m 0755 -o root -g root "$applier" "$applier/results"
   install -d -m 0750 -o root -g pilotfish /etc/pilotfish
 }
