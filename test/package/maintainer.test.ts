@@ -20,6 +20,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { script } from '../../scripts/package/deb.ts';
 import { type ProgramName, programs } from '../../scripts/package/targets.ts';
+import { parseSidecarConfig } from '../../src/cli/sidecar-config.ts';
 
 /** Folders are given to another user. */
 const skip = process.getuid?.() !== 0 && 'needs root';
@@ -53,19 +54,24 @@ class Debian {
   }
 
   /** Undefined where the package has no such script. */
-  call(name: string, words: readonly string[]) {
+  call(name: string, words: readonly string[], settings: Readonly<Record<string, string>> = {}) {
     rmSync(this.path('calls'), { force: true });
     const text = script(this.#program, name)
       ?.replaceAll(/(?<![\w.])\/(etc|var|usr|run)\//g, `${this.#folder}/$1/`)
       .replaceAll(/ -([og]) pilotfish(-publisher)?\b/g, ` -$1 ${nobody}`);
     if (text === undefined) return;
-    const env = { PATH: `${this.path('bin')}:${process.env.PATH}` };
+    const env = { ...settings, PATH: `${this.path('bin')}:${process.env.PATH}` };
     const { status, stderr } = spawnSync('sh', ['-s', '--', ...words], { input: text, env });
     assert.equal(status, 0, `${name}: ${stderr}`);
   }
 
   get calls(): string {
     return existsSync(this.path('calls')) ? readFileSync(this.path('calls'), 'utf8') : '';
+  }
+
+  get config() {
+    const path = this.path('etc/pilotfish/pilotfish.yml');
+    return parseSidecarConfig(readFileSync(path, 'utf8'), path);
   }
 }
 
@@ -113,3 +119,17 @@ for (const program of programs) {
     assert.doesNotMatch(host.calls, /systemctl (?:--quiet enable|start)/);
   });
 }
+
+test('settings of the environment reach the configuration as texts, whatever YAML makes of them', {
+  skip,
+}, (t) => {
+  for (const zone of ['1', '010', 'null', 'true', '1e3', 'eu-1']) {
+    const host = new Debian(t, 'pilotfish');
+    host.call('postinst', ['configure', ''], {
+      PILOTFISH_ZONE: zone,
+      PILOTFISH_APPLY_MODE: 'relay',
+      PILOTFISH_MAINTENANCE_WINDOW: 'mon-fri 22:00-04:00',
+    });
+    assert.deepEqual([host.config.zone, host.config.apply.mode], [zone, 'relay']);
+  }
+});

@@ -35,7 +35,7 @@ make_folders() {
   install -d -m 0750 -o root -g pilotfish /etc/pilotfish
 }
 
-# value NAME: what the environment says, if it holds nothing that YAML or a shell would read.
+# value NAME: what the environment says, if it may stand between quotes in YAML.
 value() {
   eval "text=\${$1:-}"
   case $text in
@@ -53,11 +53,11 @@ write_config() {
   umask 027
   {
     echo "# Configuration of pilotfish. Every key: pilotfish --help"
-    [ -z "$token" ] || echo "joinToken: $token"
-    [ -z "$zone" ] || echo "zone: $zone"
+    [ -z "$token" ] || echo "joinToken: '$token'"
+    [ -z "$zone" ] || echo "zone: '$zone'"
     if [ -n "$mode$window" ]; then
       echo "apply:"
-      [ -z "$mode" ] || echo "  mode: $mode"
+      [ -z "$mode" ] || echo "  mode: '$mode'"
       [ -z "$window" ] || echo "  windows: ['$window']"
     fi
   } >"$config.new"
