@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   chmodSync,
   chownSync,
   existsSync,
+  mkdirSync,
   readFileSync,
   statSync,
   symlinkSync,
@@ -122,6 +125,22 @@ describe('the applier in POSIX sh', { concurrency: 4 }, () => {
     const held = await host.run('run');
     assert.match(held.err, /this very list failed here/);
     assert.deepEqual([held.exit, host.restarts], [3, 2]);
+  });
+
+  test("a lock whose number went to another process is nobody's; that of a run at work holds", async (t) => {
+    const { host } = await joined(t);
+    const holder = (...words: readonly string[]) => {
+      const child = spawn('sh', ['-c', 'echo up; read -r line', ...words]);
+      t.after(() => child.kill());
+      mkdirSync(host.path('state/lock'), { recursive: true });
+      writeFileSync(host.path('state/lock/pid'), `${child.pid}\n`);
+      return once(child.stdout, 'data');
+    };
+    await holder('sshd');
+    const { exit, err } = await host.run('status');
+    assert.equal(exit, 0, err);
+    await holder('/opt/pilotfish/pilotfish-sh', 'run');
+    assert.match((await host.run('status')).err, /E030 pilotfish-sh already runs/);
   });
 
   test('a run that is killed after the swap is taken up by the next one', async (t) => {

@@ -90,6 +90,14 @@ is_number() { case $1 in '' | *[!0-9]*) return 1 ;; *) [ "${#1}" -le 16 ] ;; esa
 
 is_identifier() { case $1 in '' | *[!A-Za-z0-9_-]*) return 1 ;; *) [ "${#1}" -le 64 ] ;; esac; }
 
+# is_run PID: does it run, as one of ours? The lock outlives a reboot, and its number may be a daemon's
+# by then. Where ps tells nothing the number alone counts.
+is_run() {
+  kill -0 "$1" 2>/dev/null || return 1
+  running=$(ps -A -o pid= -o args= 2>/dev/null) && [ -n "$running" ] || return 0
+  printf '%s\n' "$running" | "$awk" -v pid="$1" '$1 == pid && /pilotfish-sh/ { found = 1 } END { exit !found }'
+}
+
 # owned_well FILE: ours or root's, and nobody else may write it.
 owned_well() {
   ls -ldn "$1" 2>/dev/null | "$awk" -v me="$(id -u)" \
