@@ -3,7 +3,7 @@
  * Their fixed places are moved into a folder of the test; nothing else of them is changed.
  */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -74,6 +74,14 @@ esac
     return { status, out: stdout.toString().trim() };
   }
 
+  /** What an earlier start left behind, or the start before a reboot. */
+  remember(program: ProgramName, pid: number): void {
+    const halves = program === 'pilotfish' ? ['sidecar', 'applier'] : [program];
+    const folder = program === 'pilotfish' ? this.path(program) : this.path('.');
+    mkdirSync(folder, { recursive: true });
+    for (const half of halves) writeFileSync(join(folder, `${half}.pid`), `${pid}\n`);
+  }
+
   log(program: ProgramName): string {
     const path = this.path(`${program}.log`);
     return existsSync(path) ? readFileSync(path, 'utf8') : '';
@@ -103,6 +111,23 @@ for (const shell of shells) {
       assert.match(host.log(program), /ended/);
       assert.equal(host.do('status').status, 3);
       assert.equal(host.do('bogus').status, 2);
+    });
+  }
+
+  for (const program of programs) {
+    test(`${program} under ${shell[0]}: a number that went to another process is neither ours nor stopped`, {
+      skip,
+    }, async (t) => {
+      const host = new OldHost(t, program, shell);
+      const other = spawn('sleep', ['600']);
+      t.after(() => other.kill());
+      host.remember(program, other.pid ?? 0);
+      assert.equal(host.do('status').status, 3);
+      assert.equal(host.do('stop').status, 0);
+      assert.match(readFileSync(`/proc/${other.pid}/status`, 'utf8'), /^State:\t[RS]/m);
+      host.remember(program, other.pid ?? 0);
+      host.do('start');
+      await eventually('it runs', () => host.log(program).includes('runs, options: none'));
     });
   }
 
