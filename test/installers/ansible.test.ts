@@ -172,6 +172,42 @@ describe('the collection', { concurrency: 2 }, () => {
     assert.equal(readFileSync(host.path('token.mode'), 'utf8'), '600\n');
     assert.equal(host.readConfig(), config);
   });
+
+  test('what publisher.yml holds, the key of the cluster too, is in no difference that Ansible prints', (t) => {
+    if (!has('ansible-playbook')) return t.skip('no ansible');
+    const key = 'c98b62a9b6169ac5f67dae55ae4a9088';
+    const config = { cluster: { name: 'wazuh', key }, dns: { zone: 'agents.example' } };
+    const site = siteFor(t, [
+      'host ansible_connection=local ansible_python_interpreter=/usr/bin/python3',
+      '[all:vars]',
+      'pilotfish_publisher_org=acme',
+      'pilotfish_publisher_urls=["https://p1.example:8443"]',
+      'pilotfish_publisher_managers=[{"id": "wm1", "address": "10.0.0.1"}]',
+      `pilotfish_publisher_config=${JSON.stringify(config)}`,
+      `pilotfish_publisher_dir=${JSON.stringify('{{ playbook_dir }}/publisher')}`,
+    ]);
+    mkdirSync(join(site.folder, 'publisher'));
+    writeFileSync(join(site.folder, 'publisher/publisher.yml'), 'org: acme\n');
+    const play = '- hosts: all\n  gather_facts: false\n  roles: [pilotfish.fleet.publisher]\n';
+    writeFileSync(join(site.folder, 'plays.yml'), play);
+    const words = [
+      '-i',
+      'inventory.ini',
+      'plays.yml',
+      '--check',
+      '--diff',
+      '-t',
+      'pilotfish_config',
+    ];
+    const ran = spawnSync('ansible-playbook', words, {
+      cwd: site.folder,
+      env: environmentOf(site),
+    });
+    const output = `${ran.stdout}${ran.stderr}`;
+    assert.equal(ran.status, 0, output);
+    assert.match(output, /Write publisher\.yml\][^\n]*\n(?:.*\n)*?changed/);
+    assert.ok(!output.includes(key), output);
+  });
 });
 
 /** Keeps its table in a file of the test. */
