@@ -133,3 +133,18 @@ test('settings of the environment reach the configuration as texts, whatever YAM
     assert.deepEqual([host.config.zone, host.config.apply.mode], [zone, 'relay']);
   }
 });
+
+for (const program of programs) {
+  test(`${program}: units that are masked and groups of elsewhere break no installation, and no agent's`, {
+    skip,
+  }, (t) => {
+    const host = new Debian(t, program);
+    host.tool('bin/systemctl', 'exit 1');
+    host.tool('bin/id', 'echo pilotfish');
+    host.tool('bin/usermod', 'exit 6');
+    host.call('postinst', ['configure', '']);
+    host.call('postinst', ['triggered', '/var/ossec/etc']);
+    host.call('postinst', ['configure', '1.0.0']);
+    assert.match(host.calls, /systemctl try-restart/);
+  });
+}

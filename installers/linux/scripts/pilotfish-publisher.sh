@@ -21,8 +21,7 @@ join_manager_group() {
   for group in wazuh wazuh-manager ossec; do
     getent group "$group" >/dev/null || continue
     id -nG pilotfish-publisher | tr ' ' '\n' | grep -qx "$group" && continue
-    usermod -a -G "$group" pilotfish-publisher
-    changed_group=yes
+    if usermod -a -G "$group" pilotfish-publisher; then changed_group=yes; fi
   done
 }
 
@@ -35,10 +34,12 @@ after_manager() {
   fi
 }
 
+# A service manager that refuses (a masked unit, a bus that is away) has said why; a package that is
+# left half installed would stand in the way of the manager's own.
 start_services() { # start_services fresh|again
   if command -v systemctl >/dev/null; then
-    has_systemd && systemctl daemon-reload
-    [ "$1" = again ] || systemctl --quiet enable pilotfish-publisher.service
+    if has_systemd; then systemctl daemon-reload || true; fi
+    [ "$1" = again ] || systemctl --quiet enable pilotfish-publisher.service || true
   fi
   if has_systemd; then
     if [ "$1" = again ]; then

@@ -23,8 +23,7 @@ join_agent_group() {
   for group in wazuh ossec; do
     getent group "$group" >/dev/null || continue
     id -nG pilotfish | tr ' ' '\n' | grep -qx "$group" && continue
-    usermod -a -G "$group" pilotfish
-    changed_group=yes
+    if usermod -a -G "$group" pilotfish; then changed_group=yes; fi
   done
 }
 
@@ -70,18 +69,20 @@ may_start() { [ -e "$state/token" ] || grep -q '^joinToken:' "$config"; }
 # A resident sidecar unless somebody chose the timer.
 timer_chosen() { systemctl --quiet is-enabled pilotfish-once.timer 2>/dev/null; }
 
+# A service manager that refuses (a masked unit, a bus that is away) has said why; a package that is
+# left half installed would stand in the way of the agent's own.
 start_services() { # start_services fresh|again
   if command -v systemctl >/dev/null; then
-    has_systemd && systemctl daemon-reload
+    if has_systemd; then systemctl daemon-reload || true; fi
     if [ "$1" = fresh ] && ! timer_chosen; then
-      systemctl --quiet enable pilotfish-apply.path pilotfish.service
+      systemctl --quiet enable pilotfish-apply.path pilotfish.service || true
     fi
   fi
   if has_systemd; then
     if [ "$1" = again ]; then
       systemctl try-restart pilotfish-apply.path pilotfish.service || true
     elif may_start && ! timer_chosen; then
-      systemctl start pilotfish-apply.path
+      systemctl start pilotfish-apply.path || true
       systemctl start --no-block pilotfish.service || true
     fi
   elif [ ! -e /etc/init.d/pilotfish ] && [ -d /etc/init.d ]; then
