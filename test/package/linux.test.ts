@@ -40,7 +40,7 @@ test('the half with the network writes nothing of the agent; the half that write
 test('maintainer and init scripts are what sh can read', () => {
   const folder = join(root, 'installers/linux/init');
   const scripts = programs.flatMap((program) => [
-    ...['postinst', 'prerm', 'postrm'].map((name) => script(program, name) ?? ''),
+    ...['preinst', 'postinst', 'prerm', 'postrm'].map((name) => script(program, name) ?? ''),
     ...['post', 'preun', 'postun'].map((name) => script(program, name, 'rpm') ?? ''),
     readFileSync(join(folder, `${program}.sysv`), 'utf8'),
     readFileSync(join(folder, `${program}.openrc`), 'utf8'),

@@ -148,3 +148,28 @@ for (const program of programs) {
     assert.match(host.calls, /systemctl try-restart/);
   });
 }
+
+/** An applier that stops at its configuration, as `restore` does at one it cannot read. */
+const stumbles = `case "$*" in *'--config /dev/null'*) exit 0 ;; restore*) exit 2 ;; esac`;
+const ways = [
+  { names: 'no home', config: 'zone: [oops\n# home: /opt\n', original: 'restored' },
+  { names: 'another home', config: 'agent: {home: /opt/ossec\n', original: 'kept' },
+];
+
+for (const { names, config, original } of ways) {
+  test(`removed with a configuration that cannot be read and names ${names}: entries ${original}`, {
+    skip,
+  }, (t) => {
+    const host = new Debian(t, 'pilotfish');
+    host.call('postinst', ['configure', '']);
+    writeFileSync(host.path('etc/pilotfish/pilotfish.yml'), config);
+    mkdirSync(host.path('var/lib/pilotfish-apply/backups'));
+    writeFileSync(host.path('var/lib/pilotfish-apply/backups/original.conf'), 'x');
+    host.tool('usr/bin/pilotfish', stumbles);
+    host.call('prerm', ['remove']);
+    assert.match(host.calls, /^pilotfish restore --original --package-removal$/m);
+    const isKept = existsSync(host.path('var/lib/pilotfish-apply/unrestored'));
+    assert.equal(isKept, original === 'kept');
+    assert.equal(host.calls.includes('--config /dev/null'), original === 'restored');
+  });
+}

@@ -70,7 +70,7 @@ tear_down() {
 # which it is.
 deb_preinst() {
   [ "$1" = install ] && [ -n "${2:-}" ] || return 0
-  mkdir -p "${again%/*}"
+  install -d -m 0755 "${again%/*}"
   : >"$again"
 }
 

@@ -108,10 +108,20 @@ stop_services() {
   fi
 }
 
+put_back() { timeout 300 /usr/bin/pilotfish restore --original --package-removal "$@"; }
+
+# A configuration that cannot be read (exit 2) is no reason to leave a dead relay in ossec.conf: then the
+# defaults do, unless it names another home of the agent.
+put_back_somehow() {
+  put_back && return
+  [ $? = 2 ] && ! sed 's/#.*//' "$config" | grep -Eq '(home|config).?[[:space:]]*:' || return 1
+  put_back --config /dev/null
+}
+
 # The server entries as they were before us; the agent goes back to them. Nothing written: no work.
 restore_agent() {
   [ -e "$applier/backups/original.conf" ] || return 0
-  if timeout 300 /usr/bin/pilotfish restore --original --package-removal; then
+  if put_back_somehow; then
     rm -f "$applier/unrestored"
   else
     : >"$applier/unrestored"
@@ -143,7 +153,7 @@ forget() {
 # which it is.
 deb_preinst() {
   [ "$1" = install ] && [ -n "${2:-}" ] || return 0
-  mkdir -p "${again%/*}"
+  install -d -m 0755 "${again%/*}"
   : >"$again"
 }
 
