@@ -23,6 +23,9 @@ function siteFor(t: TestContext, inventory: readonly string[] = []) {
   return site;
 }
 
+const collectionOf = (site: { readonly folder: string }): string =>
+  join(site.folder, 'collections/ansible_collections/pilotfish/fleet');
+
 /** In a mount namespace, so that /opt and /etc/pilotfish are nobody's but ours. */
 const script = `set -e
 mount -t tmpfs tmpfs /opt
@@ -105,7 +108,7 @@ describe('the collection', { concurrency: 2 }, () => {
       'ansible-lint',
       ['--offline', '--nocolor', '-q', '--profile', 'production'],
       {
-        cwd: join(site.folder, 'collections/ansible_collections/pilotfish/fleet'),
+        cwd: collectionOf(site),
         env: { ...environmentOf(site), XDG_CACHE_HOME: join(site.folder, 'cache') },
       },
     );
@@ -171,6 +174,36 @@ describe('the collection', { concurrency: 2 }, () => {
     assert.deepEqual(seen, { file: expected, list: expected });
     assert.equal(readFileSync(host.path('token.mode'), 'utf8'), '600\n');
     assert.equal(host.readConfig(), config);
+  });
+
+  test('a removal that could not put the entries back fails, and so ends the wave', (t) => {
+    if (process.getuid?.() !== 0 || !has('ansible-playbook'))
+      return t.skip('needs root and ansible');
+    if (spawnSync('unshare', ['-m', 'true']).status !== 0)
+      return t.skip('no mount namespaces here');
+    const site = siteFor(t, [
+      'host ansible_connection=local ansible_python_interpreter=/usr/bin/python3',
+    ]);
+    const play = `- hosts: all
+  gather_facts: false
+  tasks:
+    - ansible.builtin.include_role: {name: pilotfish.fleet.sidecar, tasks_from: linux_unrestored}
+`;
+    writeFileSync(join(site.folder, 'plays.yml'), play);
+    const removed = (left: string) => {
+      const steps = `mount -t tmpfs tmpfs /var/lib && ${left} && exec ansible-playbook -i inventory.ini plays.yml`;
+      const options = { cwd: site.folder, env: environmentOf(site) };
+      return spawnSync('unshare', ['-m', 'sh', '-c', steps], options);
+    };
+    const clean = removed('true');
+    assert.equal(clean.status, 0, String(clean.stdout));
+    const left = removed(
+      'mkdir /var/lib/pilotfish-apply && : >/var/lib/pilotfish-apply/unrestored',
+    );
+    assert.notEqual(left.status, 0);
+    assert.match(String(left.stdout), /backups\/original\.conf; put them back/);
+    const tasks = join(collectionOf(site), 'roles/sidecar/tasks/linux_absent.yml');
+    assert.match(readFileSync(tasks, 'utf8'), /import_tasks: linux_unrestored\.yml\n$/);
   });
 
   test('what publisher.yml holds, the key of the cluster too, is in no difference that Ansible prints', (t) => {
