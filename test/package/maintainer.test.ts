@@ -135,6 +135,17 @@ test('settings of the environment reach the configuration as texts, whatever YAM
 });
 
 for (const program of programs) {
+  test(`${program}: a removal that dpkg gives up leaves it running, not stopped`, { skip }, (t) => {
+    const host = new Debian(t, program);
+    host.call('postinst', ['configure', '']);
+    writeFileSync(host.path(`var/lib/${program}/token`), 'pfj1.x\n');
+    host.call('prerm', ['remove']);
+    host.call('postinst', ['abort-remove']);
+    assert.match(host.calls, /systemctl --quiet enable .*pilotfish/);
+    assert.match(host.calls, /systemctl start .*pilotfish/);
+    assert.equal(host.calls.includes('pilotfish resume'), program === 'pilotfish');
+  });
+
   test(`${program}: units that are masked and groups of elsewhere break no installation, and no agent's`, {
     skip,
   }, (t) => {

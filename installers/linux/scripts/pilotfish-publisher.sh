@@ -76,6 +76,7 @@ deb_preinst() {
 
 deb_postinst() {
   [ "$1" != triggered ] || after_manager
+  [ "$1" != abort-remove ] || start_services fresh
   [ "$1" = configure ] || return 0
   set_up
   join_manager_group

@@ -172,6 +172,11 @@ deb_postinst() {
       start_services again
     fi
     ;;
+  # What prerm stopped and put back: the package stays, so does its work.
+  abort-remove)
+    end_hold
+    start_services fresh
+    ;;
   triggered)
     changed_group=no
     join_agent_group
