@@ -143,6 +143,19 @@ describe('the applier in POSIX sh', { concurrency: 4 }, () => {
     assert.match((await host.run('status')).err, /E030 pilotfish-sh already runs/);
   });
 
+  test('entries that the operator changed after a restore are those that the next one puts back', async (t) => {
+    const { host } = await joined(t);
+    assert.equal((await host.run('run')).exit, 0);
+    assert.equal((await host.run('restore')).exit, 0);
+    const theirs = config.replace('10.9.9.9', '10.9.9.77');
+    writeFileSync(host.configPath, theirs, 'latin1');
+    assert.equal((await host.run('run')).exit, 0);
+    assert.notEqual(host.readConfig(), theirs);
+    assert.equal((await host.run('restore')).exit, 0);
+    assert.equal(host.readConfig(), theirs);
+    assert.match((await host.run('restore')).err, /nothing of ours stands there/);
+  });
+
   test('a run that is killed after the swap is taken up by the next one', async (t) => {
     const { host } = await joined(t);
     host.onRestart('kill the applier');
