@@ -147,6 +147,32 @@ test('uninstalling restores first, then removes; --purge takes the state too', (
   }
 });
 
+test('installed again behind a removal, the hold that its restore left is ended, once', (t) => {
+  const mac = new Mac(t);
+  mac.install('pfj1.abc');
+  mkdirSync(mac.at(`${data}/state/applier/backups`), { recursive: true });
+  writeFileSync(mac.at(`${data}/state/applier/backups/original.conf`), 'x');
+  mac.run(mac.at(`${libexec}/uninstall.sh`));
+  const resumed = () => mac.install().calls.filter((call) => call.startsWith('pilotfish '));
+  assert.deepEqual(resumed(), ['pilotfish resume']);
+  assert.deepEqual(resumed(), []);
+});
+
+test('a configuration that cannot be read keeps no entries of ours, unless it names another home', (t) => {
+  for (const [text, exit] of [
+    ['zone: [oops\n# home: /opt\n', 0],
+    ['agent: {home: /opt/ossec\n', 1],
+  ] as const) {
+    const mac = new Mac(t);
+    mac.program(`case "$*" in *'--config /dev/null'*) exit 0 ;; restore*) exit 2 ;; esac`);
+    mac.install('pfj1.abc');
+    mkdirSync(mac.at(`${data}/state/applier/backups`), { recursive: true });
+    writeFileSync(mac.at(`${data}/state/applier/backups/original.conf`), 'x');
+    writeFileSync(mac.at(`${data}/pilotfish.yml`), text);
+    assert.equal(mac.run(mac.at(`${libexec}/uninstall.sh`)).exit, exit);
+  }
+});
+
 test('a restore that fails keeps the original, says where, and is a failure', (t) => {
   const mac = new Mac(t);
   mac.program('exit 1');
