@@ -82,6 +82,11 @@ esac
     for (const half of halves) writeFileSync(join(folder, `${half}.pid`), `${pid}\n`);
   }
 
+  /** Of a half of the sidecar, which is the number of its session too. */
+  pid(half: 'sidecar' | 'applier'): number {
+    return Number(readFileSync(this.path(`pilotfish/${half}.pid`), 'utf8'));
+  }
+
   log(program: ProgramName): string {
     const path = this.path(`${program}.log`);
     return existsSync(path) ? readFileSync(path, 'utf8') : '';
@@ -130,6 +135,24 @@ for (const shell of shells) {
       await eventually('it runs', () => host.log(program).includes('runs, options: none'));
     });
   }
+
+  test(`under ${shell[0]} a sidecar that died is started beside the applier's loop that still runs`, {
+    skip,
+  }, async (t) => {
+    const host = new OldHost(t, 'pilotfish', shell);
+    const runs = () => host.log('pilotfish').split('runs, options').length - 1;
+    host.do('start');
+    await eventually('it runs', () => runs() === 1);
+    const loop = host.pid('applier');
+    process.kill(-host.pid('sidecar'), 'SIGKILL');
+    await eventually('it is dead', () => host.do('status').status === 3);
+    host.do('start');
+    await eventually('it runs again', () => runs() === 2);
+    assert.equal(host.pid('applier'), loop);
+    assert.equal(host.do('status').status, 0);
+    host.do('stop');
+    await eventually('no loop is left', () => !existsSync(`/proc/${loop}`));
+  });
 
   test(`under ${shell[0]} the applier's loop takes a request, and a stop lets it finish`, {
     skip,
