@@ -2,7 +2,8 @@
  * Structured events, one JSON object a line (pino underneath). Fields are an allow-list by
  * construction: callers name what they log; nothing logs whole documents or secrets.
  */
-import { pino } from 'pino';
+import { writeSync } from 'node:fs';
+import { type DestinationStream, pino } from 'pino';
 
 export type LogFields = Readonly<Record<string, string | number | boolean | null | undefined>>;
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
@@ -17,7 +18,6 @@ export interface Log {
 
 /** A log that writes to file descriptor `fd` (default 2, standard error). */
 export function buildLog(level: LogLevel, fd = 2): Log {
-  const sink = pino.destination({ dest: fd, sync: true });
   const logger = pino(
     {
       level,
@@ -25,13 +25,33 @@ export function buildLog(level: LogLevel, fd = 2): Log {
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
-    sink,
+    openSink(fd),
   );
   const at =
     (name: 'debug' | 'info' | 'warn' | 'error') =>
     (event: string, fields: LogFields = {}): void =>
       logger[name]({ event, ...fields });
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
+}
+
+/**
+ * A log is worth less than the work it tells of: a line that cannot be written (a full disk, nobody
+ * who reads) is dropped, and nobody throws, least of all in the middle of a move.
+ */
+function openSink(fd: number): DestinationStream {
+  let isTorn = false;
+  return {
+    write(line) {
+      const bytes = Buffer.from(isTorn ? `\n${line}` : line);
+      let at = 0;
+      try {
+        while (at < bytes.length) at += writeSync(fd, bytes, at);
+        isTorn = false;
+      } catch {
+        isTorn ||= at > 0;
+      }
+    },
+  };
 }
 
 const drop = (): void => undefined;
