@@ -8,6 +8,8 @@ export function processTerminal(node: NodeJS.Process): Terminal {
     if (systemCodeOf(error) !== 'EPIPE') throw error;
     node.exit();
   });
+  // Where complaints cannot be written there is nobody to complain to: the exit code still tells.
+  node.stderr.on('error', () => undefined);
   return {
     out: (text) => void node.stdout.write(text),
     err: (text) => void node.stderr.write(text),
