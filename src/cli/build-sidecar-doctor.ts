@@ -39,6 +39,7 @@ import { openRooms, readAgentTimes, readConfig, readStatus } from './build-sidec
 import { judgeRelayHere } from './build-sidecar-relay.ts';
 import { buildSourceWorld, type Rooms } from './build-sidecar-rooms.ts';
 import { knownList } from './build-sidecar-world.ts';
+import { statusAgeMs } from './sidecar-command.ts';
 
 const dayMs = 86_400_000;
 
@@ -139,12 +140,10 @@ async function checkState({ stateDirectory, applierDirectory }: Rooms) {
   return [...modes, judgeDisk(stateDirectory, await readFreeBytes(stateDirectory))];
 }
 
-const maxStatusAgeMs = 60_000;
-
 async function checkRunning({ files }: Rooms): Promise<readonly Finding[]> {
   const status = await readStatus(files);
-  if (status === undefined || status.ageMs > maxStatusAgeMs) {
-    const text = 'none has ended a cycle in the last minute';
+  if (status === undefined || status.ageMs > statusAgeMs) {
+    const text = 'none has ended a cycle in the last three minutes';
     return [warn('sidecar', text, 'start it (`systemctl start pilotfish`), or look at its log')];
   }
   const { alarms } = status.report;
@@ -291,11 +290,13 @@ function hungAfterSec(times: AgentTimes): number {
   return nativeAway(0, times).find(({ fault }) => fault === 'hung')?.awaySec ?? 0;
 }
 
+/** The relay lives in `run`, which writes its status more often. */
+const relayAgeMs = 60_000;
+
 async function checkRelay(rooms: Rooms): Promise<readonly Finding[]> {
   if (rooms.config.apply.mode !== 'relay') return [await relayUnused(rooms)];
   const status = await readStatus(rooms.files);
-  const seen =
-    status !== undefined && status.ageMs <= maxStatusAgeMs ? status.report.relay : undefined;
+  const seen = status !== undefined && status.ageMs <= relayAgeMs ? status.report.relay : undefined;
   if (seen?.kind === 'open') return [ok('relay', `open on ${seen.address}:${seen.port}`)];
   const fix = 'meet the named condition, or choose another apply.mode';
   if (seen?.kind === 'refused') return [fail('relay', `${seen.code} ${seen.why}`, fix)];

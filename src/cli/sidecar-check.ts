@@ -3,9 +3,15 @@ import type { Command } from 'commander';
 import { ConfigError, PilotfishError } from '../errors.ts';
 import type { StatusReport } from '../sidecar/report.ts';
 import { parseDurationMs } from './config-file.ts';
-import { addCommand, type Common, plannedStatus, type SidecarParts } from './sidecar-command.ts';
+import {
+  addCommand,
+  type Common,
+  plannedStatus,
+  type SidecarParts,
+  withSilence,
+} from './sidecar-command.ts';
 import type { SidecarOffice } from './sidecar-host.ts';
-import { printable, renderDuration, show } from './terminal.ts';
+import { printable, show } from './terminal.ts';
 
 const levels = ['OK', 'WARNING', 'CRITICAL', 'UNKNOWN'] as const;
 
@@ -37,7 +43,7 @@ export function addCheck(program: Command, { terminal, host, outcome }: SidecarP
     });
 }
 
-/** The status with one more alarm when nobody has written one lately: dead, hung, or its disk is full. */
+/** The last status, however old: its silence is what matters then. */
 async function judgedStatus(office: SidecarOffice, maxAge: string): Promise<StatusReport> {
   const maxAgeMs = parseDurationMs(maxAge);
   if (maxAgeMs === undefined) {
@@ -45,10 +51,7 @@ async function judgedStatus(office: SidecarOffice, maxAge: string): Promise<Stat
   }
   const written = await office.status();
   if (written !== undefined && written.ageMs <= maxAgeMs) return written.report;
-  const since = written === undefined ? 'ever' : `for ${renderDuration(written.ageMs)}`;
-  const text = `no cycle of a sidecar ended ${since}: is it running, is its disk full?`;
-  const status = written?.report ?? (await plannedStatus(office));
-  return { ...status, alarms: [{ level: 'critical', text }, ...status.alarms] };
+  return withSilence(written?.report ?? (await plannedStatus(office)), written);
 }
 
 function levelOf({ alarms }: StatusReport): 0 | 1 | 2 {

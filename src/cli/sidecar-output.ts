@@ -106,7 +106,7 @@ export function statusText(
       one.seen ?? '-',
     ]);
   const lines = [
-    `agent ${status.agentId}: ${agentText(agent)}`,
+    `agent ${status.agentId}: ${agentText(agent)} (seen ${ago(status.atMs)})`,
     list === undefined
       ? 'list: none'
       : `list ${list.position} of ${status.org}, root ${status.rootVersion}, proven fresh ${status.freshAtMs === undefined ? 'never' : ago(status.freshAtMs)}`,

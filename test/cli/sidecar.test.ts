@@ -346,6 +346,37 @@ test('check is critical when no cycle of a sidecar ended lately, however good th
   assert.doesNotMatch((await desk.here('check', '--max-age', '10m')).out, /no cycle/);
 });
 
+test('status tells that no sidecar works here, and how old is what it shows', async (context) => {
+  const desk = new Desk(context);
+  await desk.join();
+  assert.match((await desk.here('status')).out, /^critical: no cycle of a sidecar ended ever/m);
+  await desk.here('once');
+  const path = desk.at('state/status.json');
+  const written = JSON.parse(readFileSync(path, 'utf8')) as { atMs: number };
+  const well = { ...written, alarms: [] };
+  const aged = (ms: number) =>
+    desk.put('state/status.json', JSON.stringify({ ...well, atMs: Date.now() - ms }));
+  aged(100_000);
+  const recent = await desk.here('status');
+  assert.equal(recent.exit, 0);
+  assert.match(recent.out, /\(seen \d+ s ago\)/);
+  aged(3_600_000);
+  const silent = await desk.here('status');
+  assert.equal(silent.exit, 3);
+  assert.match(silent.out, /^critical: no cycle of a sidecar ended for 60 min/m);
+});
+
+test('doctor takes a sidecar that a timer starts every 75 seconds for one that works', async (context) => {
+  const desk = new Desk(context);
+  await desk.join();
+  await desk.here('once');
+  const path = desk.at('state/status.json');
+  const written = JSON.parse(readFileSync(path, 'utf8')) as { atMs: number };
+  const well = { ...written, alarms: [], atMs: Date.now() - 80_000 };
+  desk.put('state/status.json', JSON.stringify(well));
+  assert.match((await desk.here('doctor')).out, /^ok +sidecar +runs, without alarms/m);
+});
+
 test('doctor tells every broken part with a fix, and goes on past each of them', async (t) => {
   const desk = new Desk(t);
   const fresh = await desk.here('doctor', '--json');
