@@ -19,7 +19,8 @@ export async function publishStatus(rooms: Rooms, plain: StatusReport): Promise<
   const status = await addApplier(rooms, plain);
   await rooms.files.writeStatus(status);
   const { textfile } = rooms.config.metrics;
-  if (textfile !== undefined) await replaceFile(textfile, renderMetrics(status, status.applier));
+  if (textfile === undefined) return;
+  await replaceFile(textfile, renderMetrics(status, status.applier), 0o644);
 }
 
 /** The same on loopback, where a port is configured; without it the sidecar goes on. */

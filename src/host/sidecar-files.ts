@@ -1,5 +1,5 @@
 /** Files of the sidecar on this host: signed files, the pause, the status, the agent's identity. */
-import { lstat, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { lstat, open, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HostError } from '../errors.ts';
 import { isJsonObject, messageOf, systemCodeOf } from '../guards.ts';
@@ -96,11 +96,22 @@ async function readJson(path: string, maxBytes: number): Promise<unknown> {
   }
 }
 
-/** Whole or not at all, but not worth a sync: it is written again in a moment. */
-export async function replaceFile(path: string, text: string): Promise<void> {
+/**
+ * Whole or not at all, but not worth a sync: it is written again in a moment. The folder may be
+ * somebody else's (a collector's): a link or a file left there is never written through. `mode`:
+ * for readers of other users, whatever the umask says.
+ */
+export async function replaceFile(path: string, text: string, mode?: number): Promise<void> {
   const temp = `${path}.new`;
   try {
-    await writeFile(temp, text, { mode: 0o644 });
+    await rm(temp, { force: true });
+    const handle = await open(temp, 'wx', 0o644);
+    try {
+      if (mode !== undefined) await handle.chmod(mode);
+      await handle.writeFile(text);
+    } finally {
+      await handle.close();
+    }
     await rename(temp, path);
   } catch {
     await rm(temp, { force: true }).catch(() => undefined);
