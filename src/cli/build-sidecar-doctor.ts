@@ -20,6 +20,7 @@ import {
   isClockSynchronised,
   readFreeBytes,
   readMode,
+  readModifiedAtMs,
   runtimeVersion,
 } from '../host/doctor-facts.ts';
 import { asOwnerOf } from '../host/privilege.ts';
@@ -67,6 +68,7 @@ function checksOf(rooms: Rooms): readonly Check[] {
     { name: 'client.keys', run: () => checkKeys(rooms) },
     { name: 'state', run: () => checkState(rooms) },
     { name: 'sidecar', run: () => checkRunning(rooms) },
+    { name: 'metrics', run: () => checkTextfile(rooms) },
     { name: 'trust', run: () => checkTrust(rooms) },
     { name: 'publishers', run: () => checkSources(rooms) },
     { name: 'managers', run: () => checkManagers(rooms) },
@@ -153,6 +155,22 @@ async function checkRunning({ files }: Rooms): Promise<readonly Finding[]> {
   });
   return told.length > 0 ? told : [ok('sidecar', 'runs, without alarms')];
 }
+
+/** Written behind every status; that it cannot be stops nothing, so only this tells. */
+async function checkTextfile({ config, files }: Rooms): Promise<readonly Finding[]> {
+  const { textfile } = config.metrics;
+  const status = await readStatus(files);
+  if (textfile === undefined || status === undefined) return [];
+  const writtenAtMs = await readModifiedAtMs(textfile);
+  const isBehind = writtenAtMs === undefined || status.report.atMs - writtenAtMs > textfileLagMs;
+  if (!isBehind) return [ok('metrics', `${textfile} is written`)];
+  const seen = writtenAtMs === undefined ? 'is not there' : 'is older than the last status';
+  const fix =
+    'let the user of pilotfish write in its folder; under systemd name it in ReadWritePaths too';
+  return [warn('metrics', `${textfile} ${seen}`, fix)];
+}
+
+const textfileLagMs = 60_000;
 
 async function checkTrust(rooms: Rooms): Promise<readonly Finding[]> {
   const memory = await readMemory(rooms.memoryFile);

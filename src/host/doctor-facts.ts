@@ -14,6 +14,14 @@ export async function readMode(path: string): Promise<ModeSeen> {
   );
 }
 
+/** Undefined where the file is not there. */
+export async function readModifiedAtMs(path: string): Promise<number | undefined> {
+  return stat(path).then(
+    ({ mtimeMs }) => mtimeMs,
+    () => undefined,
+  );
+}
+
 /** Bytes that an ordinary user may still write below `path`. */
 export async function readFreeBytes(path: string): Promise<number | undefined> {
   return statfs(path).then(

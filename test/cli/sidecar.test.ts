@@ -377,6 +377,18 @@ test('doctor takes a sidecar that a timer starts every 75 seconds for one that w
   assert.match((await desk.here('doctor')).out, /^ok +sidecar +runs, without alarms/m);
 });
 
+test('doctor tells that the metrics file cannot be written', async (context) => {
+  const desk = new Desk(context);
+  const file = desk.at('collector/pilotfish.prom');
+  desk.put('pf.yml', desk.config(`metrics: {textfile: ${file}}\n`));
+  await desk.join();
+  await desk.here('once');
+  assert.match((await desk.here('doctor')).out, /^WARN +metrics +.*pilotfish\.prom is not there/m);
+  mkdirSync(desk.at('collector'));
+  await desk.here('once');
+  assert.match((await desk.here('doctor')).out, /^ok +metrics +.*pilotfish\.prom is written/m);
+});
+
 test('doctor tells every broken part with a fix, and goes on past each of them', async (t) => {
   const desk = new Desk(t);
   const fresh = await desk.here('doctor', '--json');
