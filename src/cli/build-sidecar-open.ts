@@ -18,7 +18,7 @@ import { systemClock as clock } from '../host/system-clock.ts';
 import { openTwoGenerationFile } from '../host/two-generation-file.ts';
 import { buildLog, type Log } from '../log.ts';
 import { fileSeenOf } from '../sidecar/file-seen.ts';
-import type { StatusReport } from '../sidecar/report.ts';
+import { isStatusReport } from '../sidecar/report.ts';
 import { type AgentHome, agentHome, type Platform } from '../wazuh/agent-home.ts';
 import { buildNames, resolveBy } from './build-sidecar-names.ts';
 import type { ApplierApart, Rooms } from './build-sidecar-rooms.ts';
@@ -131,10 +131,8 @@ export async function homeOf({ agent }: SidecarConfig): Promise<AgentHome> {
 
 export async function readStatus(files: SidecarFiles): ReturnType<SidecarOffice['status']> {
   const report = await files.readStatus();
-  if (typeof report !== 'object' || report === null || !('atMs' in report)) return undefined;
-  if (typeof report.atMs !== 'number') return undefined;
-  // Written by `run` of this very program; people only look at it.
-  return { report: report as StatusReport, ageMs: Math.abs(clock.nowMs() - report.atMs) };
+  if (!isStatusReport(report)) return undefined;
+  return { report, ageMs: Math.abs(clock.nowMs() - report.atMs) };
 }
 
 /** As the agent of this host has them; a file that is not there or not readable says nothing. */

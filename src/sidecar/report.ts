@@ -3,6 +3,7 @@
 import type { ApplierReport } from '../applier/report.ts';
 import type { FaultCounts } from '../dns/exchange.ts';
 import type { PilotfishError } from '../errors.ts';
+import { isJsonObject } from '../guards.ts';
 import { verdictOf } from '../health/judge.ts';
 import { expiresAtMs } from '../list/freshness.ts';
 import { renderPosition } from '../list/position.ts';
@@ -77,6 +78,22 @@ export interface StatusReport {
   readonly dnsRefused?: Partial<FaultCounts>;
   /** Drift and spending of the applier; absent where its state may not be read. */
   readonly applier?: ApplierReport;
+}
+
+/**
+ * Is this a status as this program tells it? Around an upgrade another version has written the
+ * file, and whoever looks must not stumble over what is missing in it.
+ */
+export function isStatusReport(value: unknown): value is StatusReport {
+  if (!isJsonObject(value)) return false;
+  const { atMs, agentId, stalePolls, rootVersion, step, managers, alarms, trace, faults } = value;
+  return (
+    [atMs, stalePolls, rootVersion].every((one) => typeof one === 'number') &&
+    typeof agentId === 'string' &&
+    isJsonObject(step) &&
+    [managers, alarms, faults].every((list) => Array.isArray(list) && list.every(isJsonObject)) &&
+    Array.isArray(trace)
+  );
 }
 
 /** `faults`: what the last poll met; cycles between two polls bring no news of their own. */

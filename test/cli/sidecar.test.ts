@@ -389,6 +389,16 @@ test('doctor tells that the metrics file cannot be written', async (context) => 
   assert.match((await desk.here('doctor')).out, /^ok +metrics +.*pilotfish\.prom is written/m);
 });
 
+test('a status of another version of the program is as good as none', async (context) => {
+  const desk = new Desk(context);
+  await desk.join();
+  desk.put('state/status.json', JSON.stringify({ atMs: Date.now(), state: 'fine' }));
+  const told = await desk.here('status');
+  assert.match(told.out, /no cycle of a sidecar ended ever/, told.err);
+  assert.match((await desk.here('check')).out, /^PILOTFISH CRITICAL - no cycle of a sidecar/);
+  assert.match((await desk.here('doctor')).out, /^WARN +sidecar +none has ended a cycle/m);
+});
+
 test('doctor tells every broken part with a fix, and goes on past each of them', async (t) => {
   const desk = new Desk(t);
   const fresh = await desk.here('doctor', '--json');
