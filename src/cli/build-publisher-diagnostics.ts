@@ -52,9 +52,9 @@ export async function diagnosePublisher(
   return makeBundle(folder, parts, redactor, clock.nowMs());
 }
 
-/** Keys as files, keys of agents, the cluster's key, keys of name servers. */
+/** Keys as files, keys of agents, the cluster's key, keys of name servers, what etcd asks for. */
 async function secretsOf(path: string, config: PublisherConfig): Promise<readonly string[]> {
-  const { files, reports, zone } = config;
+  const { files, reports, zone, leader, export: exported } = config;
   const rootKeys = await openPublisherFolder(path).list('root-keys');
   const paths = [
     files.listKey,
@@ -62,8 +62,9 @@ async function secretsOf(path: string, config: PublisherConfig): Promise<readonl
     files.authorityKey,
     files.server,
     ...rootKeys.map((name) => join('root-keys', name)),
-    ...(zone?.update?.keyFile === undefined ? [] : [zone.update.keyFile]),
-  ];
+    ...[zone?.update?.keyFile, leader.etcd?.key, leader.etcd?.passwordFile],
+    ...exported.certificates.map(({ file }) => file),
+  ].filter((name) => name !== undefined);
   const found = await Promise.all([
     ...paths.map((name) => secretsOfFile(resolve(path, name))),
     secretsOfClientKeys(resolve(path, reports.keys)),

@@ -57,8 +57,11 @@ function spellings(secret: string): readonly string[] {
  * ends where the next name begins: a log is what strangers wrote, and must cost its length only.
  */
 const sensitive =
-  '(?:pass(?:word|wd|phrase)?|secret|token|credential|api[_-]?key|keyfile)[\\w-]{0,64}';
+  '(?:pass(?:word|wd|phrase)?|secret|token|credential|(?:api|access|private)[_-]?key|keyfile)[\\w-]{0,64}';
 const quoted = '"(?:[^"\\\\]|\\\\.)*"';
+/** Of YAML, where a quote is written twice, and of shells. */
+const singleQuoted = "'(?:[^'\\n]|'')*'";
+const value = `(?:${quoted}|${singleQuoted}|[^\\s,}]+)`;
 
 const shapes: readonly (readonly [RegExp, string])[] = [
   [
@@ -75,13 +78,18 @@ const shapes: readonly (readonly [RegExp, string])[] = [
   // JSON and YAML, then XML
   [new RegExp(`(${sensitive}"\\s*:\\s*)${quoted}`, 'gi'), `$1"${mark}"`],
   [
-    new RegExp(`((?:${sensitive}|\\bkey)\\s*[:=]\\s*)(?!\\s|[{[]|\\[redacted)[^\\s,}]+`, 'gi'),
+    new RegExp(`((?:${sensitive}|\\bkey)\\s*[:=]\\s*)(?!\\s|[{[]|\\[redacted)${value}`, 'gi'),
+    `$1${mark}`,
+  ],
+  // an option of a command line, its value behind it or as the next one of a list
+  [
+    new RegExp(`(--[\\w-]{0,64}${sensitive}["']?(?:,\\s{0,64}|\\s{1,64}))(?!-)${value}`, 'gi'),
     `$1${mark}`,
   ],
   [new RegExp(`((?:${sensitive}|<key)>)[^<]+(?=</)`, 'gi'), `$1${mark}`],
-  [/\b(authorization\s*:\s*(?:bearer|basic)\s+)\S+/gi, `$1${mark}`],
+  [/\b(authorization\\?"?\s*:\s*\\?"?(?:bearer|basic)\s+)[^\s"\\]+/gi, `$1${mark}`],
   // user and password of a URL
-  [/\b([a-z][a-z0-9+.-]{1,20}:\/\/)[^\s/@"']{1,200}@/gi, `$1${mark}@`],
+  [/\b([a-z][a-z0-9+.-]{1,20}:\/\/)[^\s/@"]{1,200}@/gi, `$1${mark}@`],
 ];
 
 function shapesOut(text: string): string {

@@ -27,6 +27,7 @@ function namesIn(archive: string): readonly string[] {
 const agentKey = 'ca7a41b0'.repeat(8);
 const clusterKey = 'C4n4ryClusterKeyOf32Characters00';
 const password = 'C4n4ry-password-of-authd';
+const etcdPassword = 'C4n4ry-of-etcd';
 
 function assertNone(text: string, canaries: readonly string[]): void {
   assert.deepEqual(
@@ -43,12 +44,13 @@ test('no secret of a publisher is in its diagnostics', async (t) => {
   writeFileSync(join(home, 'etc/client.keys'), `001 a any ${agentKey}\n002 !b any ${agentKey}x\n`);
   writeFileSync(join(home, 'etc/authd.pass'), `${password}\n`);
   writeFileSync(at('tsig.key'), Buffer.from('canary-tsig-key-32-bytes-long-00').toString('base64'));
+  writeFileSync(at('etcd.pass'), `${etcdPassword}\n`);
   publisher.edit(
     /^list:/m,
-    `reports: {keys: ${home}/etc/client.keys}\ncluster:\n  home: ${home}\n  node: {name: n1, key: ${clusterKey}, master: 127.0.0.1}\nzone:\n  name: z.example\n  update: {server: {address: 127.0.0.1}, zone: z.example, keyName: k, keyFile: tsig.key}\nlist:`,
+    `reports: {keys: ${home}/etc/client.keys}\ncluster:\n  home: ${home}\n  node: {name: n1, key: ${clusterKey}, master: 127.0.0.1}\nzone:\n  name: z.example\n  update: {server: {address: 127.0.0.1}, zone: z.example, keyName: k, keyFile: tsig.key}\nleader:\n  etcd: {endpoints: ['https://127.0.0.1:9'], user: pilotfish, passwordFile: etcd.pass}\nlist:`,
   );
   const token = (await publisher.run('token')).out.trim().split('\n').at(-1) ?? '';
-  const said = `agent said ${agentKey} ${password} ${clusterKey} ${token}`;
+  const said = `agent said ${agentKey} ${password} ${clusterKey} ${etcdPassword} ${token}`;
   const line = { timestamp: '2026-11-28T00:00:00Z', integration: 'pilotfish' };
   const event = { program: 'publisher', level: 'warn', event: 'trouble.began', message: said };
   appendFileSync(at('events.json'), `${JSON.stringify({ ...line, pilotfish: event })}\n`);
@@ -62,7 +64,7 @@ test('no secret of a publisher is in its diagnostics', async (t) => {
   const pems = ['ca.key', 'server.pem'].flatMap((name) => pemLines(at(name)));
   assert.equal(keys.filter((one) => one.length > 20).length, 2);
   assertNone(text, [
-    ...[agentKey, password, clusterKey, token, token.slice(5, 60)],
+    ...[agentKey, password, clusterKey, etcdPassword, token, token.slice(5, 60)],
     ...keys,
     ...pems,
     readFileSync(at('tsig.key'), 'utf8'),

@@ -59,6 +59,14 @@ test('a name is found in any longer name, and a value behind any space', () => {
     `db.password=${' '.repeat(40)}hunter2`,
     '<wpk.password>hunter2</wpk.password>',
     '\n\n  001 web-1 any hunter2hunter2hunter2',
+    'password: "two words, hunter2"',
+    "password: 'it''s hunter2'",
+    'curl --api-token hunter2 --silent',
+    "stop: [[tool, '--db-password', 'hunter2', --quiet]]",
+    '["--password", "hunter2"]',
+    '{"Authorization":"Bearer hunter2"}',
+    "http://user:it's-hunter2@proxy:8080/",
+    'private_key=hunter2',
   ]) {
     assert.ok(!text(given).includes('hunter2'), `${given} -> ${text(given)}`);
   }
@@ -73,9 +81,10 @@ test('secrets that overlap leave nothing of either, in a text or as bytes', () =
 
 test('what strangers wrote costs its length only, whatever it repeats', () => {
   const units = ['a.', 'a-', '"a', 'pass', 'pass-', 'pass:', 'pass ', '<pass', '<pass>', 'a://'];
+  const options = ['--pass', '--pass ', "--pass '", 'pass="', "pass='", "pass=''", '--'];
   const more = ['token":"\\', '"d":"', '\n', '1 ', '-----BEGIN ', 'PRIVATE KEY', 'key=', 'pfa1.'];
   const { text } = buildRedactor([secret]);
-  for (const unit of [...units, ...more]) {
+  for (const unit of [...units, ...more, ...options]) {
     const [small, large] = [50_000, 800_000].map((length) => {
       const given = unit.repeat(length / unit.length);
       const startedMs = process.cpuUsage().user;
