@@ -24,7 +24,7 @@ import {
 } from './control-tables.ts';
 import type { Signals } from './publisher-host.ts';
 import type { Outcome } from './run-command.ts';
-import { printable, type Terminal } from './terminal.ts';
+import { printable, renderJson, type Terminal } from './terminal.ts';
 
 /** What it needs of the world. */
 export interface ControlHost {
@@ -103,7 +103,7 @@ async function watch(
 
 function print({ text, json }: Shown, { isJson, watchS }: ControlWish, terminal: Terminal): void {
   const indent = watchS === undefined ? 2 : undefined;
-  terminal.out(isJson ? `${JSON.stringify(json, undefined, indent)}\n` : text);
+  terminal.out(isJson ? `${renderJson(json, indent)}\n` : text);
 }
 
 async function look(client: LocalClient, { action, nodes }: ControlWish): Promise<Shown> {

@@ -4,7 +4,7 @@
  */
 import { Command, CommanderError } from 'commander';
 import { type ExitCode, PilotfishError } from '../errors.ts';
-import { paint, printable, type Terminal } from './terminal.ts';
+import { paint, printable, renderJson, type Terminal } from './terminal.ts';
 
 /** Commands set it through `Outcome`; it starts as 0. */
 export interface Outcome {
@@ -43,10 +43,11 @@ export async function runCommand(
 export function reportFailure(thrown: unknown, json: boolean, terminal: Terminal): ExitCode {
   if (!(thrown instanceof PilotfishError)) {
     const text = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
-    terminal.err(`bug: ${text}\nplease report this with the lines above\n`);
+    const told = text.split('\n').map(printable).join('\n');
+    terminal.err(`bug: ${told}\nplease report this with the lines above\n`);
     return 1;
   }
-  if (json) terminal.out(`${JSON.stringify({ error: thrown })}\n`);
+  if (json) terminal.out(`${renderJson({ error: thrown })}\n`);
   else terminal.err(renderFailure(thrown, terminal));
   return thrown.exit;
 }

@@ -15,7 +15,7 @@ export type Cell = string | number | boolean | undefined;
 
 /** Print `value` as one JSON document, or `human()` for people. */
 export function show(terminal: Terminal, json: boolean, value: unknown, human: () => string): void {
-  const text = json ? JSON.stringify(value, undefined, 2) : human();
+  const text = json ? renderJson(value, 2) : human();
   terminal.out(text.endsWith('\n') ? text : `${text}\n`);
 }
 
@@ -40,15 +40,23 @@ export function renderTable(header: readonly string[], rows: readonly (readonly 
   return `${[line(header), ...text.map(line)].join('\n')}\n`;
 }
 
+/** Control characters, line separators, marks and overrides of direction. */
+const obeyed = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
+
 /**
  * Text from elsewhere made safe for a terminal: control and bidirectional characters become
  * visible escapes, so that a hostile name can neither move the cursor nor reorder a line.
  */
 export function printable(text: string): string {
   return text.replace(
-    /[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu,
+    obeyed,
     (character) => `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`,
   );
+}
+
+/** The same value to whoever parses it; JSON by itself leaves C1 controls to the terminal. */
+export function renderJson(value: unknown, indent?: number): string {
+  return JSON.stringify(value, undefined, indent).split('\n').map(printable).join('\n');
 }
 
 const codes = { red: 31, green: 32, yellow: 33, blue: 34, dim: 2, bold: 1 } as const;

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { nearestOf } from '../../src/cli/nearest.ts';
+import { reportFailure } from '../../src/cli/run-command.ts';
 import {
   paint,
   printable,
   renderDuration,
+  renderJson,
   renderTable,
   type Terminal,
 } from '../../src/cli/terminal.ts';
@@ -32,6 +34,21 @@ test('a table aligns words left and numbers right', () => {
 
 test('control and bidirectional characters of a hostile name are shown, not obeyed', () => {
   assert.equal(printable('a\u001b[2J\u202eb\n'), 'a\\u001b[2J\\u202eb\\u000a');
+  assert.equal(printable('a\u061cb\u2028c'), 'a\\u061cb\\u2028c');
+});
+
+test('a hostile name is not obeyed in JSON either, and reads back as it was', () => {
+  const value = { name: 'a\u001b[2J\u009b2J\u202eb\n', 'k\u0085': [1] };
+  const text = renderJson(value, 2);
+  assert.deepEqual(JSON.parse(text), value);
+  assert.doesNotMatch(text, /(?!\n)[\p{Cc}\u202e]/u);
+});
+
+test('a bug whose text is hostile is told, not obeyed', () => {
+  const told: string[] = [];
+  const loud = { ...terminal(true, false), err: (text: string) => void told.push(text) };
+  assert.equal(reportFailure(new SyntaxError('at \u001b]0;x\u0007'), false, loud), 1);
+  assert.match(told.join(''), /^bug: SyntaxError: at \\u001b\]0;x\\u0007\n/);
 });
 
 test('colour only on a terminal and only without NO_COLOR', () => {
