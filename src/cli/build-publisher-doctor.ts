@@ -237,6 +237,10 @@ async function checkPorts({ path, config }: Ground): Promise<readonly Finding[]>
   const { host, port } = config.listen;
   const check = `port ${host}:${port}`;
   const said = await tellPublisher(join(path, socketName), 'changed', clock);
+  if (said === '') {
+    const fix = 'its log says why; `systemctl restart pilotfish-publisher`';
+    return [fail(check, 'the publisher that runs here does not answer', fix)];
+  }
   if (said !== undefined) return [ok(check, `the running publisher answers: ${said}`)];
   const seen = await tryPort(host, port);
   if (seen !== 'free') return [fail(check, ...portTexts[seen])];

@@ -91,7 +91,8 @@ export function buildPublisherHost(): PublisherHost {
       return bundle.length;
     },
     journal: (directory) => readJournal(resolve(directory)),
-    announce: (directory) => tellPublisher(join(resolve(directory), socketName), 'changed', clock),
+    announce: async (directory) =>
+      (await tellPublisher(join(resolve(directory), socketName), 'changed', clock)) || undefined,
     askStatus: (directory) => tellPublisher(join(resolve(directory), socketName), 'status', clock),
     async run(directory, signals) {
       await becomeOwnerOf(resolve(directory));

@@ -19,6 +19,8 @@ export interface StatusGround {
   readonly root: { readonly version: number; readonly expiresAtMs: number };
   /** Undefined: no publisher runs in this directory, or none that can be understood. */
   readonly running: RunningStatus | undefined;
+  /** One runs that says nothing, or nothing that this version of the program understands. */
+  readonly isMute?: boolean;
   readonly overview: Overview | undefined;
   readonly isRosterEnabled: boolean;
   /** It signs nothing itself. */
@@ -102,7 +104,11 @@ function rootFindings({ root, nowMs }: StatusGround): readonly Finding[] {
   return [degraded(what, '`root renew`')];
 }
 
-function processFindings({ running, newest, nowMs }: StatusGround): readonly Finding[] {
+function processFindings({ running, isMute, newest, nowMs }: StatusGround): readonly Finding[] {
+  if (running === undefined && isMute) {
+    const what = 'the publisher that runs here does not answer, or is of another version';
+    return [failed(what, '`systemctl restart pilotfish-publisher`; its log says why')];
+  }
   if (running === undefined) {
     return [failed('no publisher runs here', 'start `pilotfish-publisher run`, or name its --dir')];
   }

@@ -135,9 +135,9 @@ export interface PublisherHost {
   diagnose(directory: string, folder: string, output: string): Promise<number>;
   /** What was written down of what happened. */
   journal(directory: string): Promise<readonly LoggedEvent[]>;
-  /** Tells the running publisher; its answer, or undefined when none runs. */
+  /** Tells the running publisher; its answer, or undefined when none gives one. */
   announce(directory: string): Promise<string | undefined>;
-  /** What the running publisher tells of itself, as JSON; undefined when none runs. */
+  /** What the running publisher tells of itself, as JSON; empty: nothing. Undefined: none runs. */
   askStatus(directory: string): Promise<string | undefined>;
   /** Until SIGTERM. */
   run(directory: string, signals: Signals): Promise<void>;

@@ -48,7 +48,9 @@ export function addStatus(program: Command, parts: CommandParts): void {
         const overview = newest && readOverview(host, office, nowMs);
         const root = office.roots.newest.root;
         const isRosterEnabled = office.config.roster.enabled;
-        const findings = judgeStatus({ newest, root, running, overview, isRosterEnabled, nowMs });
+        const isMute = told !== undefined && running === undefined;
+        const known = { newest, root, running, isMute, overview, isRosterEnabled };
+        const findings = judgeStatus({ ...known, nowMs });
         outcome.exit = exitOf(findings);
         const status = { findings, newest, running, overview, nowMs };
         show(terminal, flags.json, jsonOf(status), () => textOf(status, terminal));
@@ -68,7 +70,8 @@ async function showFollower(
   const newest = followed.held?.entry;
   const root = followed.held?.root ?? { version: 0, expiresAtMs: Number.POSITIVE_INFINITY };
   const rules = { overview: undefined, isRosterEnabled: false, isFollower: true };
-  const findings = judgeStatus({ newest, root, running, ...rules, nowMs });
+  const isMute = told !== undefined && running === undefined;
+  const findings = judgeStatus({ newest, root, running, isMute, ...rules, nowMs });
   outcome.exit = exitOf(findings);
   const status = { findings, newest, running, overview: undefined, nowMs };
   const { source, takenAtMs } = followed.held ?? {};

@@ -63,7 +63,7 @@ function answer(socket: Socket, handlers: NoticeHandlers): void {
   });
 }
 
-/** What the running publisher says back; undefined when none runs (or none answers in time). */
+/** What the running publisher says back; empty when it says nothing in time, undefined: none runs. */
 export async function tellPublisher(
   path: string,
   word: Word,
@@ -72,19 +72,20 @@ export async function tellPublisher(
   const limit = deadline(clock, idleMs);
   const socket = connect({ path });
   try {
-    return await new Promise<string | undefined>((resolve, reject) => {
-      let received = '';
-      limit.signal.addEventListener('abort', () => resolve(undefined), { once: true });
-      socket.on('error', reject);
-      socket.on('connect', () => socket.write(`${word}\n`));
-      socket.setEncoding('utf8').on('data', (text) => {
-        received += String(text);
-        if (received.length > maxSaidBytes) socket.destroy();
+    return await new Promise<string | undefined>((resolve) => {
+      let said: string | undefined; // nobody listens; the history is found by looking at it
+      const end = (): void => resolve(said?.trim());
+      limit.signal.addEventListener('abort', end, { once: true });
+      socket.on('error', end).on('close', end);
+      socket.on('connect', () => {
+        said = '';
+        socket.write(`${word}\n`);
       });
-      socket.on('close', () => resolve(received === '' ? undefined : received.trim()));
+      socket.setEncoding('utf8').on('data', (text) => {
+        said = `${said ?? ''}${text}`;
+        if (said.length > maxSaidBytes) socket.destroy();
+      });
     });
-  } catch {
-    return undefined; // nobody listens; the history is found by looking at it
   } finally {
     limit.cancel();
     socket.destroy();

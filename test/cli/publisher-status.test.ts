@@ -1,6 +1,8 @@
 /** `status`: what is wrong comes first, and the exit code says how bad it is. */
 import assert from 'node:assert/strict';
 import { request } from 'node:https';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { judgeStatus, type StatusGround } from '../../src/cli/judge-publisher.ts';
 import { publishConfigured } from '../../src/publisher/orders.ts';
@@ -17,6 +19,24 @@ test('without a running publisher the first line says so, and the exit code is 1
   const published = await publisher.run('status');
   assert.match(published.out, /^failed: no publisher runs here\n {2}what to do: start/);
   assert.match(published.out, /list 1 \(first\), signed .* ago, expires in 2[34] h/);
+});
+
+test('a publisher that hangs, or is of another version, is not told as none', async (t) => {
+  const publisher = await initPublisherDirectory(t);
+  let answer: string | undefined;
+  const hung = createServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.on('data', () => answer !== undefined && socket.end(answer));
+  });
+  hung.listen(join(publisher.directory, 'publisher.sock'));
+  t.after(() => hung.close());
+  const silent = await publisher.run('status');
+  assert.equal(silent.exit, 1);
+  assert.match(silent.out, /^failed: the publisher that runs here does not answer/m);
+  assert.doesNotMatch(silent.out, /no publisher runs here/);
+  assert.match((await publisher.run('doctor')).out, /^FAIL +port .*does not answer/m);
+  answer = '{"of":"another version"}\n';
+  assert.match((await publisher.run('status')).out, /^failed: .* is of another version$/m);
 });
 
 test('a broken configuration and refused requests are seen; mended, all is well again', async (t) => {
