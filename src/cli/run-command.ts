@@ -9,6 +9,8 @@ import { paint, printable, renderJson, type Terminal } from './terminal.ts';
 /** Commands set it through `Outcome`; it starts as 0. */
 export interface Outcome {
   exit: ExitCode;
+  /** Of a usage error or a bug, where the command has its own meaning of exit codes. */
+  failed?: ExitCode;
 }
 
 export function buildProgram(name: string, summary: string, terminal: Terminal): Command {
@@ -35,8 +37,9 @@ export async function runCommand(
     await program.parseAsync([...argv], { from: 'user' });
     return outcome.exit;
   } catch (thrown) {
-    if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : 2;
-    return reportFailure(thrown, argv.includes('--json'), terminal);
+    if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : (outcome.failed ?? 2);
+    const exit = reportFailure(thrown, argv.includes('--json'), terminal);
+    return outcome.failed ?? exit;
   }
 }
 

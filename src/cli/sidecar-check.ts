@@ -14,6 +14,8 @@ import type { SidecarOffice } from './sidecar-host.ts';
 import { printable, show } from './terminal.ts';
 
 const levels = ['OK', 'WARNING', 'CRITICAL', 'UNKNOWN'] as const;
+/** Never 1 or 2 for what was not judged: they would be taken for a verdict. */
+const unknown = 3;
 
 export function addCheck(program: Command, { terminal, host, outcome }: SidecarParts): void {
   addCommand(program, 'check', 'for monitoring: 0 ok, 1 warning, 2 critical, 3 unknown')
@@ -22,7 +24,12 @@ export function addCheck(program: Command, { terminal, host, outcome }: SidecarP
       'critical when no cycle ended for so long; more where `once` runs from a timer',
       '60s',
     )
+    .exitOverride((thrown) => {
+      outcome.failed = unknown;
+      throw thrown;
+    })
     .action(async (flags: Common & { readonly maxAge: string }) => {
+      outcome.failed = unknown;
       try {
         const status = await judgedStatus(await host.open(flags.config), flags.maxAge);
         const level = levelOf(status);
@@ -32,12 +39,12 @@ export function addCheck(program: Command, { terminal, host, outcome }: SidecarP
         );
       } catch (thrown) {
         if (!(thrown instanceof PilotfishError)) throw thrown;
-        outcome.exit = 3;
+        outcome.exit = unknown;
         show(
           terminal,
           flags.json,
           { level: 'UNKNOWN', error: thrown },
-          () => `PILOTFISH UNKNOWN - ${thrown.code} ${printable(thrown.message)}`,
+          () => `PILOTFISH UNKNOWN - ${thrown.code} ${plain(thrown.message)}`,
         );
       }
     });
@@ -62,8 +69,13 @@ function levelOf({ alarms }: StatusReport): 0 | 1 | 2 {
 /** Text, then performance data after the bar. */
 function lineOf(level: 0 | 1 | 2, status: StatusReport): string {
   const where = status.agent?.connectedTo ?? 'nowhere';
-  const told = status.alarms.map(({ text }) => printable(text)).join('; ') || `agent on ${where}`;
+  const told = status.alarms.map(({ text }) => plain(text)).join('; ') || `agent on ${where}`;
   const up = status.managers.filter(({ verdict }) => verdict === 'up').length;
   const data = `managers_up=${up};;;0;${status.managers.length} stale_polls=${status.stalePolls}`;
   return `PILOTFISH ${levels[level]} - ${told} | ${data}`;
+}
+
+/** A bar would begin performance data. */
+function plain(text: string): string {
+  return printable(text).replaceAll('|', '/');
 }

@@ -346,6 +346,21 @@ test('check is critical when no cycle of a sidecar ended lately, however good th
   assert.doesNotMatch((await desk.here('check', '--max-age', '10m')).out, /no cycle/);
 });
 
+test('check is unknown when it is mistyped, and its text holds no performance data', async (context) => {
+  const desk = new Desk(context);
+  assert.equal((await desk.here('check', '--max-aeg', '10m')).exit, 3);
+  assert.equal((await desk.here('check', '--help')).exit, 0);
+  assert.equal((await desk.here('status', '--wy')).exit, 2);
+  await desk.join();
+  await desk.here('once');
+  const path = desk.at('state/status.json');
+  const written = JSON.parse(readFileSync(path, 'utf8')) as object;
+  const alarms = [{ level: 'critical', text: 'proxy: 503 a|managers_up=9' }];
+  desk.put('state/status.json', JSON.stringify({ ...written, atMs: Date.now(), alarms }));
+  const { out } = await desk.here('check');
+  assert.match(out, /^PILOTFISH CRITICAL - proxy: 503 a\/managers_up=9 \| managers_up=0;;;0;2 /);
+});
+
 test('status tells that no sidecar works here, and how old is what it shows', async (context) => {
   const desk = new Desk(context);
   await desk.join();
