@@ -4,7 +4,7 @@
  */
 import { Command, CommanderError } from 'commander';
 import { type ExitCode, PilotfishError } from '../errors.ts';
-import { paint, printable, renderJson, type Terminal } from './terminal.ts';
+import { paint, printable, printableLines, renderJson, type Terminal } from './terminal.ts';
 
 /** Commands set it through `Outcome`; it starts as 0. */
 export interface Outcome {
@@ -46,8 +46,7 @@ export async function runCommand(
 export function reportFailure(thrown: unknown, json: boolean, terminal: Terminal): ExitCode {
   if (!(thrown instanceof PilotfishError)) {
     const text = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
-    const told = text.split('\n').map(printable).join('\n');
-    terminal.err(`bug: ${told}\nplease report this with the lines above\n`);
+    terminal.err(`bug: ${printableLines(text)}\nplease report this with the lines above\n`);
     return 1;
   }
   if (json) terminal.out(`${renderJson({ error: thrown })}\n`);

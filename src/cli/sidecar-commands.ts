@@ -16,7 +16,7 @@ import { joinText, listText, resultText, statusText, stepText } from './sidecar-
 import { addResolve } from './sidecar-resolve.ts';
 import { addTimeline } from './sidecar-timeline.ts';
 import { addTools } from './sidecar-tools.ts';
-import { show } from './terminal.ts';
+import { printableLines, show } from './terminal.ts';
 
 export function buildSidecarProgram(parts: SidecarParts): Command {
   const program = buildProgram(
@@ -189,7 +189,7 @@ function addPlan(program: Command, { terminal, host, outcome }: SidecarParts): v
       const { step, trace } = report.decision;
       outcome.exit = wouldChange(step) ? 3 : 0;
       show(terminal, flags.json, { step, trace, diff }, () =>
-        [stepText(step), ...(flags.diff ? [diff] : [])].join('\n'),
+        [stepText(step), ...(flags.diff ? [printableLines(diff)] : [])].join('\n'),
       );
     });
 }

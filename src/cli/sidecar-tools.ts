@@ -10,7 +10,7 @@ import { parseAddress } from '../list/address.ts';
 import { jsonSchemaOf } from './config-file.ts';
 import { addCommand, type Common, type SidecarParts } from './sidecar-command.ts';
 import { sidecarSchema } from './sidecar-config.ts';
-import { show } from './terminal.ts';
+import { printableLines, show } from './terminal.ts';
 import { addVersion } from './version.ts';
 
 export function addTools(program: Command, parts: SidecarParts): void {
@@ -95,7 +95,9 @@ function addRender(program: Command, { terminal, host, outcome }: SidecarParts):
         return show(terminal, true, { changed: plan.kind === 'changed', diff }, () => '');
       }
       if (flags.check || flags.output !== undefined) return;
-      terminal.out(flags.diff ? diffLines(before, after) : printableFile(file, after));
+      terminal.out(
+        flags.diff ? printableLines(diffLines(before, after)) : printableFile(file, after),
+      );
     });
 }
 

@@ -48,15 +48,23 @@ const obeyed = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
  * visible escapes, so that a hostile name can neither move the cursor nor reorder a line.
  */
 export function printable(text: string): string {
-  return text.replace(
-    obeyed,
-    (character) => `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`,
+  return text.replace(obeyed, escaped);
+}
+
+/** The same of several lines, whose ends and tabs stay. */
+export function printableLines(text: string): string {
+  return text.replace(new RegExp(`\\r?\\n|\\t|${obeyed.source}`, 'gu'), (found) =>
+    /[\n\t]/.test(found) ? found : escaped(found),
   );
+}
+
+function escaped(character: string): string {
+  return `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`;
 }
 
 /** The same value to whoever parses it; JSON by itself leaves C1 controls to the terminal. */
 export function renderJson(value: unknown, indent?: number): string {
-  return JSON.stringify(value, undefined, indent).split('\n').map(printable).join('\n');
+  return printableLines(JSON.stringify(value, undefined, indent));
 }
 
 const codes = { red: 31, green: 32, yellow: 33, blue: 34, dim: 2, bold: 1 } as const;

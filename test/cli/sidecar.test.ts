@@ -208,6 +208,17 @@ test('plan says what would change, exit 3, and changes nothing', async (context)
   assert.equal(readFileSync(desk.at('home/etc/ossec.conf'), 'utf8'), conf);
 });
 
+test('what a stranger wrote into ossec.conf is shown in the change, not obeyed', async (context) => {
+  const desk = new Desk(context);
+  await desk.join();
+  const hostile = conf.replace('    <server>', '    <!-- \u001b]0;x\u0007 -->\n    <server>');
+  const file = desk.put('home/etc/ossec.conf', hostile);
+  const plan = await desk.here('plan', '--diff');
+  assert.match(plan.out, /\\u001b\]0;x\\u0007/);
+  const render = await desk.run('render', '--servers', '10.0.0.1', '--diff', file);
+  assert.ok(!`${plan.out}${render.out}`.includes('\u001b'));
+});
+
 test('once writes the list; a second once and plan have nothing to do; restore puts the original back', async (context) => {
   const desk = new Desk(context);
   await desk.join();

@@ -5,6 +5,7 @@ import { reportFailure } from '../../src/cli/run-command.ts';
 import {
   paint,
   printable,
+  printableLines,
   renderDuration,
   renderJson,
   renderTable,
@@ -35,6 +36,10 @@ test('a table aligns words left and numbers right', () => {
 test('control and bidirectional characters of a hostile name are shown, not obeyed', () => {
   assert.equal(printable('a\u001b[2J\u202eb\n'), 'a\\u001b[2J\\u202eb\\u000a');
   assert.equal(printable('a\u061cb\u2028c'), 'a\\u061cb\\u2028c');
+});
+
+test('ends of lines and tabs of several lines stay as they are', () => {
+  assert.equal(printableLines('\ta\r\nb\rc\u009b\n'), '\ta\r\nb\\u000dc\\u009b\n');
 });
 
 test('a hostile name is not obeyed in JSON either, and reads back as it was', () => {
