@@ -17,6 +17,8 @@ import { readBounded } from './read-bounded.ts';
 
 export const journalName = 'events.json';
 const maxJournalBytes = 1024 * 1024;
+/** It grows no further where it cannot be turned over, so that all of it can be read. */
+const maxReadBytes = 2 * maxJournalBytes;
 const perSecond = 20;
 const burst = 200;
 const flags =
@@ -86,13 +88,14 @@ class Journal {
       let size: number;
       try {
         const stats = fstatSync(file);
-        if (!stats.isFile()) return false;
+        // Somebody keeps it from being turned over, such as a reader on Windows.
+        if (!stats.isFile() || stats.size > maxReadBytes) return false;
         writeSync(file, text);
         size = stats.size + Buffer.byteLength(text);
       } finally {
         closeSync(file);
       }
-      if (size > maxJournalBytes) renameSync(this.#path, `${this.#path}.1`);
+      if (size > maxJournalBytes) turnOver(this.#path);
       return true;
     } catch {
       return false;
@@ -100,11 +103,20 @@ class Journal {
   }
 }
 
+/** Tried again behind the next line: this one is written. */
+function turnOver(path: string): void {
+  try {
+    renameSync(path, `${path}.1`);
+  } catch {
+    // held by somebody
+  }
+}
+
 /** The events of `folder`, oldest first, the last turn included. */
 export async function readJournal(folder: string): Promise<readonly LoggedEvent[]> {
   const path = join(folder, journalName);
   const texts = await Promise.all(
-    [`${path}.1`, path].map((name) => readBounded(name, 2 * maxJournalBytes)),
+    [`${path}.1`, path].map((name) => readBounded(name, maxReadBytes)),
   );
   return texts.flatMap((text) => parseEventLines(text?.toString('utf8') ?? ''));
 }

@@ -1,6 +1,14 @@
 /** Moments become incidents with their steps; the journal is written, turned over and read back. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -112,6 +120,22 @@ test('a flood is cut and counted, and the file is turned over at its limit', asy
   place.clock.atMs += 1_000;
   log.info('new.file');
   assert.ok(statSync(join(place.folder, journalName)).size < 1_000);
+});
+
+test('a journal that cannot be turned over grows no further, and what was lost is counted', async (t) => {
+  const place = placeOf(t);
+  const path = join(place.folder, journalName);
+  mkdirSync(`${path}.1`);
+  writeFileSync(path, 'x'.repeat(2 * 1024 * 1024));
+  const log = withJournal(silentLog, place);
+  for (let count = 0; count < 20; count += 1) log.info('over.limit', { text: 'y'.repeat(500) });
+  assert.ok(statSync(path).size < 2 * 1024 * 1024 + 1_000);
+  rmSync(path);
+  log.info('some.room');
+  const told = (await readJournal(place.folder)).map(({ event, fields }) =>
+    `${event} ${fields.count ?? ''}`.trim(),
+  );
+  assert.deepEqual(told, ['events.lost 19', 'some.room']);
 });
 
 test('a link in the place of the journal is not followed, and stops nothing', (t) => {
