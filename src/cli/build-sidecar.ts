@@ -8,7 +8,7 @@ import { applySpool } from '../applier/spool.ts';
 import type { ApplierWorld, RootPin } from '../applier/world.ts';
 import { HostError } from '../errors.ts';
 import { messageOf } from '../guards.ts';
-import { readJournal, withJournal } from '../host/event-journal.ts';
+import { readJournal, refuseUnreadable, withJournal } from '../host/event-journal.ts';
 import { acquireLock, type Lock } from '../host/lock.ts';
 import { dpkgLock } from '../host/package-lock.ts';
 import { asOwnerOf } from '../host/privilege.ts';
@@ -77,6 +77,7 @@ async function openOffice(configPath: string | undefined, version: string): Prom
       return applySpool(withoutNetwork(await applierOf(inApplierRoom(rooms))), spool);
     },
     async journal() {
+      await refuseUnreadable(rooms.stateDirectory);
       const folders = [rooms.stateDirectory, rooms.applierDirectory];
       return (await Promise.all(folders.map(readJournal))).flat();
     },

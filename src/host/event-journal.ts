@@ -4,6 +4,7 @@
  * stops nothing, and what was lost is counted in the next line that goes through.
  */
 import { closeSync, constants, fstatSync, openSync, renameSync, writeSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../clock.ts';
 import {
@@ -12,6 +13,8 @@ import {
   parseEventLines,
   renderEventLine,
 } from '../diagnosis/event-line.ts';
+import { HostError } from '../errors.ts';
+import { messageOf, systemCodeOf } from '../guards.ts';
 import type { Log, LogFields } from '../log.ts';
 import { readBounded } from './read-bounded.ts';
 
@@ -23,6 +26,7 @@ const perSecond = 20;
 const burst = 200;
 const flags =
   constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0);
+const readFlags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
 export interface JournalPlace {
   readonly folder: string;
@@ -109,6 +113,18 @@ function turnOver(path: string): void {
     renameSync(path, `${path}.1`);
   } catch {
     // held by somebody
+  }
+}
+
+/** Throws HostError `state_inaccessible` where it may not be read: silence would pass for peace. */
+export async function refuseUnreadable(folder: string): Promise<void> {
+  const path = join(folder, journalName);
+  try {
+    const handle = await open(path, readFlags);
+    await handle.close();
+  } catch (error) {
+    if (systemCodeOf(error) !== 'EACCES') return;
+    throw new HostError('state_inaccessible', `${path}: ${messageOf(error)}`, { cause: error });
   }
 }
 

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -423,6 +424,22 @@ test('a status of another version of the program is as good as none', async (con
   assert.match(told.out, /no cycle of a sidecar ended ever/, told.err);
   assert.match((await desk.here('check')).out, /^PILOTFISH CRITICAL - no cycle of a sidecar/);
   assert.match((await desk.here('doctor')).out, /^WARN +sidecar +none has ended a cycle/m);
+});
+
+test('timeline of somebody who may not read the events says so', {
+  skip: process.platform === 'win32' && 'no such modes',
+}, async (context) => {
+  const desk = new Desk(context);
+  mkdirSync(desk.at('state'));
+  const events = desk.put('state/events.json', '');
+  assert.match((await desk.here('timeline')).out, /nothing happened/);
+  chmodSync(events, 0);
+  chmodSync(desk.folder, 0o755);
+  const isRoot = process.geteuid?.() === 0;
+  if (isRoot) process.seteuid?.(65_534);
+  const told = await desk.here('timeline').finally(() => isRoot && process.seteuid?.(0));
+  assert.equal(told.exit, 1);
+  assert.match(told.err, /^E704 state_inaccessible: .*events\.json/);
 });
 
 test('doctor tells every broken part with a fix, and goes on past each of them', async (t) => {
