@@ -3,7 +3,15 @@
  * at most so many lines a second. It is worth less than the work it tells of: a disk that refuses
  * stops nothing, and what was lost is counted in the next line that goes through.
  */
-import { closeSync, constants, fstatSync, openSync, renameSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readSync,
+  renameSync,
+  writeSync,
+} from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../clock.ts';
@@ -25,7 +33,7 @@ const maxReadBytes = 2 * maxJournalBytes;
 const perSecond = 20;
 const burst = 200;
 const flags =
-  constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0);
+  constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0);
 const readFlags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
 export interface JournalPlace {
@@ -94,7 +102,7 @@ class Journal {
         const stats = fstatSync(file);
         // Somebody keeps it from being turned over, such as a reader on Windows.
         if (!stats.isFile() || stats.size > maxReadBytes) return false;
-        writeSync(file, text);
+        writeSync(file, isTorn(file, stats.size) ? `\n${text}` : text);
         size = stats.size + Buffer.byteLength(text);
       } finally {
         closeSync(file);
@@ -105,6 +113,12 @@ class Journal {
       return false;
     }
   }
+}
+
+/** A kill or a full disk left half a line: the next one must not become a part of it. */
+function isTorn(file: number, size: number): boolean {
+  const last = Buffer.alloc(1);
+  return size > 0 && readSync(file, last, 0, 1, size - 1) === 1 && last[0] !== 0x0a;
 }
 
 /** Tried again behind the next line: this one is written. */

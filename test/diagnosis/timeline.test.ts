@@ -122,6 +122,15 @@ test('a flood is cut and counted, and the file is turned over at its limit', asy
   assert.ok(statSync(join(place.folder, journalName)).size < 1_000);
 });
 
+test('an event behind half a line is whole', async (t) => {
+  const place = placeOf(t);
+  writeFileSync(join(place.folder, journalName), '{"timestamp":"2026-11-28T');
+  withJournal(silentLog, place).info('some.event');
+  withJournal(silentLog, place).info('next.event');
+  const told = (await readJournal(place.folder)).map(({ event }) => event);
+  assert.deepEqual(told, ['some.event', 'next.event']);
+});
+
 test('a journal that cannot be turned over grows no further, and what was lost is counted', async (t) => {
   const place = placeOf(t);
   const path = join(place.folder, journalName);
