@@ -49,7 +49,7 @@ interface Outcome {
 /** Of one batch; the database works some tens of milliseconds on it. */
 const agentsAtOnce = 2_000;
 const bytesAtOnce = 1024 * 1024;
-/** A database that refuses more agents than this takes none: its disk is full, say. */
+/** With so many it is asked at once whether the database takes any: its disk may be full. */
 const mostDoubtful = 64;
 
 export class AgentInfoReceiver {
@@ -162,7 +162,11 @@ export class AgentInfoReceiver {
     } finally {
       await underWay;
     }
-    for (const agent of outcome.doubtful) await this.#judgeAgain(agent, outcome, signal);
+    await this.#judgeDoubtful(outcome, signal);
+  }
+
+  async #judgeDoubtful(outcome: Outcome, signal: AbortSignal): Promise<void> {
+    for (const agent of outcome.doubtful.splice(0)) await this.#judgeAgain(agent, outcome, signal);
   }
 
   /** Refused once more it is the agent's fault only if the database takes another one meanwhile. */
@@ -218,8 +222,8 @@ export class AgentInfoReceiver {
       outcome.taken ??= firstOf(batch);
     } else if (size > 1) {
       for (const half of halves(batch)) await this.#storeBatch(half, outcome, signal);
-    } else if (outcome.doubtful.push(batch) > mostDoubtful) {
-      throw refusesAll();
+    } else if (outcome.doubtful.push(batch) >= mostDoubtful) {
+      await this.#judgeDoubtful(outcome, signal);
     }
   }
 }

@@ -84,3 +84,10 @@ test('an agent that the database alone refuses costs that agent and no other', a
   assert.equal(await chunksTold(db, agents(2_000)), 1);
   assert.equal(db.stored.size, 1_998);
 });
+
+test('many agents that the database alone refuses cost those agents and no other', async () => {
+  const db = new JudgingDb((ids) => !ids.some((id) => id % 20 === 0));
+
+  assert.equal(await chunksTold(db, agents(4_000)), 1);
+  assert.equal(db.stored.size, 3_800);
+});
