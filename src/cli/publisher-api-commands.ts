@@ -63,6 +63,7 @@ export function addApiTokens(program: Command, { terminal, host }: CommandParts)
   });
   addCommand(group, 'revoke', 'a token is no longer good, within a second')
     .argument('<id>', 'id, see list')
+    .allowUnknownOption() // one of 64 ids begins with a dash
     .action(async (id: string, flags: Common) => {
       const revoke = (tokens: readonly TokenRecord[]): readonly TokenRecord[] => {
         if (tokens.some((one) => one.id === id)) return tokens.filter((one) => one.id !== id);

@@ -27,6 +27,7 @@ export function addKeys(program: Command, parts: CommandParts): void {
     .action((flags: Common & KeyWords) => change(parts, flags, { kind: 'raise_epoch' }));
   addCommand(keys, 'replace-root', 'a new root key in place of a lost one')
     .argument('<kid>', 'id of the lost key, see keys list')
+    .allowUnknownOption() // one of 64 ids begins with a dash
     .option('--root-key <file...>', 'root key that does not lie in root-keys of the directory')
     .action((kid: string, flags: Common & KeyWords) =>
       change(parts, flags, { kind: 'replace_root', kid }),

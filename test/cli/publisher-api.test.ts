@@ -4,6 +4,7 @@ import { statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import * as z from 'zod';
+import { mintToken, renderTokenFile } from '../../src/publisher/api/token.ts';
 import { freePort } from '../fakes/processes.ts';
 import { as, call } from '../publisher/api/call.ts';
 import { scratchDirectory } from '../publisher/fixture.ts';
@@ -271,4 +272,15 @@ test('the load over time goes on after a restart where it was', async (t) => {
   const after = await loadOf(again, before.length + 1);
   assert.ok(after.length > before.length);
   assert.equal(after[0], before[0]);
+});
+
+test('a token whose id begins with a dash is revoked as any other', async (t) => {
+  const { publisher } = await start(t);
+  const wish = { name: 'x', role: 'read', nowMs: Date.now(), validMs: 3_600_000 } as const;
+  const { record } = mintToken(wish, Buffer.alloc(38, 0xfb));
+  assert.equal(record.id[0], '-');
+  writeFileSync(join(publisher.directory, 'api-tokens.json'), renderTokenFile([record]));
+  assert.equal((await grouped(publisher, 'api-token', 'revoke', record.id)).exit, 0);
+  assert.deepEqual((await groupedJson(publisher, 'api-token', 'list')).tokens, []);
+  assert.equal((await grouped(publisher, 'api-token', 'revoke', '--jsn', 'x')).exit, 2);
 });
